@@ -1,0 +1,59 @@
+"""Offer every job of the house on the command line; a command's code loads when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from tradelab import __version__
+from tradelab.model.errors import TradelabError
+
+_COMMANDS = {
+    "data": ("tradelab.app.cli_data", "download, import, list, check and export bars"),
+    "demo": ("tradelab.app.cli_demo", "run the main job on bundled bars and say where the report lies"),
+    "run": ("tradelab.app.cli_runs", "run a notebook with parameters and keep what it leaves"),
+    "runs": ("tradelab.app.cli_runs", "list, filter, show and compare past runs"),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands' one-line help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        return getattr(import_module(_COMMANDS[name][0]), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, says) for name, (_, says) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except TradelabError as error:
+            raise _Refusal(error) from error
+
+
+class _Refusal(click.ClickException):
+    """One of our errors on its way to the terminal: its words, no traceback."""
+
+    exit_code = 2
+
+    def __init__(self, error: TradelabError) -> None:
+        super().__init__(str(error))
+        self.kind = type(error).__name__
+
+    def show(self, file: object = None) -> None:
+        click.echo(f"{self.kind}: {self.message}", file=sys.stderr)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tradelab")
+def main() -> None:
+    """tradelab: research and live trading in JupyterLab."""

@@ -1,0 +1,1 @@
+"""Figures: pure functions of arrays, each with its source."""

@@ -1,0 +1,1 @@
+"""The words of the trade: what every floor above may say, and nothing that acts."""

@@ -1,0 +1,1 @@
+"""Notebooks in production: papermill runs, their registry, and the report each leaves."""

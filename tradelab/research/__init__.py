@@ -1,0 +1,1 @@
+"""The laboratory: backtest, sweep, check, and the pictures of what came out."""
