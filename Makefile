@@ -1,0 +1,52 @@
+# Every job of the house. Needs make and Python 3.11 or newer; each target makes the environment first if it must.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lab bench check format notebooks lock clean
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
+PY := .venv/bin/python
+ARGS ?=
+
+help:  ## show this list
+	@echo "tradelab: make TARGET [ARGS=...]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name says; do \
+		printf '  make %-10s %s\n' "$$name" "$$says"; done
+
+setup:  ## make the environment in .venv (uv where it is installed, else venv and pip)
+	@$(PYTHON) tools/environment.py
+
+demo: setup  ## run the main job: bundled bars, check, backtest, sweep, HTML report
+	@$(PY) -m tradelab demo $(ARGS)
+
+test: setup  ## run all tests and doctests; ARGS="tests/unit/model -x" narrows it
+	$(PY) -m pytest -n logical --dist worksteal $(ARGS)
+
+lab: setup  ## open JupyterLab on notebooks/
+	$(PY) -m jupyterlab --notebook-dir=notebooks --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(ARGS)
+
+bench: setup  ## measure what we claim to be fast
+	@for script in bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script" || exit 1; done
+
+check: setup  ## lint, formatting, types, import contracts
+	$(PY) -m ruff check $(ARGS)
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+format: setup  ## put the code in the house's format
+	$(PY) -m ruff check --fix-only --quiet
+	$(PY) -m ruff format
+
+notebooks: setup  ## strip outputs and bring each notebook and its .py twin in step
+	$(PY) -m nbstripout notebooks/*.ipynb notebooks/*/*.ipynb
+	$(PY) -m jupytext --quiet --sync notebooks/*.ipynb notebooks/*/*.ipynb
+
+lock: setup  ## pin every dependency again; ARGS=--upgrade takes the newest
+	$(PY) tools/lock.py $(ARGS)
+
+clean:  ## forget the environment and every cache; runs and bars stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
