@@ -84,17 +84,6 @@ def _with_uv(uv: str, folder: Path) -> list[str]:
 
 def _with_pip(folder: Path) -> list[str]:
     python = str(python_of(folder))
-    install = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--progress-bar",
-        "off",
-        "--no-compile",
-        "-q",
-        "--disable-pip-version-check",
-    ]
     if not _works(folder) or subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode:
         try:
             venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
