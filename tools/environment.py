@@ -66,19 +66,8 @@ def make(folder: Path) -> None:
 
 def _with_uv(uv: str, folder: Path) -> list[str]:
     if not _works(folder):
-        _run(
-            [
-                uv,
-                "venv",
-                "-q",
-                "--clear",
-                "--no-config",
-                "--no-python-downloads",
-                "--python",
-                sys.executable,
-                str(folder),
-            ]
-        )
+        ours = ["--no-python-downloads", "--python", sys.executable]
+        _run([uv, "venv", "-q", "--clear", "--no-config", *ours, str(folder)])
     return [uv, "pip", "install", "-q", "--no-config", "--python", str(python_of(folder))]
 
 
@@ -92,17 +81,8 @@ def _with_pip(folder: Path) -> list[str]:
                 "this Python cannot make environments (its ensurepip is missing). "
                 "On Debian and Ubuntu: apt-get install python3-venv. Or install uv and run `make setup` again."
             ) from error
-    return [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-compile",
-        "--progress-bar",
-        "off",
-        "--disable-pip-version-check",
-    ]
+    quietly = ["-q", "--progress-bar", "off", "--disable-pip-version-check"]
+    return [python, "-m", "pip", "install", "--no-compile", *quietly]
 
 
 def _works(folder: Path) -> bool:
