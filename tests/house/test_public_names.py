@@ -1,0 +1,31 @@
+"""Keep the face small, sorted and whole."""
+
+from __future__ import annotations
+
+import pytest
+
+import tradelab as tl
+
+
+def test_public_names_are_sorted_and_unique() -> None:
+    assert sorted(set(tl.__all__)) == tl.__all__
+
+
+@pytest.mark.parametrize("name", tl.__all__)
+def test_a_public_name_resolves(name: str) -> None:
+    assert getattr(tl, name) is not None
+
+
+def test_completion_offers_the_public_names_and_nothing_else() -> None:
+    assert dir(tl) == tl.__all__
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(AttributeError, match=r"no 'backtset'.*backtest"):
+        tl.backtset  # noqa: B018
+
+
+@pytest.mark.parametrize("name", tl.__all__)
+def test_a_public_name_is_documented(name: str) -> None:
+    if name != "__version__":
+        assert (getattr(tl, name).__doc__ or "").strip(), f"tradelab.{name} has no docstring"
