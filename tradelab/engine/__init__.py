@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-_SOURCES = (Path(__file__).parent, Path(__file__).parents[1] / "metrics")
+_SOURCES = (Path(__file__).parent,)
 _STALE_AFTER_S = 30 * 24 * 3600
 
 
@@ -53,7 +53,7 @@ def _stamp_cache() -> None:
     stamp = kernel_stamp()
     if base.name != stamp:
         base = base / stamp
-    numba.config.CACHE_DIR = str(base)
+    numba.config.CACHE_DIR = str(base)  # type: ignore[attr-defined]
     with contextlib.suppress(OSError):
         base.mkdir(parents=True, exist_ok=True)
         os.utime(base)

@@ -1,1 +1,4 @@
-"""Figures: pure functions of arrays, each with its source."""
+"""Figures: pure functions of arrays, each with its source.
+
+`annualise` (bars a year) · `returns` · `trades` · `grade` · `summary` (all of them in one record)
+"""

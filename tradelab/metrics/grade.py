@@ -1,0 +1,51 @@
+"""Give a backtest a school mark, A to F, by the point table of the system this project re-thinks.
+
+==================  ====================  ====================
+figure              threshold             points
+==================  ====================  ====================
+win rate            60 % · 50 % · 40 %    30 · 20 · 10
+profit factor       2 · 1.5 · 1           30 · 20 · 10
+drawdown at most    10 % · 20 %           20 · 10
+total return        20 % · 10 %           20 · 10
+==================  ====================  ====================
+
+A from 80 points, B from 60, C from 40, D from 20, else F. The mark knows neither the length of the history nor its
+costs or luck: read it as the original did, at a glance, and the figures for anything else.
+"""
+
+from __future__ import annotations
+
+import math
+
+_WIN_RATE = ((0.60, 30), (0.50, 20), (0.40, 10))
+_PROFIT_FACTOR = ((2.0, 30), (1.5, 20), (1.0, 10))
+_DRAWDOWN = ((-0.10, 20), (-0.20, 10))
+_RETURN = ((0.20, 20), (0.10, 10))
+_MARKS = ((80, "A"), (60, "B"), (40, "C"), (20, "D"))
+
+
+def grade(*, win_rate: float, profit_factor: float, max_drawdown: float, total_return: float) -> str:
+    """Mark four figures, all fractions (``max_drawdown`` ≤ 0).
+
+    An undefined figure (NaN) scores nothing, with one exception: a profit factor is NaN when nothing was lost, and
+    where something was won that scores in full. The original scored it 0, which put a system without a losing trade
+    below one with many.
+
+    >>> grade(win_rate=0.55, profit_factor=1.6, max_drawdown=-0.15, total_return=0.3)
+    'B'
+    >>> grade(win_rate=1.0, profit_factor=float("nan"), max_drawdown=-0.05, total_return=0.02)
+    'A'
+    """
+    if math.isnan(profit_factor) and win_rate > 0:
+        profit_factor = math.inf
+    points = (
+        _score(win_rate, _WIN_RATE)
+        + _score(profit_factor, _PROFIT_FACTOR)
+        + _score(max_drawdown, _DRAWDOWN)
+        + _score(total_return, _RETURN)
+    )
+    return next((mark for least, mark in _MARKS if points >= least), "F")
+
+
+def _score(value: float, steps: tuple[tuple[float, int], ...]) -> int:
+    return next((points for least, points in steps if value >= least), 0)
