@@ -20,7 +20,7 @@ _HOME = {
     "TradelabError": "tradelab.model.errors",
     "backtest": "tradelab.research.backtest",
     "check": "tradelab.research.lookahead",
-    "load": "tradelab.research.result",
+    "load": "tradelab.research.archive",
     "strategy": "tradelab.strategy.registry",
     "sweep": "tradelab.research.sweep",
 }

@@ -1,0 +1,85 @@
+"""Keep the account: cash, one line a position, and what an order does to them.
+
+Short proceeds are collateral, not spending money: a short sale locks its own proceeds and as much again, so
+``free cash = cash - 2 x (entry value of open shorts)``, and nobody goes short with more than the account holds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tradelab.engine.jit import Row, kernel
+
+ACCOUNT = np.dtype([("cash", "f8"), ("debt", "f8"), ("ruined", "?")], align=True)
+
+LINE = np.dtype(
+    [
+        ("qty", "f8"),  # signed units held
+        ("debt", "f8"),  # entry value of the short part
+        ("anchor", "f8"),  # price from which stop and target are measured
+        ("best", "f8"),  # best price since entry: what a trailing stop follows
+        ("stop_frac", "f8"),
+        ("trail_frac", "f8"),
+        ("target_frac", "f8"),
+        ("entry_bar", "i8"),
+        ("signals", "u1"),  # decided on the last bar, to be acted on at the next open
+        ("decided", "i8"),  # the bar on which they were decided
+        ("last", "f8"),  # last close seen: values the position where the instrument has no bar
+    ],
+    align=True,
+)
+
+ORDER = np.dtype(
+    [
+        ("bar", "i8"),
+        ("instrument", "i8"),
+        ("side", "i8"),
+        ("qty", "f8"),
+        ("price", "f8"),
+        ("fees", "f8"),
+        ("stop", "f8"),  # where the stop of the position it opens lies at first; NaN: none, or nothing opened
+        ("when", "u1"),
+        ("reason", "u1"),
+    ],
+    align=True,
+)
+
+_DUST = 1e-9  # of an order's quantity: what float arithmetic leaves behind when a position is closed
+
+
+@kernel
+def free_cash(account: Row) -> float:
+    """Cash that may open positions: short proceeds and their margin are locked."""
+    return account.cash - 2.0 * account.debt
+
+
+@kernel
+def settle(account: Row, line: Row, side: int, qty: float, price: float, fees: float) -> None:
+    """Book a fill: move cash, quantity and the debt of the short part."""
+    before = line.qty
+    after = before + side * qty
+    if abs(after) <= _DUST * qty:
+        after = 0.0
+    debt = line.debt
+    if before < 0.0 and side > 0:
+        covered = min(qty, -before)
+        debt -= debt * covered / -before
+    if after == 0.0 or after > 0.0:
+        debt = 0.0
+    elif side < 0:
+        debt += min(qty, -after) * price
+    account.debt += debt - line.debt
+    account.cash -= side * qty * price + fees
+    line.debt = debt
+    line.qty = after
+
+
+@kernel
+def open_account(cash: float, instruments: int) -> tuple[np.ndarray, np.ndarray]:
+    """A fresh account of one row and one empty line an instrument."""
+    account = np.zeros(1, ACCOUNT)
+    account[0].cash = cash
+    lines = np.zeros(instruments, LINE)
+    for k in range(instruments):
+        lines[k].last = np.nan
+    return account, lines
