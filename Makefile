@@ -41,8 +41,8 @@ format: setup  ## put the code in the house's format
 	$(PY) -m ruff format
 
 notebooks: setup  ## strip outputs and bring each notebook and its .py twin in step
-	$(PY) -m nbstripout notebooks/*.ipynb notebooks/*/*.ipynb
-	$(PY) -m jupytext --quiet --sync notebooks/*.ipynb notebooks/*/*.ipynb
+	find notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(PY) -m nbstripout {} +
+	find notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(PY) -m jupytext --quiet --sync {} +
 
 lock: setup  ## pin every dependency again; ARGS=--upgrade takes the newest
 	$(PY) tools/lock.py $(ARGS)
