@@ -40,9 +40,9 @@ format: setup  ## put the code in the house's format
 	$(PY) -m ruff check --fix-only --quiet
 	$(PY) -m ruff format
 
-notebooks: setup  ## strip outputs and bring each notebook and its .py twin in step
-	find notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(PY) -m nbstripout {} +
+notebooks: setup  ## bring each notebook and its .py twin in step (the newer wins), strip outputs
 	find notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(PY) -m jupytext --quiet --sync {} +
+	find notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(PY) -m nbstripout {} +
 
 lock: setup  ## pin every dependency again; ARGS=--upgrade takes the newest
 	$(PY) tools/lock.py $(ARGS)
