@@ -66,9 +66,9 @@ def make(folder: Path) -> None:
 
 def _with_uv(uv: str, folder: Path) -> list[str]:
     if not _works(folder):
-        ours = ["--no-python-downloads", "--python", sys.executable]
-        _run([uv, "venv", "-q", "--clear", "--no-config", *ours, str(folder)])
-    return [uv, "pip", "install", "-q", "--no-config", "--python", str(python_of(folder))]
+        shutil.rmtree(folder, ignore_errors=True)
+        _run([uv, "venv", "-q", "--no-python-downloads", "--python", sys.executable, str(folder)])
+    return [uv, "pip", "install", "-q", "--python", str(python_of(folder))]
 
 
 def _with_pip(folder: Path) -> list[str]:
