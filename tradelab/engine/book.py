@@ -10,7 +10,15 @@ import numpy as np
 
 from tradelab.engine.jit import Row, kernel
 
-ACCOUNT = np.dtype([("cash", "f8"), ("debt", "f8"), ("ruined", "?")], align=True)
+ACCOUNT = np.dtype(
+    [
+        ("cash", "f8"),
+        ("debt", "f8"),  # entry value of all open shorts
+        ("dust", "f8"),  # money too little to mean anything: what float arithmetic leaves of spent cash
+        ("ruined", "?"),
+    ],
+    align=True,
+)
 
 LINE = np.dtype(
     [
@@ -38,19 +46,20 @@ ORDER = np.dtype(
         ("price", "f8"),
         ("fees", "f8"),
         ("stop", "f8"),  # where the stop of the position it opens lies at first; NaN: none, or nothing opened
-        ("when", "u1"),
-        ("reason", "u1"),
+        ("when", "u4"),  # four bytes each, so that a row has no padding and equal orders are equal bytes
+        ("reason", "u4"),
     ],
     align=True,
 )
 
-_DUST = 1e-9  # of an order's quantity: what float arithmetic leaves behind when a position is closed
+_DUST = 1e-9  # of an order's quantity, or of the initial cash: what float arithmetic may leave behind
 
 
 @kernel
 def free_cash(account: Row) -> float:
     """Cash that may open positions: short proceeds and their margin are locked."""
-    return account.cash - 2.0 * account.debt
+    free = account.cash - 2.0 * account.debt
+    return free if free > account.dust else 0.0
 
 
 @kernel
@@ -79,6 +88,7 @@ def open_account(cash: float, instruments: int) -> tuple[np.ndarray, np.ndarray]
     """A fresh account of one row and one empty line an instrument."""
     account = np.zeros(1, ACCOUNT)
     account[0].cash = cash
+    account[0].dust = _DUST * cash
     lines = np.zeros(instruments, LINE)
     for k in range(instruments):
         lines[k].last = np.nan
