@@ -1,0 +1,143 @@
+"""Measure the catalog: 20 symbols of one year of minutes each (10.5 M bars), median milliseconds, beside the targets.
+
+python bench/catalog.py [--symbols 20] [--folder DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing as mp
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tradelab.catalog import quality, samples
+from tradelab.catalog.bars import BarRow, Catalog
+from tradelab.model.units import NS_PER_MIN, Timeframe
+
+BARS = 525_600
+BUSY_S = 8.0
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--symbols", type=int, default=20)
+    options.add_argument("--folder", default=None)
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory(dir=asked.folder) as folder, Catalog(folder) as catalog:
+        for name, figure, target in measure(catalog, asked.symbols):
+            print(f"{name:<44} {figure:>12}   target {target}")
+
+
+def measure(catalog: Catalog, symbols: int) -> list[tuple[str, str, str]]:
+    names = [f"SYM{i:02d}" for i in range(symbols)]
+    spent = 0.0
+    for seed, name in enumerate(names):
+        bars = samples.synthetic("1m", BARS, seed=seed, price=100.0 * 3 ** (seed % 7))
+        start = time.perf_counter()
+        catalog.write("bench", name, "1m", bars)
+        spent += time.perf_counter() - start
+    last = bars.index[-1].value
+    size = int(catalog.list()["size"].sum())
+    some = names[symbols // 2]
+
+    def read(start: str | None, end: str | None, name: str = some) -> Callable[[], object]:
+        return lambda: catalog.read("bench", name, "1m", start, end)
+
+    fresh = median(lambda: Catalog(catalog.root).read("bench", some, "1m", "2024-03-05", "2024-04-04"), 5)
+    rows = [
+        ("write all (s)", f"{spent:.1f}", "-"),
+        ("size (MB)", f"{size / 1e6:.0f}", f"<= {230 * symbols / 20:.0f}"),
+        ("read 30 days, 1 symbol, new Catalog (ms)", f"{fresh:.1f}", "-"),
+        ("read 30 days, 1 symbol (ms)", f"{median(read('2024-03-05', '2024-04-04')):.1f}", "<= 8"),
+        ("read 1 year, 1 symbol (ms)", f"{median(read(None, None)):.1f}", "<= 30"),
+        (
+            "read 1 day, every symbol (ms)",
+            f"{median(lambda: [read('2024-03-05', '2024-03-06', n)() for n in names]):.1f}",
+            "-",
+        ),
+    ]
+    batches = [
+        [BarRow("bench", n, Timeframe.M1, last + (k + 1) * NS_PER_MIN, 1.0, 2.0, 0.5, 1.5, 3.0) for n in names]
+        for k in range(200)
+    ]
+    rows.append(
+        (
+            f"append 1 bar to each of {symbols} (ms)",
+            f"{median_each([(lambda b=b: catalog.append(b)) for b in batches]):.2f}",
+            "<= 2",
+        )
+    )
+    many = [
+        BarRow("bench", some, Timeframe.M1, last + (k + 300) * NS_PER_MIN, 1.0, 2.0, 0.5, 1.5, 3.0) for k in range(1000)
+    ]
+    rows.append(("append 1,000 bars to one (ms)", f"{median_each([lambda: catalog.append(many)]):.1f}", "-"))
+    start = time.perf_counter()
+    catalog.compact()
+    rows.append((f"compact {symbols} tails (ms)", f"{(time.perf_counter() - start) * 1e3:.0f}", "-"))
+    million = samples.synthetic("1m", 1_000_000, seed=1)
+    rows.append(("inspect 1 M bars (ms)", f"{median(lambda: quality.inspect(million, '1m'), 7):.0f}", "<= 50"))
+    reads, failed, swaps = busy(catalog, some)
+    rows.append((f"reads beside a busy writer ({swaps} swaps)", f"{reads} / {failed} failed", "0 failed"))
+    return rows
+
+
+def median(work: Callable[[], object], repeats: int = 15) -> float:
+    work()
+    return median_each([work] * repeats)
+
+
+def median_each(works: list[Callable[[], object]]) -> float:
+    spent = []
+    for work in works:
+        start = time.perf_counter()
+        work()
+        spent.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(spent)
+
+
+def busy(catalog: Catalog, name: str) -> tuple[int, int, int]:
+    """Count reads and failures of two other processes while this one rewrites, compacts and vacuums without grace."""
+    context = mp.get_context("spawn")
+    results = context.Queue()
+    readers = [context.Process(target=_read_on, args=(str(catalog.root), name, results)) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    results.get(), results.get()  # both have opened the catalog
+    month = catalog.read("bench", name, "1m", "2024-05-01", "2024-06-01")
+    until, swaps = time.monotonic() + BUSY_S, 0
+    while time.monotonic() < until:
+        catalog.write("bench", name, "1m", month.assign(volume=np.float64(swaps)))
+        catalog.vacuum(grace_s=0)
+        swaps += 1
+    for reader in readers:
+        reader.join()
+    found = [results.get(), results.get()]
+    return sum(f[0] for f in found), sum(f[1] for f in found), swaps
+
+
+def _read_on(folder: str, name: str, results: mp.Queue) -> None:
+    catalog = Catalog(Path(folder))
+    results.put("ready")
+    reads = failed = 0
+    until = time.monotonic() + BUSY_S
+    while time.monotonic() < until:
+        try:
+            month = catalog.read("bench", name, "1m", "2024-05-01", "2024-06-01")
+            failed += len(month) != 31 * 1440 or month["volume"].nunique(dropna=False) not in (
+                1,
+                len(pd.unique(month["volume"])),
+            )
+        except Exception:  # noqa: BLE001 - whatever it is, it is a failed read
+            failed += 1
+        reads += 1
+    results.put((reads, failed))
+
+
+if __name__ == "__main__":
+    main()

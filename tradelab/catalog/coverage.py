@@ -1,0 +1,169 @@
+"""Tell which bars are missing, and which hours the market was simply closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tradelab.catalog.frame import time_ns
+from tradelab.model.instrument import Calendar
+from tradelab.model.units import NS_PER_DAY, NS_PER_HOUR, Timeframe
+
+_EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, Monday is 0
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A run of bars that should be there: open times of the first and last missing one, and how many."""
+
+    first: pd.Timestamp
+    last: pd.Timestamp
+    bars: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What is stored of a series and what is missing, by a calendar."""
+
+    timeframe: Timeframe
+    calendar: Calendar
+    first: pd.Timestamp | None
+    last: pd.Timestamp | None
+    bars: int
+    missing: int
+    gaps: tuple[Gap, ...]
+
+    @property
+    def share(self) -> float:
+        """Bars that are there, as a fraction of those that should be."""
+        expected = self.bars + self.missing
+        return self.bars / expected if expected else float("nan")
+
+    def largest(self, count: int = _SHOWN) -> list[Gap]:
+        """Return the longest gaps, longest first."""
+        return sorted(self.gaps, key=lambda g: -g.bars)[:count]
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return "no bars"
+        head = (
+            f"{self.bars:,} bars of {self.timeframe.alias}, {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M} "
+            f"UTC; {self.missing:,} missing in {len(self.gaps):,} gap(s) by the {self.calendar.value} calendar "
+            f"({self.share:.2%} there)"
+        )
+        lines = [
+            f"  {g.bars:>8,} bars from {g.first:%Y-%m-%d %H:%M} to {g.last:%Y-%m-%d %H:%M}" for g in self.largest()
+        ]
+        return "\n".join([head, *lines])
+
+    def _repr_html_(self) -> str:
+        head = str(self).splitlines()[0]
+        rows = "".join(f"<tr><td>{g.first}</td><td>{g.last}</td><td>{g.bars:,}</td></tr>" for g in self.largest())
+        table = (
+            f"<table><tr><th>first missing</th><th>last missing</th><th>bars</th></tr>{rows}</table>" if rows else ""
+        )
+        return f"<p>{head}</p>{table}"
+
+
+def cover(bars: pd.DataFrame, timeframe: Timeframe, calendar: Calendar | None = None) -> Coverage:
+    """Return the coverage of canonical bars; a calendar that is not given is guessed from them."""
+    stamps = time_ns(bars)
+    calendar = calendar or guess_calendar(stamps, timeframe)
+    gaps = find_gaps(stamps, timeframe, calendar)
+    return Coverage(
+        timeframe=timeframe,
+        calendar=calendar,
+        first=bars.index[0] if len(bars) else None,
+        last=bars.index[-1] if len(bars) else None,
+        bars=len(bars),
+        missing=sum(g.bars for g in gaps),
+        gaps=gaps,
+    )
+
+
+def guess_calendar(stamps: np.ndarray, timeframe: Timeframe) -> Calendar:
+    """Guess when a market is open from when it traded.
+
+    Bars on Saturdays mean always. Else, of intraday bars, most hours of the day seen on weekdays mean around the clock;
+    of daily bars, and of longer ones, sessions.
+    """
+    if timeframe.ns > NS_PER_DAY or not len(stamps):
+        return Calendar.ALWAYS
+    weekday = _weekday(stamps)
+    if np.count_nonzero(weekday == 5) * 20 > len(stamps):  # a seventh when always open
+        return Calendar.ALWAYS
+    if timeframe.ns == NS_PER_DAY:
+        return Calendar.ALWAYS if len(stamps) < 7 and (np.diff(stamps) <= NS_PER_DAY).all() else Calendar.SESSIONS
+    if stamps[-1] - stamps[0] < 2 * NS_PER_DAY:
+        return Calendar.ALWAYS
+    return Calendar.WEEKDAYS if _usual_slots(stamps, timeframe).mean() > 0.8 else Calendar.SESSIONS
+
+
+def find_gaps(stamps: np.ndarray, timeframe: Timeframe, calendar: Calendar) -> tuple[Gap, ...]:
+    """Return runs of bars that are missing while the market was open, in order of time.
+
+    ``24/5`` is closed from Friday 17:00 to Sunday 17:00 in New York; ``sessions`` on weekends and at times of the day
+    at which the series hardly ever has bars. Holidays are not known and show as gaps.
+    """
+    if len(stamps) < 2:
+        return ()
+    missing_after = _missing_counts(stamps, timeframe)
+    places = np.flatnonzero(missing_after > 0)
+    if not len(places):
+        return ()
+    counts = missing_after[places]
+    slots = _missing_slots(stamps, places, counts, timeframe)
+    gap_of = np.repeat(np.arange(len(places)), counts)
+    opened = _is_open(slots, stamps, timeframe, calendar)
+    slots, gap_of = slots[opened], gap_of[opened]
+    if not len(slots):
+        return ()
+    starts = np.flatnonzero(np.concatenate(([True], gap_of[1:] != gap_of[:-1])))
+    ends = np.append(starts[1:], len(slots))
+    return tuple(
+        Gap(pd.Timestamp(slots[a], tz="UTC"), pd.Timestamp(slots[b - 1], tz="UTC"), int(b - a))
+        for a, b in zip(starts, ends, strict=True)
+    )
+
+
+def _missing_counts(stamps: np.ndarray, timeframe: Timeframe) -> np.ndarray:
+    if timeframe is Timeframe.MN:
+        return np.diff(stamps.view("M8[ns]").astype("M8[M]").astype(np.int64)) - 1
+    step = np.diff(stamps)
+    return np.where(step < 2 * timeframe.ns - timeframe.ns // 2, 0, np.rint(step / timeframe.ns).astype(np.int64) - 1)
+
+
+def _missing_slots(stamps: np.ndarray, places: np.ndarray, counts: np.ndarray, timeframe: Timeframe) -> np.ndarray:
+    nth = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+    before = np.repeat(stamps[places], counts)
+    if timeframe is Timeframe.MN:
+        return (before.view("M8[ns]").astype("M8[M]") + nth).astype("M8[ns]").view(np.int64)
+    return before + nth * timeframe.ns
+
+
+def _is_open(slots: np.ndarray, stamps: np.ndarray, timeframe: Timeframe, calendar: Calendar) -> np.ndarray:
+    if calendar is Calendar.ALWAYS or timeframe.ns > NS_PER_DAY:
+        return np.ones(len(slots), dtype=bool)
+    if timeframe.ns == NS_PER_DAY:
+        return _weekday(slots) < 5
+    if calendar is Calendar.WEEKDAYS:
+        hours, hour_of = np.unique(slots // NS_PER_HOUR, return_inverse=True)  # zones change on the hour: convert few
+        local = pd.DatetimeIndex((hours * NS_PER_HOUR).view("M8[ns]")).tz_localize("UTC").tz_convert("America/New_York")
+        since_monday = local.weekday.to_numpy() * 24 + local.hour.to_numpy()
+        return ((since_monday < 4 * 24 + 17) | (since_monday >= 6 * 24 + 17))[hour_of]
+    return (_weekday(slots) < 5) & _usual_slots(stamps, timeframe)[slots % NS_PER_DAY // timeframe.ns]
+
+
+def _usual_slots(stamps: np.ndarray, timeframe: Timeframe) -> np.ndarray:
+    """Mark the times of the day at which at least a fifth of the weekdays have a bar."""
+    weekdays = stamps[_weekday(stamps) < 5]
+    days = max(1, len(np.unique(weekdays // NS_PER_DAY)))
+    seen = np.bincount(weekdays % NS_PER_DAY // timeframe.ns, minlength=NS_PER_DAY // timeframe.ns)
+    return seen * 5 >= days
+
+
+def _weekday(stamps: np.ndarray) -> np.ndarray:
+    return (stamps // NS_PER_DAY + _EPOCH_WEEKDAY) % 7
