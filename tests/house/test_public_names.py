@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pkgutil
+import subprocess
+import sys
+
 import pytest
 
 import tradelab as tl
@@ -29,3 +33,14 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 def test_a_public_name_is_documented(name: str) -> None:
     if name != "__version__":
         assert (getattr(tl, name).__doc__ or "").strip(), f"tradelab.{name} has no docstring"
+
+
+def test_a_public_function_can_be_called_even_after_every_room_was_imported() -> None:
+    rooms = [f"tradelab.{room.name}" for room in pkgutil.iter_modules(tl.__path__) if room.name != "__main__"]
+    program = (
+        f"import {', '.join(rooms)}\nimport tradelab as tl\nprint(*[n for n in tl.__all__ if callable(getattr(tl, n))])"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    # importing the package `tradelab.strategy` sets an attribute of that name on `tradelab`
+    assert {"backtest", "check", "load", "strategy", "sweep"} <= set(told.stdout.split())
