@@ -11,7 +11,7 @@ talib = pytest.importorskip("talib")
 
 def real(oracle, name):
     frame = getattr(oracle("backtesting.test"), name)
-    return tuple(frame[column].to_numpy(float) for column in ("High", "Low", "Close"))
+    return tuple(frame[column].to_numpy(float, copy=True) for column in ("High", "Low", "Close"))
 
 
 def walk(_oracle):

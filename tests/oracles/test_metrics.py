@@ -10,36 +10,29 @@ from tradelab.metrics import returns as r
 from tradelab.metrics import trades as t
 
 
-def quietly(name):
-    """Import a library whose own import warns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip(name)
+@pytest.fixture(scope="module")
+def empyrical(oracle):
+    return oracle("empyrical")
 
 
 @pytest.fixture(scope="module")
-def empyrical():
-    return quietly("empyrical")
+def quantstats(oracle):
+    return oracle("quantstats.stats")
 
 
-@pytest.fixture(scope="module")
-def quantstats():
-    return quietly("quantstats.stats")
+def google(oracle):
+    return oracle("backtesting.test").GOOG["Close"].pct_change().dropna().to_numpy()
 
 
-def google():
-    return quietly("backtesting.test").GOOG["Close"].pct_change().dropna().to_numpy()
+def euro(oracle):
+    return oracle("backtesting.test").EURUSD["Close"].pct_change().dropna().to_numpy()
 
 
-def euro():
-    return quietly("backtesting.test").EURUSD["Close"].pct_change().dropna().to_numpy()
-
-
-def fat_tails():
+def fat_tails(_oracle):
     return np.random.default_rng(11).standard_t(3, 3000) * 0.01
 
 
-def losing():
+def losing(_oracle):
     return np.random.default_rng(12).normal(-0.002, 0.02, 777)
 
 
@@ -48,8 +41,8 @@ PER_YEAR = 252
 
 
 @pytest.fixture(params=SERIES)
-def returns(request):
-    return SERIES[request.param]()
+def returns(request, oracle):
+    return SERIES[request.param](oracle)
 
 
 @pytest.fixture
@@ -127,9 +120,9 @@ def test_what_quantstats_defines_alike_is_equal(quantstats, returns):
     same(r.excess_kurtosis(returns), quantstats.kurtosis(series))
 
 
-def test_quantstats_means_a_fitted_normal_by_value_at_risk(quantstats):
+def test_quantstats_means_a_fitted_normal_by_value_at_risk(quantstats, oracle):
     """The two libraries differ by name alone; ours is the historical one (see `tradelab.metrics.returns.tail`)."""
-    returns = google()
+    returns = google(oracle)
     series = pd.Series(returns, index=pd.date_range("2010-01-01", periods=len(returns), freq="D"))
     assert quantstats.value_at_risk(series) == pytest.approx(-0.0344, abs=1e-4)
     assert r.value_at_risk(returns) == pytest.approx(-0.0308, abs=1e-4)
@@ -146,15 +139,15 @@ def test_bar_by_bar_wins_equal_quantstats(quantstats, returns):
     same(t.streaks(returns).losses, quantstats.consecutive_losses(series))
 
 
-def test_published_statistics_of_the_backtesting_py_example():
+def test_published_statistics_of_the_backtesting_py_example(oracle):
     """backtesting.py 0.6 documents SQN 1.0766187356697705 and profit factor 2.167945974262033 for its GOOG SMA cross.
 
     The trade list comes from running that example; the figures are ours.
     """
-    backtesting = quietly("backtesting")
-    cross = quietly("backtesting.lib").crossover
-    sma = quietly("backtesting.test").SMA
-    bars = quietly("backtesting.test").GOOG
+    backtesting = oracle("backtesting")
+    cross = oracle("backtesting.lib").crossover
+    sma = oracle("backtesting.test").SMA
+    bars = oracle("backtesting.test").GOOG
 
     class SmaCross(backtesting.Strategy):
         def init(self):

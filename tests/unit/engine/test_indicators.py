@@ -1,4 +1,4 @@
-"""Indicators and rolling windows: worked examples, holes, short histories and markets that stand still; TA-Lib is in tests/oracles."""
+"""Indicators and rolling windows: worked examples, holes, short histories, still markets; TA-Lib: tests/oracles."""
 
 import numpy as np
 import pytest
