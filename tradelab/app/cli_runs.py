@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ _COLOURS = {"succeeded": "green", "failed": "red", "timed_out": "red", "crashed"
 
 @click.command()
 @click.argument("notebook", type=click.Path(path_type=Path))
-@click.option("-p", "--param", "params", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
+@click.option(
+    "-p", "--param", "params", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable."
+)
 @click.option("--key", help="Start nothing when a run with this key is open or has succeeded.")
 @click.option("--timeout", help="Longest time for the whole run: 90, 90s, 30m, 2h.")
 @click.option("--retries", default=0, show_default=True, help="How often to run again what failed.")
@@ -71,7 +74,9 @@ def runs(ctx: click.Context) -> None:
 @click.option("--state", help="Only runs in this state.")
 @click.option("--name", help="Only runs whose name holds this.")
 @click.option("--since", help="Only runs since a date (2026-01-31) or a span (24h, 7d).")
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Only runs with this parameter; repeatable.")
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", help="Only runs with this parameter; repeatable."
+)
 @click.option("--limit", default=20, show_default=True)
 def list_runs(
     state: str | None = None,
@@ -165,7 +170,7 @@ def _progress_line(quiet: bool) -> Callable[[Run], None] | None:
     """Print one line a cell, or redraw one line where there is a terminal."""
     if quiet:
         return None
-    terminal = click.get_text_stream("stderr").isatty()
+    terminal = sys.stderr.isatty()
 
     def say(one: Run) -> None:
         if one.ended_at is None:
@@ -231,7 +236,7 @@ def _relative(target: Path) -> str:
     return os.path.relpath(target)
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]], colour: int | None = None) -> None:
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], colour: int | None = None) -> None:
     widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
     for number, row in enumerate([heads, *rows]):
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]

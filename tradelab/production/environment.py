@@ -31,7 +31,7 @@ def headline_versions(found: dict[str, Any]) -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the revision of the work tree ``folder`` is in, and whether it has uncommitted changes; None outside git."""
+    """Return the revision ``folder`` is at, and whether it has uncommitted changes; None outside git."""
     revision = _git(folder, "rev-parse", "HEAD")
     if revision is None:
         return None

@@ -18,8 +18,8 @@ from nbformat import NotebookNode
 from traitlets import Unicode, default
 from traitlets.config import Config
 
-from tradelab.production.files import own_cells, read_notebook
-from tradelab.production.recording import RESULT_MIME
+from tradelab.production.files import own_cells
+from tradelab.production.recording import RESULT_MIME, in_order
 from tradelab.production.registry import Run
 from tradelab.report.figures import PLOTLY_MIME, chart
 from tradelab.report.page import Masthead, render_page, tiles
@@ -53,7 +53,7 @@ class TradelabExporter(HTMLExporter):
         config.merge(
             Config(
                 {
-                    "HTMLExporter": {name: "" for name in _NO_URLS} | {"embed_images": True, "anchor_link_text": ""},
+                    "HTMLExporter": dict.fromkeys(_NO_URLS, "") | {"embed_images": True, "anchor_link_text": ""},
                     "NbConvertBase": {"display_data_priority": _PRIORITY},
                     "TagRemovePreprocessor": {
                         "enabled": True,
@@ -69,20 +69,20 @@ class TradelabExporter(HTMLExporter):
         """nbconvert's filters and our two: a chart, and recorded results."""
         yield from super().default_filters()
         yield "tradelab_chart", self._chart
-        yield "tradelab_tiles", lambda said: tiles(said.get("results", {}))
+        yield "tradelab_tiles", lambda said: tiles(in_order(said))
 
     def _chart(self, figure: Any) -> str:
         # The page is parsed once more by nbconvert; megabytes of chart are put in only afterwards.
         self._charts.append(chart(figure))
         return f'<div data-tradelab-chart="{len(self._charts) - 1}"></div>'
 
-    def from_notebook_node(
+    def from_notebook_node(  # type: ignore[override]  # nbconvert's base declares a node where HTML is returned
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: Any
     ) -> tuple[str, dict[str, Any]]:
         """Return the page and nbconvert's resources.
 
-        ``resources["tradelab"]`` may hold ``masthead`` (a `Masthead`), ``title`` and ``failed_cell`` (counted from 1 over the
-        cells a person wrote).
+        ``resources["tradelab"]`` may hold ``masthead`` (a `Masthead`), ``title`` and ``failed_cell`` (counted from 1
+        over the cells a person wrote).
         """
         self._charts: list[str] = []
         ours = (resources or {}).get("tradelab", {})
@@ -103,14 +103,14 @@ def run_report(run: Run) -> str:
     ConfigError
         The page would hold a known secret.
     """
-    notebook = nbformat.from_dict(read_notebook(run.folder / "notebook.ipynb"))
+    notebook = nbformat.reads((run.folder / "notebook.ipynb").read_text(encoding="utf-8"), as_version=4)
     ours = {
         "masthead": Masthead(
             eyebrow="tradelab · notebook run",
             state=run.state.replace("_", " "),
             state_kind=STATE_KINDS[run.state],
             facts=_facts(run),
-            parameters=run.parameters,
+            parameters=tuple(run.parameters.items()),
             notice=_notice(run),
         ),
         "title": run.name,
@@ -161,9 +161,12 @@ def _notice(run: Run) -> str:
 
 def _prepared(nb: NotebookNode, failed_cell: int | None) -> tuple[NotebookNode, str]:
     """Copy a notebook for export: local paths shortened, progress bars settled, the title lifted out."""
-    changed = nbformat.from_dict(over_strings(copy.deepcopy(nb), strip_paths, skip=("bdata", "image/png", "image/jpeg", "id")))
+    changed: Any = nbformat.from_dict(
+        over_strings(copy.deepcopy(nb), strip_paths, skip=("bdata", "image/png", "image/jpeg", "id"))
+    )
     title = ""
-    for number, cell in enumerate(own_cells(changed), 1):
+    cells: list[Any] = own_cells(changed)
+    for number, cell in enumerate(cells, 1):
         if cell.cell_type == "markdown" and not title:
             title, cell.source = _lifted(cell.source)
         if number == failed_cell:

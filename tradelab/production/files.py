@@ -27,7 +27,9 @@ def write_text(path: Path, text: str) -> None:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise StorageError(f"{path.name} could not be written: {error}.", fix="Make room or allow writing there.") from error
+        raise StorageError(
+            f"{path.name} could not be written: {error}.", fix="Make room or allow writing there."
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -46,7 +48,9 @@ def read_notebook(path: Path) -> dict[str, Any]:
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CorruptFileError(f"{path.name} is not a notebook: {error}.", fix="Open it in JupyterLab and save it.") from error
+        raise CorruptFileError(
+            f"{path.name} is not a notebook: {error}.", fix="Open it in JupyterLab and save it."
+        ) from error
     if not isinstance(notebook, dict) or notebook.get("nbformat") != 4 or not isinstance(notebook.get("cells"), list):
         raise CorruptFileError(f"{path.name} is not a version 4 notebook.", fix="Open it in JupyterLab and save it.")
     return notebook

@@ -13,6 +13,14 @@ from tradelab.production.registry import OPEN, Registry, Run
 from tradelab.report.page import Masthead, render_page, show
 
 _HEADLINES = 4
+_COLUMNS = (  # heading, and whether the column holds words
+    ("Run", True),
+    ("State", True),
+    ("Parameters", True),
+    ("Results", True),
+    ("Took", False),
+    ("Open", True),
+)
 
 
 def write_index(runs_dir: Path) -> Path:
@@ -21,10 +29,7 @@ def write_index(runs_dir: Path) -> Path:
 
     found = Registry(runs_dir).all()
     rows = "".join(_row(run, STATE_KINDS[run.state], duration_text(run.duration_s)) for run in found)
-    heads = "".join(
-        f'<th scope="col"{" class=words" if words else ""}>{name}</th>'
-        for name, words in (("Run", True), ("State", True), ("Parameters", True), ("Results", True), ("Took", False), ("Open", True))
-    )
+    heads = "".join(f'<th scope="col"{" class=words" if words else ""}>{name}</th>' for name, words in _COLUMNS)
     body = (
         f'<div class="scroll" role="region" aria-label="Runs" tabindex="0"><table>'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -49,8 +54,9 @@ def _row(run: Run, kind: str, took: str) -> str:
     why = f'<span class="sub">{html.escape(_why(run))}</span>' if run.failure or run.note else ""
     badge = f'<span class="badge {kind}" style="margin-left:0">{run.state.replace("_", " ")}</span>'
     progress = f'<span class="sub">cell {run.cell} of {run.cells}</span>' if run.state in OPEN else ""
+    what = f'<b>{html.escape(run.name)}</b><span class="sub">{when} UTC, {run.id}{attempt}</span>'
     return (
-        f'<tr><td class="words"><b>{html.escape(run.name)}</b><span class="sub">{when} UTC, {run.id}{attempt}</span></td>'
+        f'<tr><td class="words">{what}</td>'
         f'<td class="words">{badge}{progress}{why}</td>'
         f'<td class="words">{_pairs(run.parameters)}</td><td class="words">{_pairs(run.results)}</td>'
         f'<td>{took}</td><td class="words">{" · ".join(links)}</td></tr>'
@@ -69,7 +75,8 @@ def _pairs(values: Mapping[str, Any]) -> str:
     more = f'<span class="pairs">and {len(values) - _HEADLINES} more</span>' if len(values) > _HEADLINES else ""
     return (
         "".join(
-            f'<span class="pairs">{html.escape(name)} <b>{html.escape(show(value))}</b></span> ' for name, value in shown
+            f'<span class="pairs">{html.escape(name)} <b>{html.escape(show(value))}</b></span> '
+            for name, value in shown
         )
         + more
     )

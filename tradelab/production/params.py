@@ -1,6 +1,6 @@
 """Hold a run's parameters against the notebook's own, before a kernel starts.
 
-papermill only warns about a name it does not know, and runs with the default: `symbl="BTC"` would trade the wrong symbol.
+papermill only warns about a name it does not know and runs with the default: `symbl="BTC"` would trade another symbol.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ class Parameter:
     default
         Its literal value, None when it is not a literal.
     kind
-        ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict``, or ``any`` when neither the default nor the annotation says.
+        ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict``, or ``any`` when neither default nor annotation says.
     optional
         None is allowed.
     help
         The comment behind the line.
+    literal
+        The default is a literal, so its value is known without running the notebook.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Parameter:
     kind: str
     optional: bool
     help: str
+    literal: bool = True
 
 
 def declared(notebook: Path) -> tuple[Parameter, ...]:
@@ -61,6 +64,16 @@ def declared(notebook: Path) -> tuple[Parameter, ...]:
     """
     cells = [cell for cell in read_notebook(notebook)["cells"] if "parameters" in tags_of(cell)]
     return _read_cell(source_of(cells[0]), notebook.name) if cells else ()
+
+
+def effective(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the notebook runs with: its literal defaults, and over them ``given`` as `checked` returned it."""
+    defaults = {
+        parameter.name: parameter.default
+        for parameter in declared(notebook)
+        if parameter.literal and not _SECRET_NAME.search(parameter.name)
+    }
+    return defaults | dict(given)
 
 
 def checked(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,7 +151,11 @@ def _str(value: Any, _: Parameter) -> str:
 def _list(value: Any, parameter: Parameter) -> list[Any]:
     if isinstance(value, str):
         text = value.strip()
-        value = ast.literal_eval(text) if text[:1] in ("[", "(") else [part.strip() for part in text.split(",") if part.strip()]
+        value = (
+            ast.literal_eval(text)
+            if text[:1] in ("[", "(")
+            else [part.strip() for part in text.split(",") if part.strip()]
+        )
     if not isinstance(value, list | tuple):
         raise TypeError(value)
     first = parameter.default[0] if parameter.default else None
@@ -177,7 +194,7 @@ def _wrong(parameter: Parameter, value: Any) -> ParameterError:
 
 
 def _refuse_secret(name: str, value: Any, secrets: tuple[str, ...]) -> None:
-    fix = "A run keeps its parameters in plain text. Set an environment variable and read it in the notebook with os.environ."
+    fix = "A run keeps its parameters in plain text: read the value in the notebook, with os.environ."
     if _SECRET_NAME.search(name):
         raise ParameterError(f"parameter {name!r} looks like a secret by its name; it is refused.", fix=fix)
     if any(secret in str(value) for secret in secrets):
@@ -217,7 +234,7 @@ def _parameter(name: str, annotation: str, value: ast.expr | None, comment: str)
     stated = re.search(rf"\b({'|'.join(_KINDS)}|tuple)\b", annotation)
     kind = stated[1] if stated else type(default).__name__ if literal else "any"
     kind = {"tuple": "list", "List": "list"}.get(kind, kind)
-    return Parameter(name, default, kind if kind in _KINDS else "any", optional, comment)
+    return Parameter(name, default, kind if kind in _KINDS else "any", optional, comment, literal)
 
 
 def _comment(rest: str) -> str:

@@ -60,7 +60,7 @@ def runs(
     name
         Only runs whose name holds this, in any case.
     since
-        Only runs queued since then: a datetime, an ISO date, or a span such as ``"24h"`` or ``"7d"``. Naive means UTC.
+        Only runs queued since then: a datetime, an ISO date, or a span such as ``"24h"``. Naive means UTC.
     parameter
         Only runs that were given these values.
     limit
@@ -71,8 +71,8 @@ def runs(
     Returns
     -------
     DataFrame, one row a run, index ``id``
-        name, state, started (UTC), duration_s (NaN while it runs), attempt, error, folder, and one column ``param.<name>`` and
-        ``result.<name>`` for each that any of the runs has (NaN or None where a run has none).
+        name, state, started (UTC), duration_s (NaN while it runs), attempt, error, folder, and one column
+        ``param.<name>`` and ``result.<name>`` for each that any of the runs has (NaN or None where a run has none).
 
     Raises
     ------
@@ -123,8 +123,8 @@ def compare(first: str, second: str, *, runs_dir: str | Path | None = None) -> p
     Returns
     -------
     DataFrame
-        Columns ``group`` (run, parameter, result, data, version), ``field``, ``a``, ``b`` and ``change``: the difference b - a
-        where both are numbers, ``"differs"`` where they are not equal, empty where they are.
+        Columns ``group`` (run, parameter, result, data, version), ``field``, ``a``, ``b`` and ``change``: the
+        difference b - a where both are numbers, ``"differs"`` where they are not equal, empty where they are.
     """
     import pandas as pd
 

@@ -28,8 +28,9 @@ def record(results: Mapping[str, Any], *, data: Mapping[str, str] | None = None)
     ConfigError
         A value that cannot be written as JSON.
     """
-    said = {
+    said: dict[str, Any] = {
         "results": {str(name): _plain(str(name), value) for name, value in results.items()},
+        "order": [str(name) for name in results],  # a saved notebook sorts its keys
         "data": {str(name): str(value) for name, value in (data or {}).items()},
     }
     try:
@@ -49,9 +50,15 @@ def recorded(notebook: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
     results: dict[str, Any] = {}
     data: dict[str, str] = {}
     for said in _records(notebook):
-        results |= said.get("results", {})
+        results |= in_order(said)
         data |= said.get("data", {})
     return results, data
+
+
+def in_order(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the results of one record in the order they were given."""
+    results = said.get("results", {})
+    return {name: results[name] for name in said.get("order", results) if name in results}
 
 
 def _records(notebook: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -1,8 +1,8 @@
 """Keep the truth about every run in one SQLite file, written only by the process that watches the run.
 
-States: queued -> running -> succeeded | failed | timed_out | stopped | crashed. A run is *crashed* when its kernel or its
-worker died, or when nobody is left to watch it. The notebook's own papermill metadata is never asked: it is wrong on
-timeout, kernel death and SIGTERM.
+States: queued -> running -> succeeded | failed | timed_out | stopped | crashed. A run is *crashed* when its kernel or
+its worker died, or when nobody is left to watch it. The notebook's own papermill metadata is never asked: it is wrong
+on timeout, kernel death and SIGTERM.
 """
 
 from __future__ import annotations
@@ -105,9 +105,12 @@ class Run:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any], runs_dir: Path) -> Run:
         """Rebuild a record; maps are read-only."""
-        values = {name: MappingProxyType(value) if isinstance(value, dict) else value for name, value in plain.items()}
+        values: dict[str, Any] = {
+            name: MappingProxyType(value) if isinstance(value, dict) else value for name, value in plain.items()
+        }
         failure = plain.get("failure")
-        return cls(**values | {"folder": runs_dir / plain["folder"], "failure": Failure(**failure) if failure else None})
+        values |= {"folder": runs_dir / plain["folder"], "failure": Failure(**failure) if failure else None}
+        return cls(**values)
 
 
 def now() -> str:
@@ -132,7 +135,9 @@ class Registry:
                 connection.execute("pragma journal_mode=wal")
                 connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"{runs_dir.name}/registry.sqlite cannot be opened: {error}.", fix="Check the folder.") from error
+            raise StorageError(
+                f"{runs_dir.name}/registry.sqlite cannot be opened: {error}.", fix="Check the folder."
+            ) from error
 
     def claim(self, run: Run) -> Run | None:
         """Enter a queued run for this process; return the run that already holds its key instead, if there is one."""
@@ -143,7 +148,8 @@ class Registry:
                 connection.execute("insert into runs values(?,?,?,?,?,?,?,?,?)", (*row, json.dumps(run.as_json())))
             except sqlite3.IntegrityError:
                 held = connection.execute(
-                    "select record from runs where dedupe_key=? and state in ('queued','running','succeeded')", (run.key,)
+                    "select record from runs where dedupe_key=? and state in ('queued','running','succeeded')",
+                    (run.key,),
                 ).fetchone()
                 if held is None:
                     raise
@@ -173,7 +179,9 @@ class Registry:
         exact = [run for run in found if wanted in (run.id, run.folder.name)]
         hits = exact or [run for run in found if wanted and run.id.startswith(wanted)]
         if len(hits) != 1:
-            raise UnknownNameError.of("run", reference, [run.id for run in hits or found[:20]], fix="See `tradelab runs`.")
+            raise UnknownNameError.of(
+                "run", reference, [run.id for run in hits or found[:20]], fix="See `tradelab runs`."
+            )
         return hits[0]
 
     def all(self) -> list[Run]:

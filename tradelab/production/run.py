@@ -6,10 +6,13 @@ import hashlib
 import os
 import re
 import secrets as dice
+import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +20,7 @@ from typing import Any
 from tradelab.model.errors import ConfigError, MissingExtraError, ParameterError, StorageError, TradelabError
 from tradelab.production.environment import environment, headline_versions
 from tradelab.production.files import own_cells, read_notebook, write_json, write_text
-from tradelab.production.params import checked
+from tradelab.production.params import checked, effective
 from tradelab.production.recording import recorded
 from tradelab.production.registry import EXIT_CODES, Failure, Registry, Run, now
 from tradelab.production.supervise import Watch, Watched
@@ -41,6 +44,7 @@ class _Order:
 
     notebook: Path
     text: bytes
+    given: Mapping[str, Any]
     parameters: Mapping[str, Any]
     name: str
     key: str | None
@@ -67,7 +71,7 @@ def run_notebook(
     name: str | None = None,
     progress: Callable[[Run], None] | None = None,
 ) -> Run:
-    """Run a notebook in a subprocess and return what is known of the run; a run that fails is a value, not an exception.
+    """Run a notebook in a subprocess and return what is known of the run; a failed run is a value, not an exception.
 
     Parameters
     ----------
@@ -81,8 +85,8 @@ def run_notebook(
     timeout_s
         Longest time for the whole run in seconds, kernel start included; None for no limit.
     retries, backoff_s
-        How often a run that failed, crashed or timed out is run again, and the wait before the first retry in seconds, doubled
-        each time. Each try is a run of its own, with its own folder.
+        How often a run that failed, crashed or timed out is run again, and the wait before the first retry in
+        seconds, doubled each time. Each try is a run of its own, with its own folder.
     report
         Write ``report.html``.
     runs_dir
@@ -124,12 +128,24 @@ def _checked_order(
     progress: Callable[[Run], None] | None,
 ) -> _Order:
     if not path.is_file():
-        raise ConfigError(f"there is no notebook {str(path)!r}.", fix="Check the path; it is relative to where you are.")
+        raise ConfigError(
+            f"there is no notebook {str(path)!r}.", fix="Check the path; it is relative to where you are."
+        )
     if timeout_s is not None and not timeout_s > 0:
         raise ParameterError(f"timeout_s must be above zero: {timeout_s}.")
     values = checked(path, parameters)
     _require_extra()
-    return _Order(path, path.read_bytes(), MappingProxyType(values), _slug(name or path.stem), key, timeout_s, report, progress)
+    return _Order(
+        notebook=path,
+        text=path.read_bytes(),
+        given=MappingProxyType(values),
+        parameters=MappingProxyType(effective(path, values)),
+        name=_slug(name or path.stem),
+        key=key,
+        timeout_s=timeout_s,
+        report=report,
+        progress=progress,
+    )
 
 
 def _require_extra() -> None:
@@ -137,9 +153,7 @@ def _require_extra() -> None:
 
     missing = [package for package in ("papermill", "nbconvert", "ipykernel") if find_spec(package) is None]
     if missing:
-        raise MissingExtraError(
-            f"running a notebook needs {', '.join(missing)}.", fix="Install tradelab[report]."
-        )
+        raise MissingExtraError(f"running a notebook needs {', '.join(missing)}.", fix="Install tradelab[report].")
 
 
 def _attempt(order: _Order, registry: Registry, attempt: int, retry_of: str | None) -> Run:
@@ -188,7 +202,9 @@ def _make_folder(run: Run) -> None:
         write_json(partial / "run.json", run.as_json())
         partial.rename(run.folder)
     except OSError as error:
-        raise StorageError(f"the run folder cannot be made: {error}.", fix="Make room or allow writing there.") from error
+        raise StorageError(
+            f"the run folder cannot be made: {error}.", fix="Make room or allow writing there."
+        ) from error
 
 
 def _watched(order: _Order, registry: Registry, run: Run) -> Run:
@@ -207,15 +223,21 @@ def _watched(order: _Order, registry: Registry, run: Run) -> Run:
 
     def on_cell(number: int) -> None:
         nonlocal run
+        if number == run.cell:  # the injected cell shares its predecessor's number
+            return
         run = replace(run, cell=number)
         registry.update(run)
         if order.progress:
             order.progress(run)
 
+    if order.report:  # its imports take a second or two, which the notebook needs anyway
+        threading.Thread(target=import_module, args=("tradelab.production.exporter",), daemon=True).start()
     output = run.folder / "notebook.ipynb"
-    job = {"notebook": str(order.notebook.absolute()), "output": str(output), "parameters": dict(order.parameters)}
+    job = {"notebook": str(order.notebook.absolute()), "output": str(output), "parameters": dict(order.given)}
     watched = Watch(job, run.folder / "log.txt", secrets, order.timeout_s, on_cell).run()
-    run = _ended(replace(run, duration_s=round(time.monotonic() - begun, 3)), watched.outcome, _failure(run, watched, order))
+    run = _ended(
+        replace(run, duration_s=round(time.monotonic() - begun, 3)), watched.outcome, _failure(run, watched, order)
+    )
     run = replace(run, note=str((watched.end or {}).get("note", "")))
     if output.is_file():
         results, data = recorded(read_notebook(output))
@@ -229,13 +251,17 @@ def _watched(order: _Order, registry: Registry, run: Run) -> Run:
 
 
 def _with_report(run: Run) -> Run:
-    """Write the report; when it is refused, say so in the run and keep the rest."""
+    """Write the report; when that fails the run keeps its state, and its note and log say what is missing."""
     from tradelab.production.exporter import run_report
 
     try:
         write_text(run.folder / "report.html", run_report(run))
     except TradelabError as error:
         return replace(run, note=f"{run.note} no report: {error}".strip())
+    except Exception as error:  # noqa: BLE001  a bug of the page must not turn a good run into a failed one
+        with (run.folder / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(redact(traceback.format_exc(), known_secrets()))
+        return replace(run, note=f"{run.note} no report: {type(error).__name__}, see log.txt".strip())
     return replace(run, report_written=True)
 
 
@@ -263,5 +289,7 @@ def _failure(run: Run, watched: Watched, order: _Order) -> Failure | None:
 def _slug(name: str) -> str:
     slug = re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.")
     if not slug:
-        raise ParameterError(f"name {name!r} leaves nothing for a folder's name.", fix="Use letters, digits, '-' and '.'.")
+        raise ParameterError(
+            f"name {name!r} leaves nothing for a folder's name.", fix="Use letters, digits, '-' and '.'."
+        )
     return slug[:60]

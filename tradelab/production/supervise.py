@@ -1,7 +1,7 @@
 """Watch one worker process from outside: its progress, its log, its deadline, its end.
 
-Whatever happens, nothing of it is left running: the worker and the kernel each lead a process group, and both groups are
-killed before `watch` returns.
+Whatever happens, nothing of it is left running: the worker and the kernel each lead a process group, and both groups
+are killed before `Watch.run` returns.
 """
 
 from __future__ import annotations

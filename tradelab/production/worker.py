@@ -1,8 +1,8 @@
 """Execute one notebook with papermill, in a process of its own, and tell the parent what happens.
 
-The parent starts ``python -m tradelab.production.worker FD``, writes the job as one JSON line to standard input and keeps that
-pipe open: when it closes, the parent is gone and so must we be. Events go to the file descriptor FD as JSON lines:
-``kernel`` (its pid), ``cell`` (number), ``end`` (outcome and failure). The parent alone writes the registry.
+The parent starts ``python -m tradelab.production.worker FD``, writes the job as one JSON line to standard input and
+keeps that pipe open: when it closes, the parent is gone and so must we be. Events go to the file descriptor FD as JSON
+lines: ``kernel`` (its pid), ``cell`` (number), ``end`` (outcome and failure). The parent alone writes the registry.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Line:
                 os.killpg(self.kernel_pid, how)
 
     def stop(self, *_: object) -> None:
-        """SIGTERM: interrupt the running cell so that papermill saves what there is; kill a kernel that will not listen."""
+        """SIGTERM: interrupt the running cell, so that papermill saves what there is; kill a kernel that will not."""
         if self.stopping:
             return
         self.stopping = True
@@ -63,7 +63,8 @@ class _Line:
         killer.start()
 
     def watch_parent(self) -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
         self.kill_kernel(signal.SIGKILL)
         os._exit(4)
 
@@ -115,7 +116,7 @@ class _Engine(NBClientEngine):
 
 
 class _Output(LocalHandler):
-    """Save the executed notebook whole or not at all, without secrets and without this machine's folders in its metadata."""
+    """Save the executed notebook whole or not at all, without secrets and without folders in its metadata."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__()
@@ -134,7 +135,7 @@ class _Output(LocalHandler):
 def main() -> None:
     """Run the job that standard input holds."""
     _line.fd = int(sys.argv[1])
-    job = json.loads(sys.stdin.readline())
+    job = json.loads(_read_line(sys.stdin.fileno()))
     signal.signal(signal.SIGTERM, _line.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_line.watch_parent, daemon=True).start()
@@ -144,6 +145,14 @@ def main() -> None:
     papermill_io.register(_SCHEME, _Output(tuple(job["secrets"])))
     end = _execute(job, output)
     _line.say(event="end", **end)
+
+
+def _read_line(fd: int) -> bytes:
+    """Read to the end of the line without a buffer: a daemon thread will wait on this descriptor to the very end."""
+    line = b""
+    while not line.endswith(b"\n") and (chunk := os.read(fd, 65536)):
+        line += chunk
+    return line
 
 
 def _execute(job: dict[str, Any], output: Path) -> dict[str, Any]:
@@ -167,7 +176,7 @@ def _execute(job: dict[str, Any], output: Path) -> dict[str, Any]:
         return {"outcome": "crashed", "kind": "KernelDied", "message": "the kernel died while this cell ran"} | _place()
     except KeyboardInterrupt:
         return {"outcome": "failed", "kind": "KeyboardInterrupt", "message": ""} | _place()
-    except Exception as error:  # noqa: BLE001  whatever papermill or the disk throws is the run's failure, told to the parent
+    except Exception as error:  # whatever papermill or the disk throws is the run's failure
         logging.getLogger("tradelab").exception("the run could not go on")
         return {"outcome": "failed", "kind": type(error).__name__, "message": str(error)} | _place()
     return {"outcome": "succeeded", "note": _left_early(done)}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 _ASSETS = files("tradelab.report") / "assets"
 
@@ -54,7 +55,7 @@ def bundle_for(types: Iterable[str]) -> Bundle:
 
 
 @cache
-def _manifest() -> dict[str, object]:
+def _manifest() -> dict[str, Any]:
     return json.loads((_ASSETS / "plotly-bundle.json").read_text(encoding="utf-8"))
 
 

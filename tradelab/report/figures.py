@@ -1,4 +1,4 @@
-"""Put a plotly figure into a page: packed data, drawn when it is seen, with a sketch and words for whoever cannot draw it."""
+"""Put a plotly figure into a page: packed, drawn when seen, with a sketch and words for whoever cannot draw it."""
 
 from __future__ import annotations
 

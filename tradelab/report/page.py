@@ -6,18 +6,18 @@ The page asks the network for nothing: a Content-Security-Policy in its head for
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from types import MappingProxyType
 
 from tradelab.report.bundle import bundle_for
 from tradelab.report.figures import types_in
 from tradelab.report.safety import known_secrets, refuse_secrets
 
 _ASSETS = files("tradelab.report") / "assets"
-_NOTHING: Mapping[str, object] = MappingProxyType({})
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d):00(?:\.0+)?(?:\+00:00|Z)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Masthead:
     facts
         Pairs (label, value) in the order shown: run, time, notebook, git revision, data.
     parameters
-        Name to value, shown as a table of their own.
+        Pairs (name, value), shown as a table of their own.
     notice
         HTML of a banner under the title, for instance the failing cell with a link to it.
     """
@@ -42,7 +42,7 @@ class Masthead:
     state: str = ""
     state_kind: str = "quiet"
     facts: tuple[tuple[str, str], ...] = ()
-    parameters: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    parameters: tuple[tuple[str, object], ...] = ()
     notice: str = ""
 
 
@@ -51,7 +51,6 @@ def render_page(
     body: str,
     *,
     masthead: Masthead | None = None,
-    extra_css: str = "",
     lang: str = "en",
     wide: bool = False,
     secrets: Iterable[str] | None = None,
@@ -66,8 +65,6 @@ def render_page(
         HTML; charts in it are made with `figures.chart`. The trace types they use decide which plotly.js is put in.
     masthead
         Header of the page; default: the title alone.
-    extra_css
-        Styles added after our own.
     lang
         Language of the text, as in ``<html lang>``.
     wide
@@ -81,7 +78,7 @@ def render_page(
         The page would hold a secret.
     """
     types = types_in(body)
-    head = _masthead(title, masthead or Masthead(), "<details class=\"code\"" in body)
+    head = _masthead(title, masthead or Masthead(), '<details class="code"' in body)
     refuse_secrets(title + head + body, known_secrets() if secrets is None else secrets)
     library = bundle_for(types) if types else None
     # The whole plotly.js compiles its WebGL shaders at run time; our own bundle never needs that.
@@ -101,7 +98,7 @@ style-src 'unsafe-inline'; img-src data: blob:; font-src data:; base-uri 'none';
 <meta name="referrer" content="no-referrer">
 <meta name="generator" content="tradelab">
 <title>{html.escape(title)}</title>
-<style>{_asset("report.css")}{extra_css}</style>
+<style>{_asset("report.css")}</style>
 </head>
 <body{' class="wide"' if wide else ""}>
 <a class="skip" href="#main">Skip to the content</a>
@@ -131,8 +128,8 @@ def tiles(values: Mapping[str, object]) -> str:
 def show(value: object) -> str:
     """Write a parameter or a result for a reader.
 
-    >>> show(True), show(None), show(1234567.891), show(0.12345678), show([1, 2]), show(2020)
-    ('yes', '–', '1,234,568', '0.1235', '1, 2', '2020')
+    >>> show(True), show(None), show(1234567.891), show(0.12345678), show([1, 2]), show("2024-01-01T00:00:00+00:00")
+    ('yes', '–', '1,234,568', '0.1235', '1, 2', '2024-01-01')
     """
     if value is None or value != value:
         return "–"
@@ -143,17 +140,22 @@ def show(value: object) -> str:
         return f"{value:,.0f}" if size >= 100_000 else f"{value:,.2f}" if size >= 100 else f"{value:.4g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(show, value))
+    if isinstance(value, str) and (moment := _MOMENT.fullmatch(value)):
+        return moment[1] if moment[2] == "00:00" else f"{moment[1]} {moment[2]}"
     return str(value)
 
 
 def _masthead(title: str, masthead: Masthead, has_code: bool) -> str:
     badge = f' <span class="badge {masthead.state_kind}">{html.escape(masthead.state)}</span>' if masthead.state else ""
     facts = "".join(
-        f"<div><dt>{html.escape(label)}</dt><dd>{html.escape(value)}</dd></div>" for label, value in masthead.facts if value
+        f"<div><dt>{html.escape(label)}</dt><dd>{html.escape(value)}</dd></div>"
+        for label, value in masthead.facts
+        if value
     )
+    facts = f'<dl class="facts">{facts}</dl>' if facts else ""
     rows = "".join(
         f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(show(value))}</td></tr>'
-        for name, value in masthead.parameters.items()
+        for name, value in masthead.parameters
     )
     parameters = f'<table class="parameters"><caption>Parameters</caption><tbody>{rows}</tbody></table>' if rows else ""
     toggle = (
@@ -164,7 +166,7 @@ def _masthead(title: str, masthead: Masthead, has_code: bool) -> str:
     return (
         f'<header class="masthead"><p class="eyebrow">{html.escape(masthead.eyebrow)}{badge}</p>'
         f"<h1>{html.escape(title)}</h1>{masthead.notice}"
-        f'<div class="particulars">{f"<dl class=facts>{facts}</dl>" if facts else ""}{parameters}</div>{toggle}</header>'
+        f'<div class="particulars">{facts}{parameters}</div>{toggle}</header>'
     )
 
 

@@ -69,7 +69,7 @@ def refuse_secrets(text: str, secrets: Iterable[str]) -> None:
             if at >= 0:
                 raise ConfigError(
                     f"the report would hold a secret, {len(secret)} characters long, at character {at} of its text.",
-                    fix="Take it out of the cell that shows it, or pass the text through tradelab.report.safety.redact.",
+                    fix="Take it out of the cell that shows it, or pass the text through report.safety.redact.",
                 )
 
 
@@ -88,7 +88,7 @@ def strip_paths(text: str, replacements: Iterable[tuple[str, str]] | None = None
     """
     text = text.replace("file:///", "/")
     for folder, short in local_folders() if replacements is None else replacements:
-        text = re.sub(rf"(?<![\w.~/-]){re.escape(folder)}(?![\w.-])", lambda _, word=short: word, text)
+        text = re.sub(rf"(?<![\w.~/-]){re.escape(folder)}(?![\w.-])", short, text)
     text = _UNIX_PATH.sub(lambda path: "…/" + path[0].rsplit("/", 1)[1], text)
     return _WINDOWS_PATH.sub(lambda path: "…\\" + path[0].rsplit("\\", 1)[1], text)
 

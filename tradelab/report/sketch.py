@@ -1,12 +1,12 @@
 """Draw a plotly figure as a small inline SVG: what a reader sees before, or without, JavaScript.
 
-Lines, points, bars, candles (as their close), histograms and heatmaps are drawn; a figure with none of them has no sketch.
+Lines, points, bars, candles (as their close), histograms and heatmaps are drawn; a figure with none has no sketch.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,9 @@ def sketch(figure: Mapping[str, Any], height: int) -> str:
         elif curve := _curve(trace, number):
             panels.setdefault(axes, []).append(curve)
     drawn = [_cells_svg(cells, _panel(axes, figure, height, (0, 1), (0, 1))) for axes, cells in heat.items()]
-    drawn += [_panel_svg(axes, curves, figure, height) for axes, curves in panels.items()]
+    drawn += [
+        _panel_svg(axes, curves, figure, height, _is_lowest(axes, panels, figure)) for axes, curves in panels.items()
+    ]
     if not drawn:
         return ""
     return (
@@ -87,9 +89,13 @@ def _curve(trace: Mapping[str, Any], number: int) -> _Curve | None:
         if not len(known):
             return None
         counts, edges = np.histogram(known, bins=min(40, max(8, int(np.sqrt(len(known))))))
-        ends = (figure_text(float(edges[0])), figure_text(float(edges[-1])))
+        span = (float(edges[0]), float(edges[-1]))
+        ends = tuple(figure_text(_round(edge, span)) for edge in span)
         return _Curve("bar", number, (edges[:-1] + edges[1:]) / 2, counts.astype(float), ends)
-    if kind not in ("scatter", "scattergl", "bar", "waterfall", "candlestick", "ohlc") or trace.get("orientation") == "h":
+    if (
+        kind not in ("scatter", "scattergl", "bar", "waterfall", "candlestick", "ohlc")
+        or trace.get("orientation") == "h"
+    ):
         return None
     values = series(trace).ravel()
     places, labels = positions(trace.get("x"), len(values))
@@ -122,7 +128,19 @@ def _domain(layout: Mapping[str, Any], axis: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _panel_svg(axes: tuple[str, str], curves: list[_Curve], figure: Mapping[str, Any], height: int) -> str:
+def _is_lowest(axes: tuple[str, str], panels: Iterable[tuple[str, str]], figure: Mapping[str, Any]) -> bool:
+    """Only the lowest of stacked panels has room for the labels of its x axis."""
+    layout = figure.get("layout", {})
+    sides = {
+        other: (_domain(layout, "xaxis" + other[0][1:]), _domain(layout, "yaxis" + other[1][1:])) for other in panels
+    }
+    mine = sides[axes]
+    return all(other[0] != mine[0] or other[1][0] >= mine[1][0] for other in sides.values())
+
+
+def _panel_svg(
+    axes: tuple[str, str], curves: list[_Curve], figure: Mapping[str, Any], height: int, lowest: bool
+) -> str:
     bars = any(curve.kind == "bar" for curve in curves)
     x = _span(np.concatenate([curve.x for curve in curves]))
     y = _span(np.concatenate([*(curve.y for curve in curves), np.zeros(1 if bars else 0)]))
@@ -130,7 +148,7 @@ def _panel_svg(axes: tuple[str, str], curves: list[_Curve], figure: Mapping[str,
         half = (x[1] - x[0]) / max(2 * len(curves[0].x), 2)
         x = (x[0] - half, x[1] + half)
     panel = _panel(axes, figure, height, x, y)
-    parts = [_frame(panel, curves[0].labels)]
+    parts = [_frame(panel, curves[0].labels if lowest else ())]
     for curve in curves:
         parts.append({"bar": _bars, "line": _line, "points": _points}[curve.kind](curve, panel))
     return "".join(parts)
@@ -138,12 +156,11 @@ def _panel_svg(axes: tuple[str, str], curves: list[_Curve], figure: Mapping[str,
 
 def _frame(panel: _Panel, labels: tuple[str, ...]) -> str:
     right, bottom = panel.left + panel.width, panel.top + panel.height
-    out = [
-        f'<path class="grid" d="M{panel.left:.1f} {y:.1f}H{right:.1f}"/>'
-        for y in np.linspace(panel.top, bottom, 3)
-    ]
+    out = [f'<path class="grid" d="M{panel.left:.1f} {y:.1f}H{right:.1f}"/>' for y in np.linspace(panel.top, bottom, 3)]
     for value, y in ((panel.y[1], panel.top + 11), (panel.y[0], bottom - 2)):
-        out.append(f'<text x="{panel.left - 8:.1f}" y="{y:.1f}" text-anchor="end">{figure_text(_round(value, panel.y))}</text>')
+        out.append(
+            f'<text x="{panel.left - 8:.1f}" y="{y:.1f}" text-anchor="end">{figure_text(_round(value, panel.y))}</text>'
+        )
     if len(labels) == 2:
         first, last = (html.escape(plain(label)) for label in labels)
         out.append(f'<text x="{panel.left:.1f}" y="{bottom + 16:.1f}">{first}</text>')

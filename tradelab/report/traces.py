@@ -159,7 +159,9 @@ def _line_sentence(trace: Mapping[str, Any], name: str, kind: str) -> str:
     if not len(known):
         return f"{name} ({kind}): no values."
     if kind in ("histogram", "box", "violin"):
-        return f"{name} ({kind}): {len(known):,} values; median {figure_text(float(np.median(known)))}, {_range(known)}."
+        return (
+            f"{name} ({kind}): {len(known):,} values; median {figure_text(float(np.median(known)))}, {_range(known)}."
+        )
     what = {"scatter": "line" if "lines" in str(trace.get("mode", "lines")) else "points"}.get(kind, kind)
     _, ends = positions(trace.get("y" if trace.get("orientation") == "h" else "x"), len(shown))
     span = f" from {ends[0]} to {ends[1]}" if ends else ""

@@ -5,6 +5,7 @@
   const night = matchMedia("(prefers-color-scheme: dark)");
   const finger = matchMedia("(pointer: coarse)").matches;
   const PRINT_WIDTH = 686; // A4 less its margins, in CSS pixels
+  const PRINT_HEIGHT = 0.78; // of the height on the screen
 
   const button = document.getElementById("show-code");
   if (button) {
@@ -112,6 +113,8 @@
   }
 
   function paint(chart, width) {
+    chart.height ??= chart.plot.clientHeight;
+    chart.plot.style.height = (width ? Math.round(chart.height * PRINT_HEIGHT) : chart.height) + "px";
     const config = {
       ...chart.spec.config, responsive: !width, displaylogo: false, displayModeBar: finger || width ? false : "hover",
       modeBarButtonsToRemove: ["lasso2d", "select2d"], staticPlot: Boolean(width),
