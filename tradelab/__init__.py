@@ -20,14 +20,14 @@ _HOME = {
     "TradelabError": "tradelab.model.errors",
     "backtest": "tradelab.research.backtest",
     "check": "tradelab.research.lookahead",
-    "load": "tradelab.research.archive",
-    "strategy": "tradelab.strategy.registry",
+    "load": "tradelab.research.result",
     "sweep": "tradelab.research.sweep",
 }
 _MODULES = {
     "indicators": "tradelab.strategy.indicators",
     "samples": "tradelab.catalog.samples",
     "strategies": "tradelab.strategy.builtin",
+    "strategy": "tradelab.strategy",
 }
 
 __all__ = sorted([*_HOME, *_MODULES, "__version__"])

@@ -27,8 +27,12 @@ def theirs(oracle, goog: pd.DataFrame, fast: int, slow: int, **exits: float) -> 
 
         def next(self):
             price = self.data.Close[-1]
-            up = {key: price * (1 + d * f) for key, d, f in (("sl", -1, exits.get("sl")), ("tp", 1, exits.get("tp"))) if f}
-            down = {key: price * (1 - d * f) for key, d, f in (("sl", -1, exits.get("sl")), ("tp", 1, exits.get("tp"))) if f}
+            up = {
+                key: price * (1 + d * f) for key, d, f in (("sl", -1, exits.get("sl")), ("tp", 1, exits.get("tp"))) if f
+            }
+            down = {
+                key: price * (1 - d * f) for key, d, f in (("sl", -1, exits.get("sl")), ("tp", 1, exits.get("tp"))) if f
+            }
             if lib.crossover(self.a, self.b):
                 self.buy(**up)
             elif lib.crossover(self.b, self.a):
@@ -45,8 +49,17 @@ def ours(goog: pd.DataFrame, fast: int, slow: int) -> pd.DataFrame:
     up = (a > b) & (a.shift(1) < b.shift(1))  # backtesting.lib.crossover is strict on both bars
     down = (a < b) & (a.shift(1) > b.shift(1))
     # 0.9999 of the cash in whole units is backtesting.py's default order size
-    return tl.backtest(bars, entries=up, exits=down, short_entries=down, short_exits=up,
-                       size=0.9999, size_type="percent", size_granularity=1.0, init_cash=10_000.0).trades
+    return tl.backtest(
+        bars,
+        entries=up,
+        exits=down,
+        short_entries=down,
+        short_exits=up,
+        size=0.9999,
+        size_type="percent",
+        size_granularity=1.0,
+        init_cash=10_000.0,
+    ).trades
 
 
 @pytest.mark.parametrize(("fast", "slow"), [(10, 20), (10, 30), (5, 50)])

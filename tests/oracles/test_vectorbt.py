@@ -54,8 +54,14 @@ def assert_same(result: tl.Result, portfolio) -> None:
     for ours, name in (("entry_bar", "entry_idx"), ("exit_bar", "exit_idx"), ("is_open", None)):
         expected = records["status"] == 0 if name is None else records[name]
         np.testing.assert_array_equal(trades[ours], expected)
-    for ours, name in (("qty", "size"), ("entry_price", "entry_price"), ("exit_price", "exit_price"),
-                       ("entry_fees", "entry_fees"), ("exit_fees", "exit_fees"), ("return", "return")):
+    for ours, name in (
+        ("qty", "size"),
+        ("entry_price", "entry_price"),
+        ("exit_price", "exit_price"),
+        ("entry_fees", "entry_fees"),
+        ("exit_fees", "exit_fees"),
+        ("return", "return"),
+    ):
         np.testing.assert_allclose(trades[ours], records[name], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(trades["pnl"], records["pnl"], rtol=1e-9, atol=1e-9 * CASH)
     np.testing.assert_allclose(result.equity, portfolio.value(), rtol=1e-9)
@@ -179,12 +185,24 @@ def test_instruments_that_share_one_account_equal_vectorbt_with_cash_sharing(vbt
     chance = np.random.default_rng(11)
     index = bars[names[0]].index
     entries, exits = (pd.DataFrame(chance.random((len(index), 3)) < 0.02, index, names) for _ in range(2))
-    ours = tl.backtest(bars, entries=entries, exits=exits, size=4000.0, size_type="value", fees=1e-3,
-                       init_cash=CASH, fill="vectorbt")
+    ours = tl.backtest(
+        bars, entries=entries, exits=exits, size=4000.0, size_type="value", fees=1e-3, init_cash=CASH, fill="vectorbt"
+    )
     close = pd.DataFrame({name: bars[name]["close"] for name in names})
     portfolio = vbt.Portfolio.from_signals(
-        close, entries, exits, size=4000.0, size_type="value", fees=1e-3, init_cash=CASH, cash_sharing=True,
-        group_by=True, call_seq="auto", lock_cash=True, freq="1D", engine="numba",
+        close,
+        entries,
+        exits,
+        size=4000.0,
+        size_type="value",
+        fees=1e-3,
+        init_cash=CASH,
+        cash_sharing=True,
+        group_by=True,
+        call_seq="auto",
+        lock_cash=True,
+        freq="1D",
+        engine="numba",
     )
     expected = portfolio.orders.records_readable
     assert len(ours.orders) == len(expected) > 100

@@ -14,13 +14,13 @@ import pandas as pd
 
 from tradelab.engine.simulate import Run
 from tradelab.model.errors import CorruptFileError, StorageError
-from tradelab.research.result import Outcome, Result
+from tradelab.research.record import Outcome, Record
 
 _FORM = 1  # of the file; a reader refuses a later one
 _ARRAYS = ("orders", "equity", "cash", "gross", "qty")
 
 
-def save(result: Result, path: Path) -> Path:
+def save(result: Record, path: Path) -> Path:
     """Write a result as a zip of Parquet bars, NumPy arrays and a JSON card.
 
     Raises
@@ -63,8 +63,8 @@ def _packed(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def load(path: str | Path) -> Result:
-    """Read a result that ``Result.save`` wrote.
+def read(path: str | Path) -> dict[str, Any]:
+    """Read the fields of a ``Record`` that ``save`` wrote.
 
     Raises
     ------
@@ -87,13 +87,13 @@ def load(path: str | Path) -> Result:
     if card["form"] > _FORM:
         raise CorruptFileError(f"{os.fspath(path)!r} was written by a later tradelab.", fix="Update tradelab.")
     run = Run(**{name: arrays[name] for name in _ARRAYS}, ruined=card["ruined"])
-    return Result(
-        frames=frames,
-        index=pd.DatetimeIndex(arrays["index"].view("M8[ns]"), tz="UTC", name="time"),
-        outcome=Outcome(run, arrays["trades"]),
-        settings=card["settings"],
-        strategy=card["strategy"],
-        parameters=card["parameters"],
-        benchmark=arrays["benchmark"],
-        calendar=card["calendar"],
-    )
+    return {
+        "frames": frames,
+        "index": pd.DatetimeIndex(arrays["index"].view("M8[ns]"), tz="UTC", name="time"),
+        "outcome": Outcome(run, arrays["trades"]),
+        "settings": card["settings"],
+        "strategy": card["strategy"],
+        "parameters": card["parameters"],
+        "benchmark": arrays["benchmark"],
+        "calendar": card["calendar"],
+    }

@@ -10,9 +10,11 @@ import pandas as pd
 
 from tradelab.engine.simulate import simulate
 from tradelab.engine.trades import pair_trades
+from tradelab.metrics.annualise import CALENDARS
 from tradelab.model.errors import ConfigError, ParameterError, TooFewBarsError
-from tradelab.research.inputs import Settings, Tape, read_bars, read_signals
-from tradelab.research.result import Outcome, Result
+from tradelab.research.inputs import Settings, Tape, read_bars, read_signals, require_choice
+from tradelab.research.record import Outcome
+from tradelab.research.result import Result
 from tradelab.strategy.registry import find
 from tradelab.strategy.spec import Strategy, signal_union
 
@@ -69,6 +71,8 @@ def backtest(
     44
     """
     settings, own = split_parameters(parameters)
+    if calendar is not None:
+        require_choice("calendar", calendar, CALENDARS)
     tape = read_bars(bars)
     given = {"entries": entries, "exits": exits, "short_entries": short_entries, "short_exits": short_exits}
     if strategy is None:

@@ -133,12 +133,12 @@ class Settings:
         _number("slippage", self.slippage, least=0.0, below=1.0)
         if self.size_granularity is not None:
             _number("size_granularity", self.size_granularity, above=0.0)
-        _choice("direction", self.direction, _SIDES)
-        _choice("size_type", self.size_type, SIZE_TYPES)
+        require_choice("direction", self.direction, _SIDES)
+        require_choice("size_type", self.size_type, SIZE_TYPES)
         if self.size is None and self.size_type != "amount":
             raise ParameterError(f"size_type={self.size_type!r} needs a size.", fix="Give size=…, or leave both out.")
         if not isinstance(self.fill, FillPolicy):
-            _choice("fill", self.fill, POLICIES)
+            require_choice("fill", self.fill, POLICIES)
         if self.sl_trail is True and self.sl_stop is None:
             raise ParameterError("sl_trail=True needs sl_stop.", fix="Say how far: sl_stop=0.02, or sl_trail=0.02.")
 
@@ -237,7 +237,8 @@ def _per_bar(name: str, value: Any, tape: Tape, *, above: float, most: float) ->
     return tape.spread(columns, np.nan)
 
 
-def _choice(name: str, value: object, known: Any) -> None:
+def require_choice(name: str, value: object, known: Any) -> None:
+    """Refuse a value that is not one of ``known``, naming them."""
     if value not in known:
         raise ParameterError(f"{name}={value!r} is not known.", allowed=list(known))
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tradelab.model.errors import MissingExtraError
-from tradelab.research.result import Result
+from tradelab.research.record import Record
 
 
-def to_vectorbt(result: Result) -> Any:
+def to_vectorbt(result: Record) -> Any:
     """Return a ``vectorbt.Portfolio`` that holds the same orders, bars and cash.
 
     Several instruments become one group that shares cash. vectorbt's own figures then follow from its own definitions:

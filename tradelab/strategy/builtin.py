@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tradelab.strategy import indicators as ta
-from tradelab.strategy.registry import strategy
+from tradelab.strategy.define import strategy
 from tradelab.strategy.spec import Range, Signals
 
 _RECURSIVE_SPANS = 10  # of an exponential average with alpha = 2/(n+1): (1-alpha)^(10 n) is about 2e-9
@@ -21,7 +21,11 @@ _WILDER_SPANS = 20  # of one with alpha = 1/n
 
 
 def _rises_above(a: np.ndarray, b: np.ndarray | float) -> np.ndarray:
-    """True where ``a`` is above ``b`` and was not on the bar before; NaN is neither above nor below."""
+    """True where ``a`` is above ``b`` and was not on the bar before; NaN is neither above nor below.
+
+    Two bars tell it all. ``indicators.cross_above`` also remembers on which side of a touch it came from, however long
+    ago, and no declared warm-up could be honest about that.
+    """
     above = a > b
     known = ~(np.isnan(a) | np.isnan(b))
     crossed = np.zeros(len(a), dtype=bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -50,15 +51,14 @@ class Parameter:
         if type(plain) is not self.kind:
             raise ParameterError(
                 f"{owner}: {self.name}={value!r} is {type(plain).__name__}, not {self.kind.__name__}.",
-                allowed=[str(self.allowed)] if self.allowed else [self.kind.__name__],
+                allowed=[_shown(self.allowed) or self.kind.__name__],
             )
         if isinstance(self.allowed, Range):
             inside = self.allowed.low <= cast(float, plain) <= self.allowed.high
         else:
             inside = self.allowed is None or plain in self.allowed
         if not inside:
-            shown = self.allowed if isinstance(self.allowed, tuple) else [str(self.allowed)]
-            raise ParameterError(f"{owner}: {self.name}={value!r} is out of range.", allowed=shown)
+            raise ParameterError(f"{owner}: {self.name}={value!r} is out of range.", allowed=[_shown(self.allowed)])
         return plain
 
 
@@ -191,14 +191,19 @@ class Strategy:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{p.name}</td><td>{p.kind.__name__}</td><td>{p.default}</td><td>{p.allowed or ''}</td></tr>"
+            f"<tr><td>{p.name}</td><td>{p.kind.__name__}</td><td>{p.default}</td><td>{_shown(p.allowed)}</td></tr>"
             for p in self.parameters.values()
         )
-        rule = f"<p>Rule: <code>{self.requires}</code></p>" if self.requires else ""
+        rule = f"<p>Rule: <code>{html.escape(self.requires)}</code></p>" if self.requires else ""
         return (
-            f"<b>{self.name}</b> — {self.says}<table><thead><tr><th>parameter</th><th>kind</th><th>default</th>"
-            f"<th>allowed</th></tr></thead><tbody>{rows}</tbody></table>{rule}"
+            f"<b>{self.name}</b> — {html.escape(self.says)}<table><thead><tr><th>parameter</th><th>kind</th>"
+            f"<th>default</th><th>allowed</th></tr></thead><tbody>{rows}</tbody></table>{rule}"
         )
+
+
+def _shown(allowed: Range | tuple[Any, ...] | None) -> str:
+    """Allowed values for a reader."""
+    return ", ".join(map(str, allowed)) if isinstance(allowed, tuple) else str(allowed or "")
 
 
 def _quiet_until(flags: np.ndarray, bars: int) -> np.ndarray:
