@@ -14,6 +14,7 @@ from tradelab.metrics.summary import Summary
 from tradelab.model.errors import ConfigError, ParameterError, UnknownNameError
 from tradelab.research.backtest import backtest_tape, split_parameters
 from tradelab.research.inputs import Tape, read_bars
+from tradelab.research.ranking import LOW_IS_GOOD
 from tradelab.research.result import Result
 from tradelab.strategy.registry import find
 from tradelab.strategy.spec import Strategy
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _FIGURES = tuple(Summary.__dataclass_fields__)
-_LOW_IS_GOOD = {"volatility", "max_drawdown_bars", "fees", "turnover", "longest_loss_streak", "open_trades"}
 _WORDS = {"start_ns", "end_ns", "bars", "periods_per_year", "calendar", "annualisation", "init_cash"}
 
 
@@ -76,7 +76,7 @@ class Sweep:
                 f"no combination has a defined {by} and at least {min_trades} closed trades.",
                 fix="Lower min_trades, widen the grid or take more bars.",
             )
-        return good.sort_values(by, ascending=by in _LOW_IS_GOOD, kind="stable")
+        return good.sort_values(by, ascending=by in LOW_IS_GOOD, kind="stable")
 
     def result(self, row: int) -> Result:
         """Run the combination of one row of the table again and return its whole ``Result``."""
@@ -84,6 +84,15 @@ class Sweep:
             raise ParameterError(f"row {row} is not in the table.", allowed=[f"0 … {len(self.table) - 1}"])
         chosen = {axis: self.table.loc[row, axis] for axis in self.axes}
         return backtest_tape(self.tape, self.strategy, {**self.fixed, **chosen})
+
+    def plot(self, by: str = "sharpe") -> go.Figure:
+        """Draw one figure over what was swept: a line over one parameter, a heatmap over the first two of more."""
+        from tradelab.research import plots
+
+        if len(self.axes) > 1:
+            return self.heatmap(by)
+        self._require_figure(by)
+        return plots.sweep_lines(self.table.set_index(self.axes[0])[by].sort_index(), by, self.strategy.name)
 
     def heatmap(self, by: str = "sharpe", x: str | None = None, y: str | None = None) -> go.Figure:
         """Draw one figure over two parameters; where more were swept, the best over the others is shown."""
@@ -96,7 +105,7 @@ class Sweep:
         for axis in (x, y):
             if axis not in self.axes:
                 raise ParameterError(f"a heatmap needs two swept parameters; {axis!r} is none.", allowed=self.axes)
-        best = self.table.pivot_table(index=y, columns=x, values=by, aggfunc="min" if by in _LOW_IS_GOOD else "max")
+        best = self.table.pivot_table(index=y, columns=x, values=by, aggfunc="min" if by in LOW_IS_GOOD else "max")
         return plots.heatmap(best, by, self.strategy.name)
 
     def _require_figure(self, by: str) -> None:
