@@ -21,7 +21,8 @@ from tradelab.catalog import instruments, segments, swap, tail
 from tradelab.catalog.block import Block, merge, of_frame, without
 from tradelab.catalog.coverage import Coverage, cover
 from tradelab.catalog.database import Database, failures
-from tradelab.catalog.frame import as_bars, time_ns
+from tradelab.catalog.exporting import write_file
+from tradelab.catalog.frame import as_bars, moment_ns, time_ns
 from tradelab.catalog.segments import Segment
 from tradelab.catalog.swap import Key, Swap
 from tradelab.catalog.tail import AppendCount, BarRow
@@ -264,6 +265,20 @@ class Catalog:
             calendar = known.calendar
         return cover(bars, Timeframe.of(timeframe), None if calendar is None else Calendar(calendar))
 
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        source: str,
+        symbol: str,
+        timeframe: str | Timeframe,
+        start: Moment = None,
+        end: Moment = None,
+    ) -> int:
+        """Write a range to a CSV, Parquet or JSON file, by its ending; return how many bars."""
+        bars = self.read(source, symbol, timeframe, start, end)
+        write_file(bars, Path(path))
+        return len(bars)
+
     def instrument(self, source: str, symbol: str) -> Instrument | None:
         """Return the saved instrument, or ``None``."""
         with self._database.reading() as connection:
@@ -396,17 +411,10 @@ def _count_revised(connection: sqlite3.Connection, series: int, revised: int) ->
 
 
 def _span(start: Moment, end: Moment) -> tuple[int, int]:
-    return _moment(start, _FIRST, "start"), _moment(end, _LAST, "end")
-
-
-def _moment(value: Moment, default: int, name: str) -> int:
-    if value is None:
-        return default
-    try:
-        stamp = pd.Timestamp(value)
-    except (ValueError, TypeError) as error:
-        raise TimestampError(f"{name}={value!r} is no date.", fix='Write it as "2024-01-31".') from error
-    return int((stamp if stamp.tz else stamp.tz_localize("UTC")).as_unit("ns").value)
+    return (
+        _FIRST if start is None else moment_ns(start, name="start"),
+        _LAST if end is None else moment_ns(end, name="end"),
+    )
 
 
 def _require_spacing(bars: pd.DataFrame, key: Key) -> None:

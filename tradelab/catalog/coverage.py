@@ -150,10 +150,15 @@ def _is_open(slots: np.ndarray, stamps: np.ndarray, timeframe: Timeframe, calend
     if timeframe.ns == NS_PER_DAY:
         return _weekday(slots) < 5
     if calendar is Calendar.WEEKDAYS:
-        hours, hour_of = np.unique(slots // NS_PER_HOUR, return_inverse=True)  # zones change on the hour: convert few
-        local = pd.DatetimeIndex((hours * NS_PER_HOUR).view("M8[ns]")).tz_localize("UTC").tz_convert("America/New_York")
+        hours = slots // NS_PER_HOUR  # zones change on the hour: convert each hour once
+        is_new = np.diff(hours, prepend=hours[:1] - 1) != 0
+        local = (
+            pd.DatetimeIndex((hours[is_new] * NS_PER_HOUR).view("M8[ns]"))
+            .tz_localize("UTC")
+            .tz_convert("America/New_York")
+        )
         since_monday = local.weekday.to_numpy() * 24 + local.hour.to_numpy()
-        return ((since_monday < 4 * 24 + 17) | (since_monday >= 6 * 24 + 17))[hour_of]
+        return ((since_monday < 4 * 24 + 17) | (since_monday >= 6 * 24 + 17))[np.cumsum(is_new) - 1]
     return (_weekday(slots) < 5) & _usual_slots(stamps, timeframe)[slots % NS_PER_DAY // timeframe.ns]
 
 

@@ -6,6 +6,7 @@ nanoseconds, stamped with each bar's open time, strictly increasing. Every room 
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import hashlib
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "high": ("h", "high_price", "highprice", "<high>"),
     "low": ("l", "low_price", "lowprice", "<low>"),
     "close": ("c", "close_price", "closeprice", "<close>"),
-    "volume": ("v", "vol", "tick_volume", "tickvol", "base_volume", "volume_base", "<vol>", "<tickvol>"),
+    "volume": ("v", "vol", "tick_volume", "tickvol", "base_volume", "volume_base", "<tickvol>", "<vol>"),
 }
 _SEED = b"tradelab bars 1"
 
@@ -95,6 +96,21 @@ def time_ns(bars: pd.DataFrame) -> np.ndarray:
     if not isinstance(index, pd.DatetimeIndex):
         raise TimestampError("bars have no time index.", fix="Pass them through tradelab.catalog.frame.as_bars.")
     return index.as_unit("ns").asi8
+
+
+def moment_ns(value: str | dt.datetime, *, name: str) -> int:
+    """Return a date (``"2022"``, ``"2024-01-31 12:00"``, a Timestamp) as nanoseconds; UTC if it names no zone.
+
+    Raises
+    ------
+    TimestampError
+        When it is no date; ``name`` is what the message calls it.
+    """
+    try:
+        stamp = pd.Timestamp(value)
+    except (ValueError, TypeError) as error:
+        raise TimestampError(f"{name}={value!r} is no date.", fix='Write it as "2024-01-31".') from error
+    return int((stamp if stamp.tz else stamp.tz_localize("UTC")).as_unit("ns").value)
 
 
 def infer_timeframe(bars: pd.DataFrame) -> Timeframe:
@@ -295,4 +311,4 @@ def _timeframe_of(spacing_ns: int) -> Timeframe | None:
     return next((t for t in Timeframe if t.value and t.ns == spacing_ns), None)
 
 
-__all__ = ["COLUMNS", "PRICES", "as_bars", "content_hash", "from_arrays", "infer_timeframe", "time_ns"]
+__all__ = ["COLUMNS", "PRICES", "as_bars", "content_hash", "from_arrays", "infer_timeframe", "moment_ns", "time_ns"]

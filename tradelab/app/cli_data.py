@@ -1,0 +1,235 @@
+"""Offer the catalog on the command line: download, import, list, check and export bars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tradelab.model.errors import CorruptFileError, ParameterError, UnknownNameError
+
+if TYPE_CHECKING:
+    from tradelab.catalog.bars import Catalog
+
+_BAR = "{l_bar}{bar}|{postfix} {elapsed}<{remaining}"
+_SERIES_HELP = "SOURCE, SYMBOL and TIMEFRAME name a series, as `tradelab data list` shows them."
+
+
+@click.group()
+def data() -> None:
+    """Download, import, list, check and export bars.
+
+    Bars live in $TRADELAB_HOME/bars, by default in your user data folder. A series is named by source, symbol and
+    timeframe: binance BTC/USDT 1h. All times are UTC and are the bars' opening times.
+
+    \b
+    Try:  tradelab data samples
+          tradelab data download binance BTC/USDT 1h --since 2022
+          tradelab data import eurusd.csv --tz UTC
+          tradelab data list
+    """
+
+
+@data.command()
+@click.argument("exchange")
+@click.argument("symbol")
+@click.argument("timeframe")
+@click.option(
+    "--since", help="First day to fetch, such as 2022 or 2022-03-01. Not needed to go on with a stored series."
+)
+@click.option("--until", help="Fetch up to, and without, this day. Default: now.")
+@click.option("--base-url", help="Another host that speaks the exchange's protocol, such as a mirror.")
+def download(
+    exchange: str, symbol: str, timeframe: str, since: str | None, until: str | None, base_url: str | None
+) -> None:
+    """Download bars from an exchange through its public endpoints; no account is needed.
+
+    EXCHANGE is a ccxt id (binance, kraken, okx ...), SYMBOL is written BTC/USDT (BTC/USDT:USDT for the perpetual),
+    TIMEFRAME 1m, 5m, 1h, 1d ... Stop it at any time: what has come is kept, and the same command goes on from there.
+    """
+    from tqdm import tqdm
+
+    from tradelab.adapters import ccxt_bars
+
+    title = f"{exchange} {symbol} {timeframe}"
+    with _catalog() as catalog, tqdm(total=100.0, desc=title, bar_format=_BAR, delay=0.01) as bar:
+
+        def show(progress: ccxt_bars.Progress) -> None:
+            bar.set_postfix_str(f"{progress.bars:,} bars, {progress.at:%Y-%m-%d %H:%M}")
+            bar.update(progress.fraction * 100 - bar.n)
+
+        try:
+            done = ccxt_bars.download(
+                catalog, exchange, symbol, timeframe, since=since, until=until, base_url=base_url, on_page=show
+            )
+        except KeyboardInterrupt:
+            bar.close()
+            click.echo("stopped; what has come is kept. The same command goes on from there.", err=True)
+            raise SystemExit(130) from None
+        bar.update(100.0 - bar.n)
+    if not done.bars:
+        click.echo("nothing new: every closed bar of that range is stored already.")
+        return
+    click.echo(f"stored {done.bars:,} bars, {done.first:%Y-%m-%d %H:%M} to {done.last:%Y-%m-%d %H:%M} UTC.")
+    click.echo(f"Read them:  tl.Catalog().read({exchange!r}, {symbol!r}, {timeframe!r})")
+
+
+@data.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--source", default="file", show_default=True, help="Where the bars are from, in your words.")
+@click.option("--symbol", help="What is traded. Default: the file's name up to the first - _ or dot.")
+@click.option("--timeframe", help="1m, 1h, 1d ... Default: told from the bars.")
+@click.option("--tz", help="Zone of stamps that name none: UTC, Europe/Athens, Etc/GMT-2 ...")
+@click.option("--date-format", help="strptime form, when days and months could be swapped: '%d/%m/%Y %H:%M'.")
+@click.option("--yes", "-y", is_flag=True, help="Store without asking.")
+def import_(
+    file: Path,
+    source: str,
+    symbol: str | None,
+    timeframe: str | None,
+    tz: str | None,
+    date_format: str | None,
+    yes: bool,
+) -> None:
+    """Import bars from a CSV, Parquet or JSON FILE (.gz too).
+
+    Separators, column names and date forms of MetaTrader, Dukascopy, HistData, Yahoo and exchanges are recognised.
+    What was guessed is shown, and nothing is stored before you agree.
+    """
+    from tradelab.catalog import quality
+    from tradelab.catalog.frame import infer_timeframe
+    from tradelab.catalog.importing import read_file
+    from tradelab.model.units import Timeframe
+
+    bars, guess = read_file(file, tz=tz, date_format=date_format)
+    click.echo(str(guess))
+    length = Timeframe.of(timeframe) if timeframe else infer_timeframe(bars)
+    report = quality.inspect(bars, length)
+    click.echo(f"quality   {report}")
+    name = symbol or _symbol_of(file)
+    if not yes:
+        click.confirm(f"Store as {source} {name} {length.alias}?", default=True, abort=True)
+    with _catalog() as catalog:
+        wrote = catalog.write(source, name, length, bars)
+    revised = f", {wrote.revised:,} of them changed a stored bar" if wrote.revised else ""
+    click.echo(f"stored {wrote.bars:,} bars{revised}.")
+    click.echo(f"Read them:  tl.Catalog().read({source!r}, {name!r}, {length.alias!r})")
+
+
+@data.command(name="list")
+def list_() -> None:
+    """List what is stored: series, range, bars, size."""
+    with _catalog() as catalog:
+        table = catalog.list()
+        click.echo(f"{len(table)} series in {catalog.root}")
+    if len(table):
+        table["size"] = [f"{size / 1e6:.1f} MB" for size in table["size"]]
+        for column in ("first", "last"):
+            table[column] = table[column].dt.strftime("%Y-%m-%d %H:%M")
+        click.echo(
+            table[["source", "symbol", "timeframe", "bars", "first", "last", "size", "revised"]].to_string(index=False)
+        )
+    else:
+        click.echo("Fill it:  tradelab data download binance BTC/USDT 1h --since 2022")
+
+
+@data.command(epilog=_SERIES_HELP)
+@click.argument("source")
+@click.argument("symbol")
+@click.argument("timeframe")
+@click.option(
+    "--calendar",
+    type=click.Choice(["24/7", "24/5", "sessions"]),
+    help="When the market is open. Default: told from the bars.",
+)
+def coverage(source: str, symbol: str, timeframe: str, calendar: str | None) -> None:
+    """Show the range of a series, how many bars are missing, and the largest gaps."""
+    with _catalog() as catalog:
+        click.echo(str(catalog.coverage(source, symbol, timeframe, calendar=calendar)))
+
+
+@data.command(epilog=f"{_SERIES_HELP} Without them every series is checked. Exit code 1 when something is not sound.")
+@click.argument("source", required=False)
+@click.argument("symbol", required=False)
+@click.argument("timeframe", required=False)
+@click.option("--discard-damaged", is_flag=True, help="Forget damaged files, so that their range can be fetched again.")
+def verify(source: str | None, symbol: str | None, timeframe: str | None, discard_damaged: bool) -> None:
+    """Check files against their hashes, and bars for gaps, impossible values, NaN and spikes."""
+    from tradelab.catalog import quality
+
+    if source is not None and timeframe is None:
+        raise ParameterError("name a whole series or none.", fix=_SERIES_HELP)
+    with _catalog() as catalog:
+        damaged = catalog.discard_damaged() if discard_damaged else catalog.damaged()
+        for name in damaged:
+            click.echo(f"DAMAGED {name}{' (forgotten; fetch that range again)' if discard_damaged else ''}")
+        wanted = (
+            [(source, symbol, timeframe)] if source else catalog.list()[["source", "symbol", "timeframe"]].to_numpy()
+        )
+        sound = not damaged
+        for a, b, c in wanted:
+            try:
+                report = quality.inspect(catalog.read(a, b, c), c)
+            except CorruptFileError as error:
+                click.echo(f"{a} {b} {c}: {error.problem}")
+                continue
+            click.echo(f"{a} {b} {c}: {report}")
+            sound &= report.is_sound
+    if not sound:
+        raise SystemExit(1)
+
+
+@data.command(epilog=_SERIES_HELP)
+@click.argument("source")
+@click.argument("symbol")
+@click.argument("timeframe")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--start", help="First day.")
+@click.option("--end", help="Up to, and without, this day.")
+def export(source: str, symbol: str, timeframe: str, file: Path, start: str | None, end: str | None) -> None:
+    """Write a series to FILE; its ending chooses the format: .csv, .csv.gz, .parquet or .json."""
+    with _catalog() as catalog:
+        count = catalog.export(file, source, symbol, timeframe, start, end)
+    click.echo(f"wrote {count:,} bars to {file}")
+
+
+@data.command()
+@click.argument("name", required=False)
+@click.option("--store", is_flag=True, help="Also put it into the catalog, as source 'sample'.")
+def samples(name: str | None, store: bool) -> None:
+    """List the bundled real bars, or tell all about one: source, licence, range."""
+    from tradelab.catalog import samples as bundled
+
+    if name is None and store:
+        raise ParameterError("--store needs the name of a sample.", allowed=bundled.names())
+    for each in bundled.names() if name is None else [name]:
+        about = bundled.about(each)
+        click.echo(
+            f"{each:<10} {about.rows:>6,} bars  {about.start[:10]} to {about.end[:10]}  {about.package} {about.version}"
+            if name is None
+            else str(about)
+        )
+    if store and name is not None:
+        about = bundled.about(name)
+        with _catalog() as catalog:
+            catalog.write("sample", about.instrument.symbol, about.timeframe, bundled.load(name))
+            catalog.save_instrument(about.instrument)
+        click.echo(f"stored as sample {about.instrument.symbol} {about.timeframe.alias}")
+    elif name is None:
+        click.echo('Load one:  tl.samples.load("EURUSD-1h")     tell more:  tradelab data samples EURUSD-1h')
+
+
+def _catalog() -> Catalog:
+    from tradelab.catalog.bars import Catalog
+
+    return Catalog()
+
+
+def _symbol_of(file: Path) -> str:
+    stem = file.name.split(".")[0]
+    for mark in "-_ ":
+        stem = stem.split(mark)[0]
+    if not stem:
+        raise UnknownNameError(f"no symbol can be told from {file.name!r}.", fix="Name it: --symbol EURUSD.")
+    return stem.upper()
