@@ -19,8 +19,12 @@ _HOME = {
     "Timeframe": "tradelab.model.units",
     "TradelabError": "tradelab.model.errors",
     "backtest": "tradelab.research.backtest",
+    "bars": "tradelab.catalog.find",
     "check": "tradelab.research.lookahead",
     "load": "tradelab.research.result",
+    "record": "tradelab.production.recording",
+    "run_notebook": "tradelab.production.run",
+    "runs": "tradelab.production.query",
     "sweep": "tradelab.research.sweep",
 }
 _MODULES = {
