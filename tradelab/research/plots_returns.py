@@ -40,7 +40,7 @@ def monthly(result: Backtested) -> go.Figure:
 
 def _tinted(cells: np.ndarray, columns: list[str], years: list[str], name: str, xaxis: str) -> go.Heatmap:
     """Blue above zero, orange below, the same strength at the same distance, transparent enough for any page."""
-    reach = float(np.nanmax(np.abs(cells))) if np.isfinite(cells).any() else 0.0
+    reach = round(float(np.nanmax(np.abs(cells))), 6) if np.isfinite(cells).any() else 0.0
     return go.Heatmap(
         z=[[None if np.isnan(v) else round(v, 2) for v in row] for row in cells.tolist()],
         x=columns,

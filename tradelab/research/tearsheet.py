@@ -85,7 +85,7 @@ def _masthead(result: Backtested) -> Masthead:
     facts = (
         ("Period", f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"),
         ("Bars", f"{len(result.index):,}"),
-        ("Instruments", ", ".join(result.symbols)),
+        ("Instruments", strip_paths(", ".join(result.symbols))),
         ("Annualised by", result.summary.annualisation),
         ("Fills", "as set" if isinstance(terms["fill"], dict) else str(terms["fill"]).replace("_", " ")),
         ("Direction", str(terms["direction"])),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tradelab.report.page import show
+from tradelab.report.safety import strip_paths
 
 # Tints follow the page's colours, light or dark; where a browser cannot mix colours, the numbers stand alone.
 CSS = """
@@ -92,7 +93,7 @@ def _columns(rows: pd.DataFrame) -> list[tuple[str, str, list[str]]]:
     clock = "%Y-%m-%d" if (times == times.dt.normalize()).all() else "%Y-%m-%d %H:%M"
     shown = [("#", "", [str(number) for number in rows.index])]
     if len(set(rows["symbol"])) > 1:
-        shown.append(("Instrument", "side", rows["symbol"].tolist()))
+        shown.append(("Instrument", "side", [strip_paths(name) for name in rows["symbol"]]))
     shown += [
         ("Side", "side", rows["direction"].tolist()),
         ("Entry, UTC", "", rows["entry_time"].dt.strftime(clock).tolist()),
