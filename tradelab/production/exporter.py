@@ -33,7 +33,6 @@ _PRIORITY = [
     PLOTLY_MIME, RESULT_MIME, "text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg",
     "text/latex", "text/plain",
 ]  # fmt: skip
-_NO_URLS = ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url", "jupyter_widgets_base_url")
 
 
 class TradelabExporter(HTMLExporter):
@@ -53,7 +52,7 @@ class TradelabExporter(HTMLExporter):
         config.merge(
             Config(
                 {
-                    "HTMLExporter": dict.fromkeys(_NO_URLS, "") | {"embed_images": True, "anchor_link_text": ""},
+                    "HTMLExporter": {"embed_images": True, "anchor_link_text": ""},
                     "NbConvertBase": {"display_data_priority": _PRIORITY},
                     "TagRemovePreprocessor": {
                         "enabled": True,

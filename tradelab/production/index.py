@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,23 +26,27 @@ _COLUMNS = (  # heading, and whether the column holds words
 
 def write_index(runs_dir: Path) -> Path:
     """Rewrite the index of a runs folder in one step and return its path."""
+    registry = Registry(runs_dir)
+    path = runs_dir / "index.html"
+    found: list[Run] = []
+    while not path.exists() or found != (found := registry.all()):  # another run may have ended meanwhile
+        write_text(path, _page(found))
+    return path
+
+
+def _page(found: list[Run]) -> str:
     from tradelab.production.exporter import STATE_KINDS, duration_text
 
-    found = Registry(runs_dir).all()
     rows = "".join(_row(run, STATE_KINDS[run.state], duration_text(run.duration_s)) for run in found)
     heads = "".join(f'<th scope="col"{" class=words" if words else ""}>{name}</th>' for name, words in _COLUMNS)
-    body = (
-        f'<div class="scroll" role="region" aria-label="Runs" tabindex="0"><table>'
+    table = (
+        f'<div class="scroll" role="region" aria-label="Runs" tabindex="0"><table class="stacked">'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-        if rows
-        else "<p>No runs yet. <code>tradelab run NOTEBOOK</code> makes the first.</p>"
     )
-    counts = {state: sum(run.state == state for run in found) for state in dict.fromkeys(run.state for run in found)}
+    nothing = "<p>No runs yet. <code>tradelab run NOTEBOOK</code> makes the first.</p>"
+    counts = Counter(run.state for run in found)
     facts = tuple((state.replace("_", " ").capitalize(), str(count)) for state, count in counts.items())
-    page = render_page("Runs", body, masthead=Masthead(eyebrow="tradelab", facts=facts), wide=True)
-    path = runs_dir / "index.html"
-    write_text(path, page)
-    return path
+    return render_page("Runs", table if rows else nothing, masthead=Masthead(facts=facts), wide=True)
 
 
 def _row(run: Run, kind: str, took: str) -> str:
