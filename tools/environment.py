@@ -60,6 +60,7 @@ def make(folder: Path) -> None:
     _run([*install, "--no-deps", "--no-build-isolation", "-e", "."])
     _say("compiling to bytecode")
     _compile(folder)
+    _run([str(python_of(folder)), "-m", "tradelab.app.warm"])
     (folder / "tradelab.stamp").write_text(wanted, encoding="utf-8")
     _say(f"ready in {time.monotonic() - began:.0f} s")
 

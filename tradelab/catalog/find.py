@@ -42,19 +42,20 @@ def bars(
     Timestamp('2013-01-02 00:00:00+0000', tz='UTC')
     """
     first, last = _utc("start", start), _utc("end", end)
-    if source != "sample":
+    if source == "sample":
+        whole = samples.load(f"{symbol}-{Timeframe.of(timeframe).alias}")
+        chosen = whole.loc[first:last]
+        if last is not None and len(chosen) and chosen.index[-1] == last:
+            chosen = chosen.iloc[:-1]
+        chosen.attrs = dict(whole.attrs)
+    else:
         with Catalog() as catalog:
-            return catalog.read(source, symbol, timeframe, start=first, end=last)
-    whole = samples.load(f"{symbol}-{Timeframe.of(timeframe).alias}")
-    chosen = whole[
-        (whole.index >= (first or whole.index[0])) & (whole.index < (last or pd.Timestamp.max.tz_localize("UTC")))
-    ]
+            chosen = catalog.read(source, symbol, timeframe, start=first, end=last)
     if chosen.empty:
         raise TooFewBarsError(
-            f"{symbol} {timeframe} has no bars from {start} to {end}.",
-            fix=f"It reaches from {whole.index[0]} to {whole.index[-1]}.",
+            f"{source} {symbol} {timeframe} has no bars from {first or 'the beginning'} to {last or 'the end'}.",
+            fix="Ask for a range it covers: see `tradelab data list` and `tradelab data samples`.",
         )
-    chosen.attrs = dict(whole.attrs)
     return chosen
 
 
