@@ -147,8 +147,8 @@ def _marks(trades: pd.DataFrame, name: str, side: str, symbol: str, index: pd.Da
         marker={
             "symbol": symbol if cross else [symbol if good else f"{symbol}-open" for good in won],
             "color": colours,
-            "size": 6 if cross else 8,
-            "line": {"width": 1.8 if cross else 1.3, "color": colours},
+            "size": (6 if cross else 8) * theme.crowd(len(trades)),
+            "line": {"width": (1.8 if cross else 1.3) * theme.crowd(len(trades)), "color": colours},
         },
         text=said,
         hovertemplate="%{y} · %{text}, %{x}",

@@ -28,7 +28,7 @@ def scatter(result: Backtested) -> go.Figure:
         note = f"the {MOST_DOTS:,} largest of {len(trades):,} trades"
         trades = trades.loc[trades["return"].abs().nlargest(MOST_DOTS).index].sort_index()
     notional = trades["size"] * trades["entry_price"]
-    size = 5.0 + 9.0 * np.sqrt(notional / notional.max())
+    size = (5.0 + 9.0 * np.sqrt(notional / notional.max())) * theme.crowd(len(trades))
     open_, won = trades["status"] == "open", trades["pnl"] > 0
     drawn = theme.figure(title, height=440, note=note)
     groups = (
