@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tradelab as tl
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[object]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("no Chromium on this machine")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=_FLAGS)
-        yield browser
-        browser.close()
-
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
-def test_a_tearsheet_draws_all_its_charts_offline(chromium: object, tmp_path: Path, scheme: str, width: int) -> None:
+def test_a_tearsheet_draws_all_its_charts_offline(browser: Any, tmp_path: Path, scheme: str, width: int) -> None:
     file = tmp_path / "goog.html"
     result = tl.backtest(tl.samples.load("GOOG-1d"), "sma_cross", fast=10, slow=30)
     result.to_html(file)
-    context = chromium.new_context(offline=True, color_scheme=scheme, viewport={"width": width, "height": 900})
+    context = browser.new_context(offline=True, color_scheme=scheme, viewport={"width": width, "height": 900})
     page = context.new_page()
     asked: list[str] = []
     complaints: list[str] = []
