@@ -164,11 +164,8 @@ def verify(source: str | None, symbol: str | None, timeframe: str | None, discar
         damaged = catalog.discard_damaged() if discard_damaged else catalog.damaged()
         for name in damaged:
             click.echo(f"DAMAGED {name}{' (forgotten; fetch that range again)' if discard_damaged else ''}")
-        wanted = (
-            [(source, symbol, timeframe)] if source else catalog.list()[["source", "symbol", "timeframe"]].to_numpy()
-        )
         sound = not damaged
-        for a, b, c in wanted:
+        for a, b, c in _named_or_all(catalog, source, symbol, timeframe):
             try:
                 report = quality.inspect(catalog.read(a, b, c), c)
             except CorruptFileError as error:
@@ -224,6 +221,14 @@ def _catalog() -> Catalog:
     from tradelab.catalog.bars import Catalog
 
     return Catalog()
+
+
+def _named_or_all(
+    catalog: Catalog, source: str | None, symbol: str | None, timeframe: str | None
+) -> list[tuple[str, str, str]]:
+    if source is not None and symbol is not None and timeframe is not None:
+        return [(source, symbol, timeframe)]
+    return list(catalog.list()[["source", "symbol", "timeframe"]].itertuples(index=False, name=None))
 
 
 def _symbol_of(file: Path) -> str:
