@@ -6,6 +6,29 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
+    from tradelab.catalog import samples as samples
+    from tradelab.catalog.bars import Catalog as Catalog
+    from tradelab.catalog.find import bars as bars
+    from tradelab.engine.fills import FillPolicy as FillPolicy
+    from tradelab.model.errors import TradelabError as TradelabError
+    from tradelab.model.instrument import Instrument as Instrument
+    from tradelab.model.units import Timeframe as Timeframe
+    from tradelab.production.query import runs as runs
+    from tradelab.production.recording import record as record
+    from tradelab.production.run import run_notebook as run_notebook
+    from tradelab.research.backtest import backtest as backtest
+    from tradelab.research.lookahead import check as check
+    from tradelab.research.result import Result as Result
+    from tradelab.research.result import load as load
+    from tradelab.research.sweep import sweep as sweep
+    from tradelab.strategy import builtin as strategies  # noqa: F401
+    from tradelab.strategy import indicators as indicators
+    from tradelab.strategy.define import strategy as strategy
+    from tradelab.strategy.spec import Range as Range
+    from tradelab.strategy.spec import Signals as Signals
 
 __version__ = "0.1.0"
 
@@ -37,9 +60,9 @@ _MODULES = {
 __all__ = sorted([*_HOME, *_MODULES, "__version__"])
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+        value: Any = getattr(import_module(_HOME[name]), name)
     elif name in _MODULES:
         value = import_module(_MODULES[name])
     else:

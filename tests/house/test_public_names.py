@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,13 @@ def test_a_public_name_resolves(name: str) -> None:
 
 def test_completion_offers_the_public_names_and_nothing_else() -> None:
     assert dir(tl) == tl.__all__
+
+
+def test_an_editor_reads_the_same_names_as_the_interpreter() -> None:
+    body = ast.parse(Path(tl.__file__).read_text(encoding="utf-8")).body
+    block = next(node for node in body if isinstance(node, ast.If))
+    seen = {alias.asname for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen == set(tl.__all__) - {"__version__"}
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

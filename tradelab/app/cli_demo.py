@@ -19,7 +19,7 @@ What to do next
 
 
 @click.command()
-@click.option("--symbol", default="EURUSD", show_default=True, help="One of the bundled series (tradelab data samples).")
+@click.option("--symbol", default="EURUSD", show_default=True, help="A bundled series: tradelab data samples.")
 @click.option("--timeframe", default="1h", show_default=True)
 @click.option("--strategy", default="donchian_breakout", show_default=True)
 @click.pass_context
