@@ -81,8 +81,6 @@ def render_page(
     head = _masthead(title, masthead or Masthead(), '<details class="code"' in body)
     refuse_secrets(title + head + body, known_secrets() if secrets is None else secrets)
     library = bundle_for(types) if types else None
-    # The whole plotly.js compiles its WebGL shaders at run time; our own bundle never needs that.
-    evaluate = " 'unsafe-eval'" if library and library.name == "full" else ""
     scripts = f"<script>{_asset('report.js')}</script>"
     if library:
         packed = f'<script type="application/x-tradelab-plotly" data-bundle="{library.name}">{library.packed}</script>'
@@ -91,7 +89,7 @@ def render_page(
 <html lang="{html.escape(lang)}">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'{evaluate}; \
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
 style-src 'unsafe-inline'; img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">

@@ -22,7 +22,8 @@ REDACTED = "[redacted]"
 _SHORTEST_SECRET = 8
 _REGISTERED: set[str] = set()
 # An absolute path whose first folder belongs to people or machines, not to the web: /home/ana/x.py, C:\Users\Ana\x.py.
-_UNIX_PATH = re.compile(r"(?<![\w.~/-])/(?:home|root|Users|tmp|var|private|usr|opt|mnt|media|srv|etc)(?:/[\w.@+\-]+)+")
+_BEFORE = r"(?:(?<=\dm)|(?<![\w.~/-]))"  # not inside a word or an address; a terminal's colour code may stand before
+_UNIX_PATH = re.compile(_BEFORE + r"/(?:home|root|Users|tmp|var|private|usr|opt|mnt|media|srv|etc)(?:/[\w.@+\-]+)+")
 _WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\(?:[^\\/:*?\"<>|\r\n]+\\)+[^\\/:*?\"<>|\s]+")
 
 
@@ -90,7 +91,7 @@ def strip_paths(text: str, replacements: Iterable[tuple[str, str]] | None = None
         return text  # most strings of a chart are dates, by the ten thousand
     text = text.replace("file:///", "/")
     for folder, short in local_folders() if replacements is None else replacements:
-        text = re.sub(rf"(?<![\w.~/-]){re.escape(folder)}(?![\w.-])", short, text)
+        text = re.sub(rf"{_BEFORE}{re.escape(folder)}(?![\w.-])", short, text)
     text = _UNIX_PATH.sub(lambda path: "…/" + path[0].rsplit("/", 1)[1], text)
     return _WINDOWS_PATH.sub(lambda path: "…\\" + path[0].rsplit("\\", 1)[1], text)
 
@@ -126,4 +127,4 @@ def over_strings(value: Any, change: Callable[[str], str], skip: Iterable[str] =
 def _spellings(secret: str) -> tuple[str, ...]:
     as_json = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
     twice = json.dumps(as_json[0])[1:-1]
-    return tuple(dict.fromkeys((secret, *as_json, twice, html.escape(secret), quote(secret, safe=""))))
+    return tuple(dict.fromkeys((secret, *as_json, twice, html.escape(secret), quote(secret, safe=""), quote(secret))))

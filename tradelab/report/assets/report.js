@@ -155,6 +155,7 @@
   const unpackNext = () => {
     const chart = waiting.shift();
     if (chart) read(chart).then(() => idle(unpackNext), () => idle(unpackNext));
+    else root.dataset.charts = "unpacked";
   };
   idle(() => plotly().then(unpackNext, () => {}));
 

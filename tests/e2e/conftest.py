@@ -1,0 +1,34 @@
+"""Share one Chromium among all browser tests: the system's, else playwright's own, else skip and say why."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium (a playwright ``Browser``)."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    system = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with playwright.sync_playwright() as session:
+        try:
+            launched = session.chromium.launch(executable_path=system, args=_FLAGS)
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
+        yield launched
+        launched.close()
