@@ -68,7 +68,7 @@ def backtest(
     >>> import tradelab as tl
     >>> result = tl.backtest(tl.samples.load("GOOG-1d"), "sma_cross", fast=10, slow=30, direction="long")
     >>> result.summary.trades
-    44
+    32
     """
     settings, own = split_parameters(parameters)
     if calendar is not None:
