@@ -12,7 +12,7 @@ import os
 import platform
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ create unique index if not exists one_run_per_key on runs(dedupe_key)
   where dedupe_key is not null and state in ('queued', 'running', 'succeeded');
 create index if not exists by_time on runs(queued_at);
 """
+_NOBODY = 2**31 - 1  # no process has this number
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -129,6 +130,7 @@ class Registry:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
+        lost = not (runs_dir / "registry.sqlite").exists()
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
             with self._connection() as connection:
@@ -139,21 +141,35 @@ class Registry:
                 f"{runs_dir.name}/registry.sqlite cannot be opened: {error}.", fix="Check the folder."
             ) from error
 
+        if lost:
+            self._adopt()
+
+    def _adopt(self) -> None:
+        """Rebuild a lost registry from the folders; a run that was open has nobody to watch it and becomes crashed."""
+        for told in sorted(self.runs_dir.glob("*/run.json")):
+            run = Run.from_json(json.loads(told.read_text(encoding="utf-8")), self.runs_dir)
+            with suppress(sqlite3.IntegrityError):  # another process adopts or runs at this moment
+                self._insert(run, (_NOBODY, ""))
+
+    def _insert(self, run: Run, owner: tuple[int, str]) -> None:
+        row = (run.id, run.name, run.state, run.key, run.queued_at, platform.node(), *owner, json.dumps(run.as_json()))
+        with self._connection() as connection:
+            connection.execute("insert into runs values(?,?,?,?,?,?,?,?,?)", row)
+
     def claim(self, run: Run) -> Run | None:
         """Enter a queued run for this process; return the run that already holds its key instead, if there is one."""
         self.reap()
-        row = (run.id, run.name, run.state, run.key, run.queued_at, platform.node(), os.getpid(), _birth(os.getpid()))
-        with self._connection() as connection:
-            try:
-                connection.execute("insert into runs values(?,?,?,?,?,?,?,?,?)", (*row, json.dumps(run.as_json())))
-            except sqlite3.IntegrityError:
+        try:
+            self._insert(run, (os.getpid(), _birth(os.getpid())))
+        except sqlite3.IntegrityError:
+            with self._connection() as connection:
                 held = connection.execute(
                     "select record from runs where dedupe_key=? and state in ('queued','running','succeeded')",
                     (run.key,),
                 ).fetchone()
-                if held is None:
-                    raise
-                return replace(self._run(held[0]), deduplicated=True)
+            if held is None:
+                raise
+            return replace(self._run(held[0]), deduplicated=True)
         return None
 
     def update(self, run: Run) -> None:

@@ -159,3 +159,15 @@ def test_two_runs_are_laid_side_by_side(registry):
     assert frame["parameter", "symbol"] == ""
     assert frame["data", "A"] == "differs"
     assert find("1a", runs_dir=registry.runs_dir).id == "1a"
+
+
+def test_a_lost_registry_is_rebuilt_from_the_folders(registry):
+    for number, state in (("1a", "succeeded"), ("2b", "running")):
+        run = a_run(registry, number, state=state, parameters={"fast": 3})
+        run.folder.mkdir()
+        registry.claim(run)
+        registry.update(run)
+    for part in registry.runs_dir.glob("registry.sqlite*"):
+        part.unlink()
+    found = {run.id: (run.state, dict(run.parameters)) for run in Registry(registry.runs_dir).all()}
+    assert found == {"1a": ("succeeded", {"fast": 3}), "2b": ("crashed", {"fast": 3})}
