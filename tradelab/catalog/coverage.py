@@ -157,7 +157,7 @@ def _is_open(slots: np.ndarray, stamps: np.ndarray, timeframe: Timeframe, calend
             .tz_localize("UTC")
             .tz_convert("America/New_York")
         )
-        since_monday = local.weekday.to_numpy() * 24 + local.hour.to_numpy()
+        since_monday = local.day_of_week.to_numpy() * 24 + local.hour.to_numpy()
         return ((since_monday < 4 * 24 + 17) | (since_monday >= 6 * 24 + 17))[np.cumsum(is_new) - 1]
     return (_weekday(slots) < 5) & _usual_slots(stamps, timeframe)[slots % NS_PER_DAY // timeframe.ns]
 
