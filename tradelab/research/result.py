@@ -19,14 +19,23 @@ class Result(Record):
     ``positions``, ``summary``, ``monthly``.
     """
 
-    def plot(self, symbol: str | None = None) -> go.Figure:
-        """Draw price with trades, equity and drawdown under each other (plotly)."""
+    def plot(self, picture: str = "overview", *, symbol: str | None = None) -> go.Figure:
+        """Draw one picture of the result (plotly).
+
+        Parameters
+        ----------
+        picture
+            ``"overview"`` (price with trades, equity, drawdown), ``"monthly"`` (heatmap of returns), ``"yearly"``,
+            ``"rolling"`` (Sharpe ratio), ``"trades"`` (scatter) or ``"distribution"`` of returns.
+        symbol
+            The instrument whose price the overview shows; the first by default.
+        """
         from tradelab.research import plots
 
-        return plots.overview(self, symbol)
+        return plots.draw(self, picture, symbol)
 
     def figures(self) -> dict[str, go.Figure]:
-        """Every picture of the report by name: overview, monthly heatmap, trade scatter, distribution of returns."""
+        """Every picture by name, in the order in which a report shows them."""
         from tradelab.research import plots
 
         return plots.all_figures(self)

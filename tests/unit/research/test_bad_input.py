@@ -158,3 +158,13 @@ def test_a_saved_result_that_is_none_and_a_folder_that_is_not_there(bars, tmp_pa
 
 def test_a_policy_given_as_a_policy_is_fine(bars):
     assert len(tl.backtest(bars, "sma_cross", fill=NEXT_OPEN).orders) > 0
+
+
+def test_an_unknown_picture_or_symbol_names_the_known_ones(bars):
+    result = tl.backtest(bars, "sma_cross")
+    with pytest.raises(UnknownNameError, match="did you mean 'monthly'"):
+        result.plot("montly")
+    with pytest.raises(UnknownNameError, match="Allowed: GOOG"):
+        result.plot(symbol="GOGL")
+    with pytest.raises(ParameterError, match="chooses nothing in 'monthly'"):
+        result.plot("monthly", symbol="GOOG")
