@@ -87,18 +87,16 @@ def cover(bars: pd.DataFrame, timeframe: Timeframe, calendar: Calendar | None = 
 def guess_calendar(stamps: np.ndarray, timeframe: Timeframe) -> Calendar:
     """Guess when a market is open from when it traded.
 
-    Bars on Saturdays mean always. Else, of intraday bars, most hours of the day seen on weekdays mean around the clock;
-    of daily bars, and of longer ones, sessions.
+    Bars on Saturdays mean always, and so does a range without a Saturday. Else daily bars mean sessions, and so do
+    intraday bars, unless weekdays have bars at most hours of the day: that means around the clock.
     """
-    if timeframe.ns > NS_PER_DAY or not len(stamps):
+    if timeframe.ns > NS_PER_DAY or not _spans_a_saturday(stamps):
         return Calendar.ALWAYS
     weekday = _weekday(stamps)
     if np.count_nonzero(weekday == 5) * 20 > len(stamps):  # a seventh when always open
         return Calendar.ALWAYS
     if timeframe.ns == NS_PER_DAY:
-        return Calendar.ALWAYS if len(stamps) < 7 and (np.diff(stamps) <= NS_PER_DAY).all() else Calendar.SESSIONS
-    if stamps[-1] - stamps[0] < 2 * NS_PER_DAY:
-        return Calendar.ALWAYS
+        return Calendar.SESSIONS
     return Calendar.WEEKDAYS if _usual_slots(stamps, timeframe).mean() > 0.8 else Calendar.SESSIONS
 
 
@@ -150,16 +148,27 @@ def _is_open(slots: np.ndarray, stamps: np.ndarray, timeframe: Timeframe, calend
     if timeframe.ns == NS_PER_DAY:
         return _weekday(slots) < 5
     if calendar is Calendar.WEEKDAYS:
-        hours = slots // NS_PER_HOUR  # zones change on the hour: convert each hour once
-        is_new = np.diff(hours, prepend=hours[:1] - 1) != 0
-        local = (
-            pd.DatetimeIndex((hours[is_new] * NS_PER_HOUR).view("M8[ns]"))
-            .tz_localize("UTC")
-            .tz_convert("America/New_York")
-        )
-        since_monday = local.day_of_week.to_numpy() * 24 + local.hour.to_numpy()
-        return ((since_monday < 4 * 24 + 17) | (since_monday >= 6 * 24 + 17))[np.cumsum(is_new) - 1]
+        return is_fx_week(slots)
     return (_weekday(slots) < 5) & _usual_slots(stamps, timeframe)[slots % NS_PER_DAY // timeframe.ns]
+
+
+def is_fx_week(slots: np.ndarray) -> np.ndarray:
+    """Say of each stamp, in rising order, whether the FX week is on: Sunday to Friday, 17:00 in New York."""
+    hours = slots // NS_PER_HOUR  # zones change on the hour: convert each hour once
+    is_new = np.diff(hours, prepend=hours[:1] - 1) != 0
+    local = (
+        pd.DatetimeIndex((hours[is_new] * NS_PER_HOUR).view("M8[ns]")).tz_localize("UTC").tz_convert("America/New_York")
+    )
+    since_monday = local.day_of_week.to_numpy() * 24 + local.hour.to_numpy()
+    return ((since_monday < 4 * 24 + 17) | (since_monday >= 6 * 24 + 17))[np.cumsum(is_new) - 1]
+
+
+def _spans_a_saturday(stamps: np.ndarray) -> bool:
+    """Say whether a whole Saturday lies between the first and the last stamp."""
+    if not len(stamps):
+        return False
+    next_saturday = stamps[0] // NS_PER_DAY + (5 - _weekday(stamps[:1])[0] - 1) % 7 + 1
+    return bool(stamps[-1] >= (next_saturday + 1) * NS_PER_DAY)
 
 
 def _usual_slots(stamps: np.ndarray, timeframe: Timeframe) -> np.ndarray:

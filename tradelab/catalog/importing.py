@@ -250,10 +250,9 @@ def _read_json(path: Path) -> tuple[pd.DataFrame, str]:
         found = json.loads(text)
         layout = "records"
     except json.JSONDecodeError as error:
-        rows = text.splitlines()
-        if len(rows) < 2 or (error.lineno == 1 and error.msg != "Extra data"):
+        if error.msg != "Extra data":  # what follows a whole first record may be a second one
             raise _broken_json(path, error.lineno, error.msg) from error
-        found, layout = _json_lines(path, rows), "one record a line"
+        found, layout = _json_lines(path, text.splitlines()), "one record a line"
     if isinstance(found, dict):
         found = next((found[k] for k in ("data", "candles", "bars", "result", "ohlcv") if k in found), found)
     try:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tradelab.catalog.coverage import is_fx_week
 from tradelab.catalog.frame import from_arrays
 from tradelab.model.errors import ParameterError
 from tradelab.model.instrument import Calendar
-from tradelab.model.units import NS_PER_DAY, NS_PER_MIN, Timeframe
+from tradelab.model.units import NS_PER_DAY, Timeframe
 
 _MINUTES_PER_YEAR = 365 * 1440
 _TAIL_DOF = 4.0  # Student t with 4 degrees: kurtosis of minute returns, roughly (Cont 2001, stylised fact 2)
@@ -63,7 +64,7 @@ def synthetic(
     regimes
         Stretches to switch between at random.
     calendar
-        ``"24/7"``, or ``"24/5"``: no bars from Friday 22:00 to Sunday 22:00 UTC.
+        ``"24/7"``, or ``"24/5"``: no bars from Friday to Sunday, 17:00 in New York.
     gaps
         Fraction of bars, in clumps of about ten, that are missing.
 
@@ -134,10 +135,9 @@ def _stamps(
 
 
 def _is_weekday(grid: np.ndarray, length: Timeframe) -> np.ndarray:
-    minute = (grid // NS_PER_MIN + 3 * 1440) % (7 * 1440)  # since Monday 00:00 UTC
     if length.ns == NS_PER_DAY:
-        return minute < 5 * 1440
-    return (minute < 4 * 1440 + 22 * 60) | (minute >= 6 * 1440 + 22 * 60)
+        return (grid // NS_PER_DAY + 3) % 7 < 5  # 1970-01-01 was a Thursday
+    return is_fx_week(grid)
 
 
 def _clumps(rng: np.random.Generator, count: int, fraction: float) -> np.ndarray:
