@@ -77,15 +77,8 @@ result = tl.backtest(bars, strategy, **chosen, **terms)
 result
 
 # %%
-for figure in result.figures().values():
-    display(figure)
-
-# %% [markdown]
-# ## Month by month
-
-# %%
-months = result.monthly.rename(columns=lambda m: "year" if m == "year" else f"{m:02d}")
-months.style.format("{:.1%}", na_rep="").set_caption("Return of each month and year")
+for picture in ("overview", "monthly", "rolling", "trades", "distribution"):
+    display(result.plot(picture))
 
 # %% [markdown]
 # ## The last trades

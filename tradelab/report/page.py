@@ -129,7 +129,7 @@ def show(value: object) -> str:
     >>> show(True), show(None), show(1234567.891), show(0.12345678), show([1, 2]), show("2024-01-01T00:00:00+00:00")
     ('yes', '–', '1,234,568', '0.1235', '1, 2', '2024-01-01')
     """
-    if value is None or value != value:
+    if value is None or value == "" or value != value:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -6,6 +6,7 @@ Lines, points, bars, candles (as their close), histograms and heatmaps are drawn
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +41,10 @@ class _Panel:
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """One trace made drawable: its kind, colour number, places, values and end labels."""
+    """One trace made drawable: its kind, its colour as attributes, places, values and end labels."""
 
     kind: str
-    colour: int
+    colour: str
     x: np.ndarray
     y: np.ndarray
     labels: tuple[str, ...]
@@ -91,7 +92,7 @@ def _curve(trace: Mapping[str, Any], number: int) -> _Curve | None:
         counts, edges = np.histogram(known, bins=min(40, max(8, int(np.sqrt(len(known))))))
         span = (float(edges[0]), float(edges[-1]))
         ends = tuple(figure_text(_round(edge, span)) for edge in span)
-        return _Curve("bar", number, (edges[:-1] + edges[1:]) / 2, counts.astype(float), ends)
+        return _Curve("bar", _colour(trace, number), (edges[:-1] + edges[1:]) / 2, counts.astype(float), ends)
     if (
         kind not in ("scatter", "scattergl", "bar", "waterfall", "candlestick", "ohlc")
         or trace.get("orientation") == "h"
@@ -106,7 +107,16 @@ def _curve(trace: Mapping[str, Any], number: int) -> _Curve | None:
         shape = "bar"
     else:
         shape = "line" if kind in ("candlestick", "ohlc") or "lines" in str(trace.get("mode", "lines")) else "points"
-    return _Curve(shape, number, places[:size], values[:size], tuple(labels))
+    return _Curve(shape, _colour(trace, number), places[:size], values[:size], tuple(labels))
+
+
+def _colour(trace: Mapping[str, Any], number: int) -> str:
+    """End of the class attribute and, where the trace names a plain colour, a style: the drawn chart's own colour."""
+    for part in ("line", "marker"):
+        own = (trace.get(part) or {}).get("color")
+        if isinstance(own, str) and re.fullmatch(r"#[0-9a-fA-F]{3,8}|rgba?\([0-9., ]+\)", own):
+            return f's{number % 8}" style="color:{own}"'
+    return f's{number % 8}"'
 
 
 def _panel(
@@ -178,13 +188,13 @@ def _line(curve: _Curve, panel: _Panel) -> str:
             pen = "L"
         else:
             pen = "M"
-    return f'<path class="line s{curve.colour % 8}" d="{"".join(path)}"/>'
+    return f'<path class="line {curve.colour} d="{"".join(path)}"/>'
 
 
 def _points(curve: _Curve, panel: _Panel) -> str:
     keep = [i for i in _thin(curve.y) if np.isfinite(curve.y[i])]
     dots = "".join(f"M{panel.at_x(curve.x[i]):.1f} {panel.at_y(curve.y[i]):.1f}h0" for i in keep)
-    return f'<path class="dots s{curve.colour % 8}" d="{dots}"/>'
+    return f'<path class="dots {curve.colour} d="{dots}"/>'
 
 
 def _bars(curve: _Curve, panel: _Panel) -> str:
@@ -197,7 +207,7 @@ def _bars(curve: _Curve, panel: _Panel) -> str:
             top = float(panel.at_y(curve.y[i]))
             low, high = min(top, zero), abs(top - zero)
             out.append(f"M{float(panel.at_x(curve.x[i])) - wide / 2:.1f} {low:.1f}h{wide:.1f}v{high:.1f}h-{wide:.1f}z")
-    return f'<path class="bar s{curve.colour % 8}" d="{"".join(out)}"/>'
+    return f'<path class="bar {curve.colour} d="{"".join(out)}"/>'
 
 
 def _cells_svg(cells: np.ndarray, panel: _Panel) -> str:

@@ -75,15 +75,18 @@ def positions(field: Any, count: int) -> tuple[np.ndarray, list[str]]:
     raw = array(field).ravel()[:count]
     if len(raw) == 0:
         return np.arange(count, dtype=float), []
-    ends = [raw[0], raw[-1]]
+    known = [value for value in raw if value is not None]  # None parts one stretch of a line from the next
+    if not known:
+        return np.arange(len(raw), dtype=float), []
+    ends = [known[0], known[-1]]
     if raw.dtype != object or all(isinstance(value, int | float) for value in ends):
         return numbers(field).ravel()[:count], [figure_text(float(value)) for value in ends]
     labels = [str(value)[:16].removesuffix("T00:00").replace("T", " ") for value in ends]
     try:
-        stamps = np.array([str(value)[:19] for value in raw], dtype="datetime64[s]")
+        stamps = np.array(["NaT" if value is None else str(value)[:19] for value in raw], dtype="datetime64[s]")
     except ValueError:
         return np.arange(len(raw), dtype=float), labels
-    return stamps.astype(float), labels
+    return np.where(np.isnat(stamps), np.nan, stamps.astype(float)), labels
 
 
 def figure_text(value: float) -> str:

@@ -98,6 +98,20 @@ def test_a_gap_lifts_the_pen():
     assert path.count("M") == 2
 
 
+def test_dates_with_gaps_between_them_stay_dates():
+    places, labels = positions([None, "2024-01-01", None, "2024-01-03T12:00:00"], 4)
+    assert labels == ["2024-01-01", "2024-01-03 12:00"]
+    np.testing.assert_array_equal(np.isnan(places), [True, False, True, False])
+    assert places[3] - places[1] == 2.5 * 86_400
+
+
+def test_a_sketch_takes_the_plain_colours_of_its_traces_and_nothing_else():
+    figure = go.Figure([go.Scatter(y=[1, 2], line={"color": "#c0463b"}), go.Scatter(y=[2, 1], line={"color": "red"})])
+    drawn = sketch(as_json(figure), 300)
+    assert 'class="line s0" style="color:#c0463b"' in drawn
+    assert 'class="line s1" d=' in drawn
+
+
 def test_a_long_line_keeps_its_extremes_and_stays_small():
     values = np.zeros(50_000)
     values[31_234] = 9.0
