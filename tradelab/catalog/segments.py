@@ -125,17 +125,19 @@ def encode(block: Block, key: dict[str, str]) -> bytes:
         packing[column] = "BYTE_STREAM_SPLIT" if decimals is None else "DELTA_BINARY_PACKED"
         squeeze[column] = "zstd" if decimals is None else "none"
     fields = [pa.field(n, a.type, nullable=False) for n, a in zip(("time", *COLUMNS), arrays, strict=True)]
+    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=key)),
+    with pq.ParquetWriter(
         sink,
+        table.schema,
         compression=squeeze,
         use_dictionary=False,
         column_encoding=packing,
         store_decimal_as_integer=True,
         store_schema=False,
-        row_group_size=max(1, len(block)),
-    )
+    ) as writer:
+        writer.write_table(table, row_group_size=max(1, len(block)))
+        writer.add_key_value_metadata(key)
     return sink.getvalue().to_pybytes()
 
 
