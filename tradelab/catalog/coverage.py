@@ -13,6 +13,7 @@ from tradelab.model.units import NS_PER_DAY, NS_PER_HOUR, Timeframe
 
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, Monday is 0
 _SHOWN = 10
+_GUESSED_FROM = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,12 @@ def cover(bars: pd.DataFrame, timeframe: Timeframe, calendar: Calendar | None = 
 
 
 def guess_calendar(stamps: np.ndarray, timeframe: Timeframe) -> Calendar:
-    """Guess when a market is open from when it traded.
+    """Guess when a market is open from when it traded, by the latest hundred thousand bars.
 
     Bars on Saturdays mean always, and so does a range without a Saturday. Else daily bars mean sessions, and so do
     intraday bars, unless weekdays have bars at most hours of the day: that means around the clock.
     """
+    stamps = stamps[-_GUESSED_FROM:]
     if timeframe.ns > NS_PER_DAY or not _spans_a_saturday(stamps):
         return Calendar.ALWAYS
     weekday = _weekday(stamps)
@@ -110,6 +112,8 @@ def find_gaps(stamps: np.ndarray, timeframe: Timeframe, calendar: Calendar) -> t
         return ()
     missing_after = _missing_counts(stamps, timeframe)
     places = np.flatnonzero(missing_after > 0)
+    if calendar is Calendar.WEEKDAYS and timeframe.ns < NS_PER_DAY:
+        places = places[~_is_weekend_only(stamps[places], stamps[places + 1], timeframe)]
     if not len(places):
         return ()
     counts = missing_after[places]
@@ -152,8 +156,14 @@ def _is_open(slots: np.ndarray, stamps: np.ndarray, timeframe: Timeframe, calend
     return (_weekday(slots) < 5) & _usual_slots(stamps, timeframe)[slots % NS_PER_DAY // timeframe.ns]
 
 
+def _is_weekend_only(before: np.ndarray, after: np.ndarray, timeframe: Timeframe) -> np.ndarray:
+    """Mark gaps that are one closed weekend and no more; nearly all are, and need no bar by bar look."""
+    both_closed = ~is_fx_week(before + timeframe.ns) & ~is_fx_week(after - timeframe.ns)
+    return both_closed & (after - before < 3 * NS_PER_DAY)
+
+
 def is_fx_week(slots: np.ndarray) -> np.ndarray:
-    """Say of each stamp, in rising order, whether the FX week is on: Sunday to Friday, 17:00 in New York."""
+    """Say of each stamp whether the FX week is on: Sunday to Friday, 17:00 in New York."""
     hours = slots // NS_PER_HOUR  # zones change on the hour: convert each hour once
     is_new = np.diff(hours, prepend=hours[:1] - 1) != 0
     local = (
@@ -174,7 +184,7 @@ def _spans_a_saturday(stamps: np.ndarray) -> bool:
 def _usual_slots(stamps: np.ndarray, timeframe: Timeframe) -> np.ndarray:
     """Mark the times of the day at which at least a fifth of the weekdays have a bar."""
     weekdays = stamps[_weekday(stamps) < 5]
-    days = max(1, len(np.unique(weekdays // NS_PER_DAY)))
+    days = max(1, np.count_nonzero(np.diff(weekdays // NS_PER_DAY)) + 1)
     seen = np.bincount(weekdays % NS_PER_DAY // timeframe.ns, minlength=NS_PER_DAY // timeframe.ns)
     return seen * 5 >= days
 
