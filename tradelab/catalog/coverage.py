@@ -184,7 +184,7 @@ def _spans_a_saturday(stamps: np.ndarray) -> bool:
 def _usual_slots(stamps: np.ndarray, timeframe: Timeframe) -> np.ndarray:
     """Mark the times of the day at which at least a fifth of the weekdays have a bar."""
     weekdays = stamps[_weekday(stamps) < 5]
-    days = max(1, np.count_nonzero(np.diff(weekdays // NS_PER_DAY)) + 1)
+    days = int(np.count_nonzero(np.diff(weekdays // NS_PER_DAY))) + 1
     seen = np.bincount(weekdays % NS_PER_DAY // timeframe.ns, minlength=NS_PER_DAY // timeframe.ns)
     return seen * 5 >= days
 
