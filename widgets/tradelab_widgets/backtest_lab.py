@@ -69,7 +69,7 @@ class BacktestLab(w.VBox):
         held = [name for name in self.model.said if name not in self._fields]
         terms = [w.HTML("<b>Terms</b>"), *self._term_controls.values()]
         if held:
-            terms.append(w.HTML(f"<p>As given: {html.escape(', '.join(held))}</p>"))
+            terms.append(w.HTML(f"As given: {html.escape(', '.join(held))}"))
         columns = w.GridBox(
             [w.VBox([w.HTML("<b>Decision</b>"), self._choice, self._says, self._form]), w.VBox(terms)],
             layout=w.Layout(grid_template_columns="repeat(auto-fit, minmax(290px, 1fr))", grid_gap="4px 32px"),
@@ -146,7 +146,7 @@ class BacktestLab(w.VBox):
                 control.value = field.write(term)
 
     def _show_code(self, _change: Any = None) -> None:
-        self._code.value = f"<code>{html.escape(self.model.code)}</code>"
+        self._code.value = f'<div style="line-height:1.4"><code>{html.escape(self.model.code)}</code></div>'
 
     def _show_running(self, _change: Any) -> None:
         self._run.disabled = self._check.disabled = self.model.running

@@ -38,7 +38,7 @@ def guarded(voice: Voice, action: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             voice.error = "Interrupted before it was done; nothing was changed."
         except Exception as problem:  # noqa: BLE001  a callback has nobody above it
-            voice.trace = "".join(traceback.format_exception(problem))
+            voice.trace = "".join(traceback.format_exception(problem, limit=-8, chain=False))
             voice.error = f"{type(problem).__name__}: {problem}"
 
     return safe
@@ -54,7 +54,8 @@ class Banner(w.HTML):
 
     def _show(self, _change: Any) -> None:
         error, trace = html.escape(self._voice.error), html.escape(self._voice.trace)
-        more = f'<details><summary>Where</summary><pre style="overflow:auto">{trace}</pre></details>' if trace else ""
+        place = f'<pre style="max-height:16em;overflow:auto;white-space:pre;line-height:1.3">{trace}</pre>'
+        more = f"<details><summary>Where</summary>{place}</details>" if trace else ""
         self.value = (
             '<div role="alert" style="line-height:1.4;padding:6px 12px;overflow-wrap:anywhere;border-radius:2px;'
             'border-left:4px solid var(--jp-error-color1,#cf5f55);background:rgba(207,95,85,.12)">'
