@@ -84,7 +84,7 @@ def sweep_lines(values: pd.Series, by: str, name: str) -> go.Figure:
     shown = values.to_numpy(dtype=float) * (100.0 if percent else 1.0)
     if not np.isfinite(shown).any():
         return theme.words(title, f"{text} is undefined for every value of {values.index.name}.")
-    numeric = pd.api.types.is_numeric_dtype(values.index) and values.index.dtype != bool
+    numeric = pd.api.types.is_numeric_dtype(values.index) and values.index.dtype != bool and not values.index.hasnans
     x = values.index.tolist() if numeric else [_plain(v) for v in values.index]
     at = int(np.nanargmin(shown) if by in LOW_IS_GOOD else np.nanargmax(shown))
     unit = " (%)" if percent else ""
@@ -114,4 +114,6 @@ def _is_percent(by: str) -> bool:
 
 
 def _plain(value: Any) -> str:
+    if pd.isna(value):
+        return "none"
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tradelab.engine.fills import FillPolicy
 from tradelab.metrics.summary import Summary
 from tradelab.model.errors import ConfigError, ParameterError, UnknownNameError
-from tradelab.research.backtest import backtest_tape, split_parameters
+from tradelab.research.backtest import backtest_tape, require_warmup, split_parameters
 from tradelab.research.inputs import Tape, read_bars
 from tradelab.research.ranking import LOW_IS_GOOD
 from tradelab.research.result import Result
@@ -35,7 +36,10 @@ class Sweep:
     table
         One row a combination: its parameters, then the fields of ``Summary``.
     axes
-        The swept parameters, in the order they were given.
+        The columns of the swept parameters, in the order they were given: their names, with ``_set`` behind where a
+        field of ``Summary`` bears the same (``fees`` are what was paid, ``fees_set`` the rate that was swept).
+    points
+        The parameters of each row as they were given; the table may show them in another type.
     total, left_out
         Combinations in the grid, and how many of them break the strategy's rule (``fast < slow``) and were not run.
     complete
@@ -44,6 +48,7 @@ class Sweep:
 
     table: pd.DataFrame
     axes: tuple[str, ...]
+    points: tuple[Mapping[str, Any], ...]
     total: int
     left_out: int
     complete: bool
@@ -82,8 +87,7 @@ class Sweep:
         """Run the combination of one row of the table again and return its whole ``Result``."""
         if row not in self.table.index:
             raise ParameterError(f"row {row} is not in the table.", allowed=[f"0 … {len(self.table) - 1}"])
-        chosen = {axis: self.table.loc[row, axis] for axis in self.axes}
-        return backtest_tape(self.tape, self.strategy, {**self.fixed, **chosen})
+        return backtest_tape(self.tape, self.strategy, {**self.fixed, **self.points[row]})
 
     def plot(self, by: str = "sharpe") -> go.Figure:
         """Draw one figure over what was swept: a line over one parameter, a heatmap over the first two of more."""
@@ -105,7 +109,13 @@ class Sweep:
         for axis in (x, y):
             if axis not in self.axes:
                 raise ParameterError(f"a heatmap needs two swept parameters; {axis!r} is none.", allowed=self.axes)
-        best = self.table.pivot_table(index=y, columns=x, values=by, aggfunc="min" if by in LOW_IS_GOOD else "max")
+        best = self.table.pivot_table(
+            index=y,
+            columns=x,
+            values=by,
+            aggfunc="min" if by in LOW_IS_GOOD else "max",
+            dropna=False,  # None is a value too
+        )
         return plots.heatmap(best, by, self.strategy.name)
 
     def _require_figure(self, by: str) -> None:
@@ -174,10 +184,18 @@ def sweep(
     if not runnable:
         raise ConfigError(f"all {len(grid)} combinations break the rule {chosen.requires} of {chosen.name}.")
     tape = read_bars(bars)
+    for point in runnable:  # said before the first run, not after an hour of them
+        require_warmup(tape, chosen, split_parameters({**fixed, **point})[1])
+    columns = {name: f"{name}_set" if name in _FIGURES else name for name in axes}
     rows, complete = _run(chosen, tape, fixed, runnable, progress)
+    shown = [
+        {columns[name]: _shown(value) for name, value in point.items()} | figures
+        for point, figures in zip(runnable, rows, strict=False)
+    ]
     return Sweep(
-        table=pd.DataFrame(rows, columns=[*axes, *_FIGURES]),
-        axes=tuple(axes),
+        table=pd.DataFrame(shown, columns=[*columns.values(), *_FIGURES]),
+        axes=tuple(columns.values()),
+        points=tuple(runnable[: len(rows)]),
         total=len(grid),
         left_out=len(grid) - len(runnable),
         complete=complete,
@@ -195,24 +213,43 @@ def _run(
     rows: list[dict[str, Any]] = []
     try:
         for point in tqdm(points, desc=strategy.name, unit="run", disable=not progress):
-            result = backtest_tape(tape, strategy, {**fixed, **point})
-            rows.append({**point, **result.summary.to_dict()})
+            rows.append(_figures(tape, strategy, {**fixed, **point}, point))
     except KeyboardInterrupt:
         return rows, False
     return rows, True
 
 
+def _figures(tape: Tape, strategy: Strategy, parameters: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return backtest_tape(tape, strategy, parameters).summary.to_dict()
+    except Exception as error:
+        error.add_note(f"in the sweep of {strategy.name} at {', '.join(f'{k}={v!r}' for k, v in point.items())}")
+        raise
+
+
+def _shown(value: Any) -> Any:
+    """A swept value as a cell of the table: numbers and words as they are, a fill policy as words."""
+    return value if isinstance(value, (int, float, str, type(None))) else str(value)
+
+
 def _is_many(value: Any) -> bool:
-    return isinstance(value, (range, list, tuple, set, frozenset, np.ndarray)) or (
-        isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, pd.Series, pd.DataFrame))
-    )
+    if isinstance(value, FillPolicy) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return False
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, pd.Series, pd.DataFrame))
 
 
 def _values(name: str, value: Iterable[Any]) -> list[Any]:
     values = [v.item() if isinstance(v, np.generic) else v for v in value]
     if not values:
         raise ParameterError(f"{name} has no values to sweep.", fix="Give at least one.")
-    return list(dict.fromkeys(values))
+    try:
+        distinct = list(dict.fromkeys(values))
+        return sorted(distinct) if isinstance(value, (set, frozenset)) else distinct  # a set has no order of its own
+    except TypeError as error:
+        raise ParameterError(
+            f"{name} cannot be swept over {type(values[0]).__name__} values: {error}.",
+            fix="Sweep numbers and words; values bar by bar are given one at a time, as a Series.",
+        ) from error
 
 
 def _allowed(strategy: Strategy, parameters: Mapping[str, Any]) -> bool:
@@ -221,7 +258,8 @@ def _allowed(strategy: Strategy, parameters: Mapping[str, Any]) -> bool:
     try:
         strategy.resolve(own)
     except ParameterError:
-        if strategy.allows({**strategy.defaults, **own}):
+        full = {name: p.accept(own.get(name, p.default), strategy.name) for name, p in strategy.parameters.items()}
+        if own.keys() - full.keys() or strategy.allows(full):
             raise
         return False
     return True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import tradelab as tl
-from tradelab.model.errors import ConfigError, ParameterError, UnknownNameError
+from tradelab.model.errors import ConfigError, ParameterError, TooFewBarsError, UnknownNameError
 from tradelab.research import sweep as module
 
 
@@ -77,3 +78,77 @@ def test_many_instruments_can_be_swept(bars):
     both = {"A": bars, "B": bars}
     found = tl.sweep(both, "sma_cross", fast=[5, 8], size=0.5, size_type="percent", progress=False)
     assert len(found) == 2
+
+
+def test_a_swept_term_named_like_a_figure_keeps_both(bars):
+    found = tl.sweep(bars, "sma_cross", fees=[0.0, 0.01], init_cash=[1000, 5000], progress=False)
+    assert found.axes == ("fees_set", "init_cash_set")
+    assert found.table["fees_set"].tolist() == [0.0, 0.0, 0.01, 0.01]
+    assert found.table["fees"].iloc[0] == 0.0 < found.table["fees"].iloc[3]
+    assert found.result(3).settings["fees"] == 0.01
+    assert found.result(3).summary.fees == pytest.approx(found.table["fees"].iloc[3])
+    found.heatmap(x="fees_set")
+
+
+def test_a_row_runs_again_with_the_very_values_that_were_given(bars):
+    stops = tl.sweep(bars, "sma_cross", sl_stop=[None, 0.02], progress=False)  # a column of numbers shows None as NaN
+    assert [stops.result(row).settings["sl_stop"] for row in (0, 1)] == [None, 0.02]
+    assert "none" in stops.plot().data[0].x
+    trails = tl.sweep(bars, "sma_cross", sl_stop=0.02, sl_trail=[True, False], progress=False)
+    assert [trails.result(row).settings["sl_trail"] for row in (0, 1)] == [True, False]
+
+
+def test_a_fill_policy_is_one_value_and_a_list_of_them_is_swept(bars):
+    late = tl.FillPolicy(exits_on_entry_bar=False)
+    fixed = tl.sweep(bars, "sma_cross", fast=[5, 10], fill=late, progress=False)
+    assert fixed.result(0).settings["fill"]["exits_on_entry_bar"] is False
+    swept = tl.sweep(bars, "sma_cross", fill=[late, "close"], progress=False)
+    assert swept.result(0).settings["fill"]["exits_on_entry_bar"] is False
+    assert swept.result(1).settings["fill"] == "close"
+
+
+def test_values_of_a_set_run_in_ascending_order(bars):
+    assert tl.sweep(bars, "sma_cross", fast={20, 5, 10}, progress=False).table["fast"].tolist() == [5, 10, 20]
+
+
+def test_a_window_longer_than_the_bars_is_refused_before_the_first_run(bars, monkeypatch):
+    monkeypatch.setattr(module, "backtest_tape", lambda *_: pytest.fail("a backtest ran"))
+    with pytest.raises(TooFewBarsError, match="needs 801"):
+        tl.sweep(bars, "sma_cross", slow=[20, 800], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"fast": ["five", 10]}, "fast='five' is str, not int"),
+        ({"fast": [None, 10]}, "fast=None is NoneType, not int"),
+        ({"sl_stop": [np.full(600, 0.1), np.full(600, 0.2)]}, "cannot be swept over ndarray"),
+        ({"fast": np.array(5), "slow": [20, 30]}, "fast=array.5. is ndarray"),
+    ],
+)
+def test_a_value_that_cannot_be_swept_is_named(bars, wrong, words):
+    with pytest.raises(ParameterError, match=words):
+        tl.sweep(bars, "sma_cross", progress=False, **wrong)
+
+
+def test_an_error_in_the_middle_says_at_which_combination(bars, monkeypatch):
+    def fails(tape, strategy, parameters):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "backtest_tape", fails)
+    with pytest.raises(ZeroDivisionError) as caught:
+        tl.sweep(bars, "sma_cross", fast=[5, 10], progress=False)
+    assert caught.value.__notes__ == ["in the sweep of sma_cross at fast=5"]
+
+
+def test_a_sweep_stopped_in_its_first_run_can_still_be_looked_at(bars, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "backtest_tape", interrupted)
+    found = tl.sweep(bars, "sma_cross", fast=[5, 10], fees=[0.0, 0.01], progress=False)
+    assert (len(found), found.complete) == (0, False)
+    assert "interrupted after 0" in found._repr_html_()
+    found.plot()
+    with pytest.raises(ConfigError):
+        found.best()
