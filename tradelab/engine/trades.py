@@ -66,7 +66,8 @@ def finish(
     notional = trade.qty * entry
     trade.pnl = direction * (trade.qty * price - notional) - trade.entry_fees - fees
     trade["return"] = trade.pnl / notional
-    trade.r = trade.pnl / (trade.qty * abs(entry - stop))
+    risk = trade.qty * abs(entry - stop)
+    trade.r = trade.pnl / risk if risk > 0.0 else np.nan
     best, worst = excursion(direction, entry, bounds[0], bounds[1], trade.instrument, high, low)
     move = direction * (price / entry - 1.0)
     trade.mfe = max(best, move, 0.0)

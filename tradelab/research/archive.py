@@ -49,11 +49,12 @@ def save(result: Record, path: Path) -> Path:
                 box.writestr(f"bars/{k}.parquet", frame.to_parquet(None))
         scratch.replace(path)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise StorageError(
             f"result could not be written to {os.fspath(path)!r}: {error.strerror}.",
             fix="Choose a folder that exists and has room.",
         ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
     return path
 
 

@@ -11,7 +11,14 @@ import pandas as pd
 from tradelab.engine.simulate import simulate
 from tradelab.engine.trades import pair_trades
 from tradelab.metrics.annualise import CALENDARS
-from tradelab.model.errors import ConfigError, ParameterError, TooFewBarsError
+from tradelab.model.errors import (
+    AlignmentError,
+    ConfigError,
+    DataError,
+    ParameterError,
+    TimestampError,
+    TooFewBarsError,
+)
 from tradelab.research.inputs import Settings, Tape, read_bars, read_signals, require_choice
 from tradelab.research.record import Outcome
 from tradelab.research.result import Result
@@ -153,9 +160,30 @@ def _result(
 def _benchmark(tape: Tape, given: pd.Series | None) -> np.ndarray:
     """Returns, shape (times,), of what the account is measured against: equal parts of every instrument by default."""
     if given is not None:
-        prices = given.reindex(tape.index, method="ffill").to_numpy(dtype=float)[:, None]
+        prices = _read_benchmark(given, tape)[:, None]
     else:
         prices = pd.DataFrame(tape.market.close).ffill().to_numpy()
     moves = np.zeros(prices.shape)
     moves[1:] = prices[1:] / prices[:-1] - 1.0
     return np.nan_to_num(moves).mean(axis=1)
+
+
+def _read_benchmark(given: Any, tape: Tape) -> np.ndarray:
+    """Prices at the account's times, the last known one where there is none; NaN before the first."""
+    fix = "Give a Series of prices with UTC times, such as other_bars.close."
+    if not isinstance(given, pd.Series) or not isinstance(given.index, pd.DatetimeIndex):
+        raise DataError(f"benchmark is {type(given).__name__} without times.", allowed=["a Series on times"], fix=fix)
+    if given.index.tz is None:
+        raise TimestampError("benchmark has time stamps without a time zone.", fix='Say it: .tz_localize("UTC").')
+    if not given.index.is_unique:
+        raise TimestampError("benchmark has repeated time stamps.", fix="Keep one price for each time.")
+    try:
+        known = given.astype(float).dropna().sort_index()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"benchmark is not numbers: {error}.", fix=fix) from error
+    if not (np.isfinite(known) & (known > 0.0)).all():
+        raise DataError("benchmark has a price that is infinite, zero or below.", fix=fix)
+    prices = known.tz_convert("UTC").reindex(tape.index, method="ffill").to_numpy()
+    if np.isnan(prices).all():
+        raise AlignmentError(f"benchmark has no price up to {tape.index[-1]}, the last bar.", fix=fix)
+    return prices

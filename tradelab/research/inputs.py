@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from tradelab.engine.fills import POLICIES, Costs, FillPolicy
 from tradelab.engine.simulate import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Market, Terms, Wishes
 from tradelab.engine.sizing import PERCENT, SIZE_TYPES, Sizing
 from tradelab.model.errors import AlignmentError, ParameterError
-from tradelab.strategy.spec import SIGNAL_NAMES, as_flags, signal_union
+from tradelab.strategy.spec import SIGNAL_NAMES, as_flags, same_times, signal_union
 
 _SIDES = {"both": "both", "long": "long", "short": "short", "longonly": "long", "shortonly": "short"}
 _FIELDS = ("open", "high", "low", "close")
@@ -80,12 +80,17 @@ def read_bars(bars: pd.DataFrame | Mapping[str, pd.DataFrame], *, checked: bool 
 def _by_symbol(bars: Any) -> dict[str, pd.DataFrame]:
     if isinstance(bars, pd.DataFrame):
         if isinstance(bars.columns, pd.MultiIndex):
+            if set(_FIELDS) <= {str(label).lower() for label in bars.columns.unique(0)}:  # (field, symbol), as yfinance
+                bars = bars.swaplevel(axis=1)
             return {str(symbol): bars[symbol].dropna(how="all") for symbol in bars.columns.unique(0)}
         return {str(bars.attrs.get("symbol", "bars")): bars}
     if isinstance(bars, Mapping):
         if not bars:
             raise ParameterError("bars is an empty mapping.", fix="Give at least one DataFrame by symbol.")
-        return {str(symbol): frame for symbol, frame in bars.items()}
+        named = {str(symbol): frame for symbol, frame in bars.items()}
+        if len(named) < len(bars):
+            raise ParameterError(f"two symbols of {list(bars)} are written alike.", fix="Give each its own name.")
+        return named
     raise ParameterError(f"bars is {type(bars).__name__}.", allowed=["a DataFrame", "a mapping of symbol to DataFrame"])
 
 
@@ -139,8 +144,13 @@ class Settings:
             raise ParameterError(f"size_type={self.size_type!r} needs a size.", fix="Give size=…, or leave both out.")
         if not isinstance(self.fill, FillPolicy):
             require_choice("fill", self.fill, POLICIES)
-        if self.sl_trail is True and self.sl_stop is None:
+        if self.trails and self.sl_stop is None:
             raise ParameterError("sl_trail=True needs sl_stop.", fix="Say how far: sl_stop=0.02, or sl_trail=0.02.")
+
+    @property
+    def trails(self) -> bool:
+        """Whether ``sl_stop`` itself trails, which ``sl_trail=True`` says."""
+        return isinstance(self.sl_trail, (bool, np.bool_)) and bool(self.sl_trail)
 
     @property
     def policy(self) -> FillPolicy:
@@ -156,26 +166,23 @@ class Settings:
 
     def wishes(self, tape: Tape, signals: np.ndarray) -> Wishes:
         """Join signals (bit masks) with sizes and exits, all of shape (times, instruments)."""
-        trails = self.sl_trail is True
-        stop = None if trails else self.sl_stop
-        trail = self.sl_stop if trails else (None if self.sl_trail is False else self.sl_trail)
+        stop = None if self.trails else self.sl_stop
+        trail = None if isinstance(self.sl_trail, (bool, np.bool_)) else self.sl_trail
         top = 1.0 if self.size_type == "percent" and self.size is not None else np.inf
         return Wishes(
             signals & _allowed_bits(_SIDES[self.direction]),
             _per_bar("size", 1.0 if self.size is None else self.size, tape, above=0.0, most=top),
             _per_bar("sl_stop", stop, tape, above=0.0, most=1.0),
-            _per_bar("sl_trail", trail, tape, above=0.0, most=1.0),
+            _per_bar("sl_trail", self.sl_stop if self.trails else trail, tape, above=0.0, most=1.0),
             _per_bar("tp_stop", self.tp_stop, tape, above=0.0, most=np.inf),
         )
 
     def plain(self) -> dict[str, Any]:
         """The same as JSON-ready values; what was given bar by bar is only named."""
-        said = asdict(self)
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
         if isinstance(self.fill, FillPolicy):
             said["fill"] = self.fill._asdict()
-        return {
-            k: v if isinstance(v, (str, int, float, bool, dict, type(None))) else "per bar" for k, v in said.items()
-        }
+        return {name: _plain(value) if name != "fill" else value for name, value in said.items()}
 
 
 def read_signals(tape: Tape, given: Mapping[str, Any]) -> np.ndarray:
@@ -194,6 +201,7 @@ def read_signals(tape: Tape, given: Mapping[str, Any]) -> np.ndarray:
 def _of_symbol(value: Any, symbol: str, tape: Tape, name: str) -> Any:
     """The part of a per-instrument argument that is about ``symbol``."""
     if isinstance(value, (pd.DataFrame, Mapping)):
+        value = {str(label): part for label, part in value.items()}
         if symbol not in value:
             raise AlignmentError(f"{name} has no column {symbol!r}.", allowed=tape.symbols)
         return value[symbol]
@@ -220,7 +228,7 @@ def _per_bar(name: str, value: Any, tape: Tape, *, above: float, most: float) ->
     columns = {}
     for symbol, frame in tape.frames.items():
         part = _of_symbol(value, symbol, tape, name)
-        if isinstance(part, pd.Series) and not part.index.equals(frame.index):
+        if isinstance(part, pd.Series) and not same_times(part.index, frame.index):
             raise AlignmentError(
                 f"{name} of {symbol} is not on the index of its bars.", fix="Reindex it to bars.index."
             )
@@ -237,9 +245,14 @@ def _per_bar(name: str, value: Any, tape: Tape, *, above: float, most: float) ->
     return tape.spread(columns, np.nan)
 
 
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, (str, int, float, type(None))) else "per bar"
+
+
 def require_choice(name: str, value: object, known: Any) -> None:
     """Refuse a value that is not one of ``known``, naming them."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ParameterError(f"{name}={value!r} is not known.", allowed=list(known))
 
 

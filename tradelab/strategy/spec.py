@@ -93,7 +93,7 @@ def as_flags(values: object, index: pd.Index, name: str) -> np.ndarray:
     if values is None:
         return np.zeros(len(index), dtype=bool)
     if isinstance(values, pd.Series):
-        if len(values) != len(index) or not values.index.equals(index):
+        if not same_times(values.index, index):
             raise AlignmentError(
                 f"{name} has {len(values)} rows ({_span(values.index)}), the bars have {len(index)} ({_span(index)}).",
                 fix="Compute signals from the very bars you pass, or reindex them: signals.reindex(bars.index).",
@@ -107,9 +107,27 @@ def as_flags(values: object, index: pd.Index, name: str) -> np.ndarray:
         )
     if array.dtype == bool:
         return array
-    if array.dtype == object:
-        return np.array([x is not None and bool(x == 1) for x in array])  # NaN and None are no
-    return np.nan_to_num(array.astype(float)) != 0.0
+    known = ~np.asarray(pd.isna(array))  # NaN, NA and None are no
+    sane = np.isin(array, (0, 1)) if array.dtype != object else np.array([_is_truth(x) for x in array], dtype=bool)
+    if (known & ~sane).any():
+        at = int(np.argmax(known & ~sane))
+        raise AlignmentError(
+            f"{name} is {array[at]} at {index[at]}, which is neither yes nor no.",
+            allowed=["True", "False", "1", "0", "NaN"],
+            fix="Compare to make it so: signals == 1.",
+        )
+    return np.where(known, array, False).astype(bool)
+
+
+def _is_truth(value: object) -> bool:
+    return isinstance(value, (bool, int, float, np.generic)) and value in (0, 1)
+
+
+def same_times(given: pd.Index, index: pd.Index) -> bool:
+    """Whether two indexes hold the same moments, whatever their zone or unit."""
+    if isinstance(given, pd.DatetimeIndex) and isinstance(index, pd.DatetimeIndex) and given.tz is not None:
+        given = given.tz_convert(index.tz).as_unit(index.unit)
+    return given.equals(index)
 
 
 def _span(index: pd.Index) -> str:

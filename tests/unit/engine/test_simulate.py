@@ -240,6 +240,12 @@ def test_r_is_the_profit_over_what_the_first_stop_risked():
     assert math.isnan(run(frame, enter=(0,), leave=(2,)).trades.iloc[0]["r"])
 
 
+def test_r_of_a_stop_so_near_that_it_risks_nothing_is_undefined():
+    frame = bars(FLAT, FLAT, FLAT)
+    trade = run(frame, enter=(0,), sl_stop=1e-17, fees=0.01).trades.iloc[0]
+    assert trade["pnl"] < 0 and math.isnan(trade["r"])
+
+
 def test_excursions_cover_the_bars_held_and_the_fills():
     frame = bars(FLAT, (100, 104, 97, 103), (103, 109, 102, 108), (106, 130, 60, 107))
     trade = run(frame, enter=(0,), leave=(2,)).trades.iloc[0]  # in at 100 on bar 1, out at 106 at the open of bar 3
