@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tradelab.catalog.frame import as_bars
-from tradelab.model.errors import LookaheadError, TooFewBarsError
+from tradelab.model.errors import LookaheadError, ParameterError, TooFewBarsError
 from tradelab.strategy.registry import find
 from tradelab.strategy.spec import SIGNAL_NAMES, Strategy
 
@@ -81,6 +81,8 @@ class Check:
             f"  look-ahead: {self.lookahead or 'none found'}",
             f"  warm-up:    {self.warm_up or 'honest'}",
         ]
+        if self.signals == 0:
+            said.append("  it decided nothing on these bars, so nothing is proved")
         return "\n".join(said)
 
     def _repr_html_(self) -> str:
@@ -93,7 +95,8 @@ def check(strategy: str | Strategy, bars: pd.DataFrame, *, cuts: int = 200, seed
 
     At each cut *t* the bars after *t* are taken away: every decision up to *t* must stay. Then all but the last
     ``warmup`` bars up to *t* are taken away: the decision at *t* must stay. Cuts are placed where signals fire, where a
-    strategy has most to hide, and at random elsewhere.
+    strategy has most to hide, before the greatest moves, which it would most like to know, and at random elsewhere.
+    A strategy that reads the future from elsewhere than its bars, a variable of the notebook say, is not found out.
 
     Parameters
     ----------
@@ -116,13 +119,15 @@ def check(strategy: str | Strategy, bars: pd.DataFrame, *, cuts: int = 200, seed
     frame = as_bars(bars)
     full_parameters = chosen.resolve(parameters)
     warmup = max(chosen.warmup_bars(full_parameters), 1)
+    if cuts < 1:
+        raise ParameterError(f"cuts={cuts} proves nothing.", allowed=["1 or more"])
     if len(frame) < warmup + 2:
         raise TooFewBarsError(
             f"{len(frame)} bars cannot check a warm-up of {warmup}.", fix=f"Give at least {warmup + 2} bars."
         )
     full = _decisions(chosen, frame, full_parameters)
     fired: np.ndarray = np.logical_or.reduce(full)
-    places = _places(fired, warmup, cuts, seed)
+    places = _places(fired, frame["close"].to_numpy(), warmup, cuts, seed)
     return Check(
         strategy=chosen.name,
         warmup=warmup,
@@ -135,19 +140,25 @@ def check(strategy: str | Strategy, bars: pd.DataFrame, *, cuts: int = 200, seed
 
 def _decisions(strategy: Strategy, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> np.ndarray:
     """The four flags as one boolean array of shape (4, bars)."""
-    columns = strategy.decide(frame.copy(deep=False), parameters)
+    try:
+        columns = strategy.decide(frame.copy(deep=False), parameters)
+    except Exception as error:
+        error.add_note(f"{strategy.name} was given {len(frame)} bars, {frame.index[0]} … {frame.index[-1]}")
+        raise
     return np.stack([columns[name] for name in SIGNAL_NAMES])
 
 
-def _places(fired: np.ndarray, warmup: int, cuts: int, seed: int) -> np.ndarray:
-    """Ascending bars to cut after: half of them where signals fire, or one bar before, the rest at random."""
+def _places(fired: np.ndarray, close: np.ndarray, warmup: int, cuts: int, seed: int) -> np.ndarray:
+    """Ascending bars to cut after: where signals fire or one bar before, before the greatest moves, and at random."""
     chance = np.random.default_rng(seed)
     candidates = np.arange(warmup - 1, len(fired) - 1)
     at_signals = np.flatnonzero(fired)
     at_signals = np.intersect1d(np.concatenate([at_signals, at_signals - 1]), candidates)
     some = chance.permutation(at_signals)[: cuts // 2]
-    rest = chance.permutation(np.setdiff1d(candidates, some))[: cuts - len(some)]
-    return np.sort(np.concatenate([some, rest]))
+    moves = np.abs(close[candidates + 1] / close[candidates] - 1.0)
+    wild = np.setdiff1d(candidates[np.argsort(-moves, kind="stable")][: cuts // 4], some)
+    rest = chance.permutation(np.setdiff1d(candidates, np.concatenate([some, wild])))
+    return np.sort(np.concatenate([some, wild, rest[: cuts - len(some) - len(wild)]]))
 
 
 def _ahead(

@@ -13,9 +13,12 @@ from typing import Any
 class _Callable(type(sys)):  # type: ignore[misc]
     """A module that, called, makes a strategy (``tradelab.strategy.define.strategy``)."""
 
-    def __call__(self, **terms: Any) -> Any:
+    def __call__(self, *bare: Any, **terms: Any) -> Any:
+        from tradelab.model.errors import ConfigError
         from tradelab.strategy.define import strategy
 
+        if bare or "warmup" not in terms:
+            raise ConfigError("a strategy needs its warm-up.", fix="Write @tl.strategy(warmup=20) above the function.")
         return strategy(**terms)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
+from tradelab.model.errors import ConfigError
 from tradelab.strategy.spec import Signals, Strategy, parameters_of
 
 SHELF: dict[str, Strategy] = {}
@@ -47,10 +49,41 @@ def strategy(
             parameters=parameters_of(function),
             warmup=needs,
             requires=requires,
-            _condition=compile(requires, "<requires>", "eval") if requires else None,
+            _condition=_compiled(requires, function.__name__),
         )
-        made.warmup_bars({})  # a warm-up that does not fit the parameters is found now, not in the middle of a sweep
+        _try_out(made)
         SHELF[made.name] = made
         return made
 
     return make
+
+
+def _compiled(requires: str, owner: str) -> Any:
+    try:
+        return compile(requires, "<requires>", "eval") if requires else None
+    except SyntaxError as error:
+        raise ConfigError(
+            f"{owner}: requires={requires!r} is no expression.", fix='Write it as "fast < slow".'
+        ) from error
+
+
+def _try_out(made: Strategy) -> None:
+    """Find a rule or a warm-up that does not fit the parameters now, not in the middle of a sweep."""
+    try:
+        made.allows(made.defaults)
+    except Exception as error:
+        raise ConfigError(
+            f"{made.name}: requires={made.requires!r} fails: {error}.",
+            allowed=made.parameters,
+            fix="Compare parameters, without calling functions.",
+        ) from error
+    full = made.resolve({})
+    try:
+        bars = math.ceil(made.warmup(**full))
+    except Exception as error:
+        raise ConfigError(
+            f"{made.name}: the warm-up cannot be computed: {error}.",
+            fix=f"Give a number of bars, or lambda {', '.join(full) or '**_'}: ...",
+        ) from error
+    if bars < 0:
+        raise ConfigError(f"{made.name}: the warm-up is {bars} bars.", allowed=["0 or more"])

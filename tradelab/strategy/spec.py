@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import math
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,14 @@ import pandas as pd
 
 from tradelab.model.errors import AlignmentError, ConfigError, ParameterError, UnknownNameError
 
+# Words of backtest, sweep and check: a parameter of that name could never be given to its strategy.
+# fmt: off
+RESERVED = frozenset({
+    "bars", "strategy", "entries", "exits", "short_entries", "short_exits", "benchmark", "calendar", "progress",
+    "cuts", "seed", "fill", "direction", "size", "size_type", "init_cash", "fees", "fixed_fees", "slippage",
+    "size_granularity", "sl_stop", "sl_trail", "tp_stop",
+})
+# fmt: on
 SIGNAL_NAMES = ("long_entry", "long_exit", "short_entry", "short_exit")
 
 
@@ -189,7 +198,7 @@ class Strategy:
 
     def warmup_bars(self, given: Mapping[str, object]) -> int:
         """Bars the strategy needs with these parameters."""
-        return int(self.warmup(**self.resolve(given)))
+        return math.ceil(self.warmup(**self.resolve(given)))
 
     def decide(self, bars: pd.DataFrame, given: Mapping[str, object]) -> dict[str, np.ndarray]:
         """Signals over ``bars`` as four boolean arrays; nothing is decided before the warm-up is over."""
@@ -201,7 +210,7 @@ class Strategy:
                 fix="End it with: return tl.Signals(long_entry=…, long_exit=…).",
             )
         columns = signals.columns(bars, self.name)
-        quiet = max(int(self.warmup(**full)) - 1, 0)
+        quiet = max(math.ceil(self.warmup(**full)) - 1, 0)
         return {name: _quiet_until(flags, quiet) for name, flags in columns.items()}
 
     def __call__(self, bars: pd.DataFrame, **given: object) -> Signals:
@@ -236,9 +245,20 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, Parameter]:
     """Read a function's parameters after the first (the bars) from its signature and annotations."""
     hints = typing.get_type_hints(function, include_extras=True)
     found: dict[str, Parameter] = {}
-    for position, entry in enumerate(inspect.signature(function).parameters.values()):
-        if position == 0:
-            continue
+    entries = list(inspect.signature(function).parameters.values())
+    if not entries or entries[0].kind not in (entries[0].POSITIONAL_ONLY, entries[0].POSITIONAL_OR_KEYWORD):
+        raise ConfigError(f"{function.__name__} takes no bars.", fix=f"Write def {function.__name__}(bars, ...).")
+    for entry in entries[1:]:
+        if entry.kind not in (entry.POSITIONAL_OR_KEYWORD, entry.KEYWORD_ONLY):
+            raise ConfigError(
+                f"{function.__name__}: {entry} cannot be given by its name.",
+                fix="Write each parameter: window: int = 10.",
+            )
+        if entry.name in RESERVED:
+            raise ConfigError(
+                f"{function.__name__}: parameter {entry.name!r} bears the name of a term of the backtest.",
+                fix=f"Call it something else: {entry.name}_of_signal.",
+            )
         if entry.default is inspect.Parameter.empty:
             raise ConfigError(
                 f"{function.__name__}: parameter {entry.name!r} has no default.", fix=f"Write {entry.name}: int = 10."

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import tradelab as tl
-from tradelab.model.errors import LookaheadError, TooFewBarsError
+from tradelab.model.errors import LookaheadError, ParameterError, TooFewBarsError
 from tradelab.strategy import registry
 
 
@@ -74,3 +74,38 @@ def test_the_verdict_shows_how_much_was_tried(bars):
     assert verdict.ok and verdict.require() is verdict
     assert "50 cuts" in str(verdict) and "none found" in str(verdict)
     assert "✓" in verdict._repr_html_()
+
+
+def test_a_strategy_that_only_shuns_tomorrows_crash_is_found_out(keep_registry):
+    bars = tl.samples.load("GOOG-1d")
+
+    @tl.strategy(warmup=1)
+    def dodger(bars):
+        crash = (bars["close"].shift(-1) / bars["close"] < 0.93).to_numpy()  # some eight days in nine years
+        return tl.Signals(long_entry=~crash, long_exit=crash)
+
+    verdict = tl.check(dodger, bars, cuts=100)
+    assert verdict.lookahead is not None and verdict.lookahead.truncated != verdict.lookahead.full
+
+
+def test_an_error_on_less_history_says_how_much_there_was(keep_registry):
+    @tl.strategy(warmup=5)
+    def needs_more(bars):
+        return tl.Signals(long_entry=bars["close"] > bars["close"].iloc[50])
+
+    with pytest.raises(IndexError) as caught:
+        tl.check(needs_more, tl.samples.load("GOOG-1d").iloc[:200])
+    assert "needs_more was given" in caught.value.__notes__[0]
+
+
+def test_a_strategy_that_never_decides_is_said_to_prove_nothing(keep_registry):
+    @tl.strategy(warmup=1)
+    def never(bars):
+        return tl.Signals()
+
+    assert "nothing is proved" in str(tl.check(never, tl.samples.load("GOOG-1d").iloc[:50]))
+
+
+def test_no_cuts_prove_nothing():
+    with pytest.raises(ParameterError, match="cuts=0"):
+        tl.check("sma_cross", tl.samples.load("GOOG-1d"), cuts=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 import tradelab as tl
 from tradelab.model.errors import AlignmentError, ConfigError, ParameterError, UnknownNameError
+from tradelab.research.inputs import Settings
 from tradelab.strategy import registry
-from tradelab.strategy.spec import SIGNAL_NAMES, Range, as_flags, signal_union
+from tradelab.strategy.spec import RESERVED, SIGNAL_NAMES, Range, as_flags, signal_union
 
 
 @pytest.fixture
@@ -144,3 +146,58 @@ def test_the_repr_in_a_notebook_lists_parameters_and_rule(every_bar):
     shown = every_bar._repr_html_()
     for word in ("every_bar", "window", "2 … 50", "low &lt; high"):
         assert word in shown
+
+
+def test_no_parameter_may_bear_the_name_of_a_term(keep_registry):
+    words = {
+        name
+        for function in (tl.backtest, tl.sweep, tl.check)
+        for name, entry in inspect.signature(function).parameters.items()
+        if entry.kind is not entry.VAR_KEYWORD
+    }
+    assert words | set(Settings.__dataclass_fields__) == RESERVED
+    with pytest.raises(ConfigError, match="'size' bears the name of a term"):
+
+        @tl.strategy(warmup=1)
+        def sized(bars, size: int = 20):
+            return tl.Signals()
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda bars, **rest: None, "rest cannot be given by its name"),
+        (lambda bars, a=1, /: None, "a=1 cannot be given by its name"),
+        (lambda: None, "takes no bars"),
+        (lambda *, bars: None, "takes no bars"),
+    ],
+)
+def test_a_signature_that_cannot_be_called_is_refused(keep_registry, function, words):
+    with pytest.raises(ConfigError, match=words):
+        tl.strategy(warmup=1)(function)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"warmup": 1, "requires": "a <"}, "is no expression"),
+        ({"warmup": 1, "requires": "a < c"}, "name 'c' is not defined"),
+        ({"warmup": lambda window: window}, "warm-up cannot be computed"),
+        ({"warmup": float("nan")}, "warm-up cannot be computed"),
+        ({"warmup": -3}, "warm-up is -3 bars"),
+    ],
+)
+def test_a_rule_or_warm_up_that_does_not_fit_is_refused_at_once(keep_registry, terms, words):
+    with pytest.raises(ConfigError, match=words):
+        tl.strategy(**terms, name="wrong")(lambda bars, a=1, b=2: None)
+    assert "wrong" not in registry.SHELF
+
+
+def test_a_decorator_without_a_warm_up_says_so():
+    with pytest.raises(ConfigError, match="needs its warm-up"):
+        tl.strategy(lambda bars: None)
+
+
+def test_half_a_bar_of_warm_up_is_a_whole_one(keep_registry):
+    made = tl.strategy(warmup=lambda a: 1.5 * a, name="half")(lambda bars, a=3: None)
+    assert made.warmup_bars({}) == 5
