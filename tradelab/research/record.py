@@ -133,10 +133,10 @@ class Record:
 
     @cached_property
     def returns(self) -> pd.Series:
-        """Fraction a bar; the first is against the initial cash."""
+        """Fraction a bar; the first is against the initial cash. NaN once nothing is left to return anything on."""
         equity = self.outcome.run.equity
         before = np.concatenate([[self.init_cash], equity[:-1]])
-        return pd.Series(equity / before - 1.0, self.index, name="return")
+        return pd.Series(equity / np.where(before > 0.0, before, np.nan) - 1.0, self.index, name="return")
 
     @cached_property
     def drawdown(self) -> pd.Series:
@@ -182,8 +182,10 @@ class Record:
         """Return of each month, one row a year, and of the whole year; fractions, NaN where there were no bars."""
         ends = self.equity.groupby([self.index.year, self.index.month]).last()
         starts = ends.shift(1, fill_value=self.init_cash)
+        starts = starts.where(starts > 0.0)
         moves = (ends / starts - 1.0).rename_axis(["year", "month"]).rename("return").reset_index()
-        table = moves.pivot_table(index="year", columns="month", values="return").reindex(columns=range(1, 13))
+        table = moves.pivot_table(index="year", columns="month", values="return", dropna=False)
+        table = table.reindex(columns=range(1, 13))
         table["year"] = (1.0 + table.fillna(0.0)).prod(axis=1) - 1.0
         return table
 

@@ -93,3 +93,21 @@ def test_several_instruments_on_different_calendars_share_one_time_axis():
     assert len(result.index) == len(bars["EURUSD"].index.union(bars["AAPL"].index))
     assert result.equity.notna().all()
     assert result.trades["symbol"].tolist() == ["AAPL", "EURUSD"]
+
+
+def test_returns_and_months_after_ruin_are_undefined_and_no_year_is_lost():
+    index = pd.DatetimeIndex(["2023-11-30", "2023-12-01", "2023-12-31", "2024-01-05", "2025-02-01"], tz="UTC")
+    prices = [
+        100.0,
+        100.0,
+        200.0,
+        200.0,
+        200.0,
+    ]  # a short of the whole account, doubled against it: exactly nothing left
+    frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), prices), index)
+    result = tl.backtest(frame, short_entries=[True] + [False] * 4, fill="close", calendar="24/7")
+    assert result.ruined and result.equity.iloc[-1] == 0.0
+    np.testing.assert_array_equal(result.returns, [0.0, 0.0, -1.0, np.nan, np.nan])
+    assert result.monthly.loc[2023, 12] == -1.0
+    assert result.monthly.index.tolist() == [2023, 2024, 2025]
+    assert np.isnan(result.monthly.loc[2024, 1])
