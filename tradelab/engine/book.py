@@ -52,7 +52,7 @@ ORDER = np.dtype(
     align=True,
 )
 
-_DUST = 1e-9  # of an order's quantity, or of the initial cash: what float arithmetic may leave behind
+DUST = 1e-9  # of an order's quantity, or of the initial cash: what float arithmetic may leave behind
 
 
 @kernel
@@ -67,7 +67,7 @@ def settle(account: Row, line: Row, side: int, qty: float, price: float, fees: f
     """Book a fill: move cash, quantity and the debt of the short part."""
     before = line.qty
     after = before + side * qty
-    if abs(after) <= _DUST * qty:
+    if abs(after) <= DUST * qty:
         after = 0.0
     debt = line.debt
     if before < 0.0 and side > 0:
@@ -88,7 +88,7 @@ def open_account(cash: float, instruments: int) -> tuple[np.ndarray, np.ndarray]
     """A fresh account of one row and one empty line an instrument."""
     account = np.zeros(1, ACCOUNT)
     account[0].cash = cash
-    account[0].dust = _DUST * cash
+    account[0].dust = DUST * cash
     lines = np.zeros(instruments, LINE)
     for k in range(instruments):
         lines[k].last = np.nan

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradelab.engine.book import ORDER, free_cash, open_account, settle
+from tradelab.engine.book import DUST, ORDER, free_cash, open_account, settle
 from tradelab.engine.exits import (
     ENTRY,
     REVERSAL,
@@ -167,7 +167,7 @@ def enter_line(
         cash += 2.0 * line.debt - side * held * price - held * price * costs.fees
     size = 0.0 if account.ruined else wishes.size[decided, k]
     qty = entry_qty(size, terms.sizing, cash, quote, price, costs)
-    if qty <= 0.0:
+    if qty <= DUST * (held + qty):  # nothing, or so little beside what is held that the book would not see it
         if held > 0.0:
             return close_line(account, line, orders, n, bar, k, quote, costs.slippage, when, SIGNAL, costs)
         return n

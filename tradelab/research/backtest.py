@@ -127,10 +127,7 @@ def require_warmup(tape: Tape, strategy: Strategy, full: Mapping[str, Any]) -> N
 def decide_all(tape: Tape, strategy: Strategy, full: Mapping[str, Any]) -> np.ndarray:
     """Signals of a strategy on every instrument as bit masks of shape (times, instruments)."""
     require_warmup(tape, strategy, full)
-    masks = {
-        symbol: signal_union([strategy.decide(frame.copy(deep=False), full)])[:, 0]
-        for symbol, frame in tape.frames.items()
-    }
+    masks = {symbol: signal_union([strategy.decide(frame.copy(), full)])[:, 0] for symbol, frame in tape.frames.items()}
     return tape.spread(masks, 0, np.uint8)
 
 

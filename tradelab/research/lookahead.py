@@ -141,7 +141,7 @@ def check(strategy: str | Strategy, bars: pd.DataFrame, *, cuts: int = 200, seed
 def _decisions(strategy: Strategy, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> np.ndarray:
     """The four flags as one boolean array of shape (4, bars)."""
     try:
-        columns = strategy.decide(frame.copy(deep=False), parameters)
+        columns = strategy.decide(frame.copy(), parameters)
     except Exception as error:
         error.add_note(f"{strategy.name} was given {len(frame)} bars, {frame.index[0]} … {frame.index[-1]}")
         raise

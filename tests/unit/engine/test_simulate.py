@@ -273,3 +273,16 @@ def test_a_policy_of_ones_own_is_accepted_and_named_policies_differ():
     spared = NEXT_OPEN._replace(exits_on_entry_bar=False)
     assert len(run(frame, enter=(0,), sl_stop=0.05, fill=spared).orders) == 1
     assert len({NEXT_OPEN, CLOSE, VECTORBT}) == 3
+
+
+def test_turning_round_into_dust_only_closes_and_makes_no_money():
+    frame = bars((1, 1, 1, 1), (1, 1, 1, 1), (1, 1, 1, 1), (1, 1, 1, 1))
+    result = tl.backtest(
+        frame,
+        entries=on(frame, 0),
+        short_entries=on(frame, 1),
+        size=pd.Series([1e12, 10.0, 1.0, 1.0], frame.index),
+        init_cash=1e12,
+    )
+    assert [(side, size) for _, side, size, *_ in fills(result)] == [("buy", 1e12), ("sell", 1e12)]
+    assert result.equity.iloc[-1] == 1e12

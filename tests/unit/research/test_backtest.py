@@ -7,6 +7,7 @@ import pytest
 
 import tradelab as tl
 from tradelab.model.errors import DataError
+from tradelab.strategy.define import SHELF
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +51,18 @@ def test_a_benchmark_that_begins_late_stands_still_until_then(bars):
 def test_a_benchmark_that_cannot_be_measured_against_is_refused(bars, spoilt, words):
     with pytest.raises(DataError, match=words):
         benchmark_return(bars, spoilt(bars["close"]))
+
+
+def test_a_strategy_that_writes_into_its_bars_changes_nobody_elses(bars):
+    before = bars.copy()
+    scribbler = tl.strategy(warmup=1, name="scribbler")(_scribble)
+    tl.check(scribbler, bars)
+    result = tl.backtest(bars, scribbler)
+    SHELF.pop("scribbler")
+    pd.testing.assert_frame_equal(bars, before)
+    assert (result.frames["GOOG"]["close"] == before["close"]).all()
+
+
+def _scribble(bars):
+    bars.loc[:, "close"] = 1.0
+    return tl.Signals(long_entry=bars["close"] > 0)
