@@ -14,6 +14,8 @@ from tradelab.model.errors import CorruptFileError, StorageError
 def write_text(path: Path, text: str) -> None:
     """Replace ``path`` in one step; a reader sees the old text or the new, never a part.
 
+    Half a character (a lone surrogate, which a notebook may print) is written as its escape, which JSON reads back.
+
     Raises
     ------
     StorageError
@@ -21,7 +23,7 @@ def write_text(path: Path, text: str) -> None:
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as stream:
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

@@ -67,9 +67,12 @@ def declared(notebook: Path) -> tuple[Parameter, ...]:
 
 
 def effective(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the notebook runs with: its literal defaults, and over them ``given`` as `checked` returned it."""
+    """Return what the notebook runs with: its literal defaults, and over them ``given`` as `checked` returned it.
+
+    A default that JSON cannot hold, such as a set, stands there as its Python text.
+    """
     defaults = {
-        parameter.name: parameter.default
+        parameter.name: parameter.default if _is_json(parameter.default) else repr(parameter.default)
         for parameter in declared(notebook)
         if parameter.literal and not _SECRET_NAME.search(parameter.name)
     }
@@ -97,7 +100,14 @@ def checked(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ParameterError(f"{notebook.name} has no parameter {name!r}.{hint}", allowed=sorted(known))
         _refuse_secret(name, value, secrets)
-    return {name: converted(known[name], value) for name, value in given.items()}
+    values = {name: converted(known[name], value) for name, value in given.items()}
+    for name, value in values.items():
+        if not _is_json(value):
+            raise ParameterError(
+                f"parameter {name!r} cannot be kept in params.json: {_shown(value)}.",
+                fix="Give finite numbers, Unicode text, or lists and dicts of them.",
+            )
+    return values
 
 
 def converted(parameter: Parameter, value: Any) -> Any:
@@ -116,7 +126,7 @@ def converted(parameter: Parameter, value: Any) -> Any:
         return _guess(value)
     try:
         return _CONVERT[parameter.kind](value, parameter)
-    except (TypeError, ValueError, SyntaxError) as error:
+    except (TypeError, ValueError, SyntaxError, OverflowError, RecursionError, MemoryError) as error:
         raise _wrong(parameter, value) from error
 
 
@@ -180,15 +190,31 @@ def _guess(value: Any) -> Any:
         return value
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return value
 
 
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value) if not _is_json(value) else repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
 def _wrong(parameter: Parameter, value: Any) -> ParameterError:
-    wanted = f"{parameter.kind} or none" if parameter.optional else parameter.kind
+    kind = parameter.kind
+    if kind == "list" and parameter.default:
+        kind = f"list of {type(parameter.default[0]).__name__}"
+    wanted = f"{kind} or none" if parameter.optional else kind
     example = "" if parameter.default is None else f" Its default is {parameter.default!r}."
     return ParameterError(
-        f"parameter {parameter.name!r} takes {wanted}, not {value!r} ({type(value).__name__}).{example}",
+        f"parameter {parameter.name!r} takes {wanted}, not {_shown(value)} ({type(value).__name__}).{example}",
         fix="Give a value of that type.",
     )
 

@@ -114,3 +114,24 @@ def test_a_parameters_cell_that_does_not_parse_is_refused(notebook):
 def test_what_runs_is_the_defaults_with_the_given_values_over_them(notebook):
     path = notebook(parameters='a = 1\nb = 2\nc = max(1, 2)\napi_key = "k"')
     assert effective(path, {"b": 5}) == {"a": 1, "b": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("symbol", "\udcff"), ("end", "1e999"), ("end", "{1, 2}"), ("end", "b'x'"), ("end", [float("nan")])],
+)
+def test_what_json_cannot_hold_is_refused_before_a_run_begins(notebook, name, text):
+    with pytest.raises(ParameterError, match=name):
+        checked(notebook(), {name: text})
+
+
+def test_a_default_that_json_cannot_hold_stands_as_its_text(notebook):
+    path = notebook(parameters="days = {3}\nlimit = 1e999\nfast = 2")
+    assert effective(path, {"fast": 5}) == {"days": "{3}", "limit": "inf", "fast": 5}
+
+
+def test_a_long_value_and_a_deep_one_are_refused_in_few_words(notebook):
+    for text in ("x" * 9000, "[" * 9000):
+        with pytest.raises(ParameterError) as refusal:
+            checked(notebook(), {"lots": text})
+        assert len(str(refusal.value)) < 300
