@@ -51,9 +51,8 @@ def _page(found: list[Run]) -> str:
 
 def _row(run: Run, kind: str, took: str) -> str:
     folder = quote(run.folder.name)
-    links = [f'<a href="{folder}/notebook.ipynb">notebook</a>', f'<a href="{folder}/log.txt">log</a>']
-    if run.report_written:
-        links.insert(0, f'<a href="{folder}/report.html">report</a>')
+    kept = ("report.html", "report"), ("notebook.ipynb", "notebook"), ("log.txt", "log")
+    links = [f'<a href="{folder}/{file}">{word}</a>' for file, word in kept if (run.folder / file).is_file()]
     when = (run.started_at or run.queued_at)[:16].replace("T", " ")
     attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
     why = f'<span class="sub">{html.escape(_why(run))}</span>' if run.failure or run.note else ""
@@ -64,7 +63,7 @@ def _row(run: Run, kind: str, took: str) -> str:
         f'<tr><td class="words">{what}</td>'
         f'<td class="words">{badge}{progress}{why}</td>'
         f'<td class="words">{_pairs(run.parameters)}</td><td class="words">{_pairs(run.results)}</td>'
-        f'<td>{took}</td><td class="words">{" · ".join(links)}</td></tr>'
+        f'<td>{took}</td><td class="words">{" · ".join(links) or "folder is gone"}</td></tr>'
     )
 
 

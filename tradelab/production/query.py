@@ -31,6 +31,8 @@ def select(
         raise UnknownNameError.of("state", state, STATES)
     earliest = _moment(since) if since is not None else None
     wanted = {key: str(value) for key, value in (parameter or {}).items()}
+    if not _folder(runs_dir).is_dir():  # asking makes no folder
+        return []
     found = [
         run
         for run in _registry(runs_dir).all()
@@ -134,8 +136,17 @@ def compare(first: str, second: str, *, runs_dir: str | Path | None = None) -> p
     return pd.DataFrame(rows, columns=["group", "field", "a", "b", "change"], dtype=object)
 
 
+def _folder(runs_dir: str | Path | None) -> Path:
+    return Path(runs_dir).absolute() if runs_dir else default_runs_dir()
+
+
 def _registry(runs_dir: str | Path | None) -> Registry:
-    return Registry(Path(runs_dir).absolute() if runs_dir else default_runs_dir())
+    folder = _folder(runs_dir)
+    if not folder.is_dir():
+        raise UnknownNameError(
+            f"there are no runs: {folder.name!r} is no folder here.", fix="Go where you ran it, or set TRADELAB_RUNS."
+        )
+    return Registry(folder)
 
 
 def _facts(run: Run) -> dict[tuple[str, str], Any]:

@@ -12,7 +12,7 @@ import os
 import platform
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,9 +105,12 @@ class Run:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any], runs_dir: Path) -> Run:
-        """Rebuild a record; maps are read-only."""
+        """Rebuild a record; maps are read-only, and what a later version wrote more is passed over."""
+        known = {item.name for item in fields(cls)}
         values: dict[str, Any] = {
-            name: MappingProxyType(value) if isinstance(value, dict) else value for name, value in plain.items()
+            name: MappingProxyType(value) if isinstance(value, dict) else value
+            for name, value in plain.items()
+            if name in known
         }
         failure = plain.get("failure")
         values |= {"folder": runs_dir / plain["folder"], "failure": Failure(**failure) if failure else None}
@@ -125,29 +128,40 @@ class Registry:
     Parameters
     ----------
     runs_dir
-        Folder that holds the run folders; made when absent. The registry is its ``registry.sqlite``.
+        Folder that holds the run folders; made when absent. The registry is its ``registry.sqlite``. In a folder that
+        cannot be written the registry answers questions and refuses runs.
     """
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         lost = not (runs_dir / "registry.sqlite").exists()
+        self.read_only = not lost and not os.access(runs_dir, os.W_OK)
+        if self.read_only:
+            return
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
             with self._connection() as connection:
                 connection.execute("pragma journal_mode=wal")
                 connection.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(
-                f"{runs_dir.name}/registry.sqlite cannot be opened: {error}.", fix="Check the folder."
-            ) from error
+        except OSError as error:
+            raise self._refusal(error) from error
 
         if lost:
             self._adopt()
 
+    def _refusal(self, error: Exception) -> StorageError:
+        return StorageError(
+            f"{self.runs_dir.name}/registry.sqlite cannot be used: {error}.",
+            fix="Make room and allow writing there; a damaged one may be deleted, the run folders rebuild it.",
+        )
+
     def _adopt(self) -> None:
         """Rebuild a lost registry from the folders; a run that was open has nobody to watch it and becomes crashed."""
         for told in sorted(self.runs_dir.glob("*/run.json")):
-            run = Run.from_json(json.loads(told.read_text(encoding="utf-8")), self.runs_dir)
+            try:
+                run = Run.from_json(json.loads(told.read_text(encoding="utf-8")), self.runs_dir)
+            except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                continue  # no record of a run: the folder stays, the list does without it
             with suppress(sqlite3.IntegrityError):  # another process adopts or runs at this moment
                 self._insert(run, (_NOBODY, ""))
 
@@ -158,6 +172,8 @@ class Registry:
 
     def claim(self, run: Run) -> Run | None:
         """Enter a queued run for this process; return the run that already holds its key instead, if there is one."""
+        if self.read_only:
+            raise self._refusal(PermissionError("the folder is read-only"))
         self.reap()
         try:
             self._insert(run, (os.getpid(), _birth(os.getpid())))
@@ -209,6 +225,8 @@ class Registry:
 
     def reap(self) -> list[Run]:
         """Mark as crashed every open run whose watching process is gone; return those runs."""
+        if self.read_only:
+            return []
         with self._connection() as connection:
             rows = connection.execute(
                 "select record, owner_pid, owner_birth from runs where state in ('queued','running') and owner_host=?",
@@ -228,11 +246,16 @@ class Registry:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self.runs_dir / "registry.sqlite", timeout=30, isolation_level=None)
+        """A connection of its own to each question; what SQLite cannot do for want of room or sense is our error."""
+        file = (self.runs_dir / "registry.sqlite").absolute().as_uri()
+        how = "?mode=ro&immutable=1" if self.read_only else ""  # a WAL database wants to write even to be read
         try:
-            yield connection
-        finally:
-            connection.close()
+            with closing(sqlite3.connect(file + how, timeout=30, isolation_level=None, uri=True)) as connection:
+                yield connection
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise self._refusal(error) from error
 
 
 def _alive(pid: int, birth: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from tradelab.model.errors import ParameterError, StorageError, UnknownNameError
 from tradelab.production import compare, find, runs
+from tradelab.production.index import write_index
 from tradelab.production.registry import Failure, Registry, Run
 
 
@@ -171,3 +173,39 @@ def test_a_lost_registry_is_rebuilt_from_the_folders(registry):
         part.unlink()
     found = {run.id: (run.state, dict(run.parameters)) for run in Registry(registry.runs_dir).all()}
     assert found == {"1a": ("succeeded", {"fast": 3}), "2b": ("crashed", {"fast": 3})}
+
+
+def test_a_lost_registry_is_rebuilt_around_a_broken_record_and_one_of_a_later_version(registry):
+    for number, more in (("1a", {}), ("2b", {"invented_later": 1}), ("3c", None)):
+        run = a_run(registry, number, state="succeeded")
+        run.folder.mkdir()
+        (run.folder / "run.json").write_text("{" if more is None else json.dumps(run.as_json() | more))
+    (registry.runs_dir / "registry.sqlite").unlink()
+    assert [run.id for run in Registry(registry.runs_dir).all()] == ["2b", "1a"]
+
+
+def test_a_damaged_registry_says_how_to_mend_it(registry):
+    (registry.runs_dir / "registry.sqlite").write_text("garbage")
+    with pytest.raises(StorageError, match="may be deleted"):
+        Registry(registry.runs_dir)
+
+
+def test_a_folder_that_cannot_be_written_still_answers_and_takes_no_run(registry, monkeypatch):
+    registry.claim(a_run(registry, "1a"))
+    own(registry, "1a", a_dead_pid())
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    closed = Registry(registry.runs_dir)
+    assert [(run.id, run.state) for run in closed.all()] == [("1a", "queued")]
+    with pytest.raises(StorageError, match="read-only"):
+        closed.claim(a_run(closed, "2b"))
+
+
+def test_the_index_links_only_what_is_there(registry):
+    here, gone = a_run(registry, "1a", state="succeeded"), a_run(registry, "2b", state="succeeded")
+    here.folder.mkdir()
+    (here.folder / "log.txt").touch()
+    registry.claim(here)
+    registry.claim(gone)
+    page = write_index(registry.runs_dir).read_text()
+    assert re.findall(r'href="([^#][^"]*)"', page) == ["f_1a/log.txt"]
+    assert "folder is gone" in page
