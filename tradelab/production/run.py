@@ -9,6 +9,7 @@ import secrets as dice
 import threading
 import time
 import traceback
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -181,15 +182,24 @@ def _attempt(order: _Order, registry: Registry, attempt: int, retry_of: str | No
         run = _watched(order, registry, run)
     except BaseException as error:
         failure = Failure(type(error).__name__, redact(str(error), known_secrets()))
-        registry.update(_ended(run, "failed", failure))
+        registry.update(_ended(run, "stopped" if isinstance(error, KeyboardInterrupt) else "failed", failure))
         raise
-    from tradelab.production.index import write_index
-
-    write_index(registry.runs_dir)
+    run = _with_index(run, registry)
     if order.progress:
         order.progress(run)
     if run.state == "stopped":
         raise RunStopped(run)
+    return run
+
+
+def _with_index(run: Run, registry: Registry) -> Run:
+    """Rewrite the index; a disk that has no room for it takes nothing from what the run came to."""
+    from tradelab.production.index import write_index
+
+    try:
+        write_index(registry.runs_dir)
+    except StorageError as error:
+        return replace(run, note=f"{run.note} no index: {error}".strip())
     return run
 
 
@@ -287,9 +297,10 @@ def _failure(run: Run, watched: Watched, order: _Order) -> Failure | None:
 
 
 def _slug(name: str) -> str:
-    slug = re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.")
+    slug = re.sub(r"(?:[^\w.-]|_)+", "-", unicodedata.normalize("NFC", name))
+    slug = re.sub(r"\.{2,}", ".", slug).strip("-.")
     if not slug:
         raise ParameterError(
             f"name {name!r} leaves nothing for a folder's name.", fix="Use letters, digits, '-' and '.'."
         )
-    return slug[:60]
+    return slug[:60].encode()[:180].decode(errors="ignore")  # a folder's name has 255 bytes at most

@@ -116,7 +116,7 @@ class _Engine(NBClientEngine):
 
 
 class _Output(LocalHandler):
-    """Save the executed notebook whole or not at all, without secrets and without folders in its metadata."""
+    """Save the executed notebook whole or not at all, with no secret, and no folder or widget in its metadata."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__()
@@ -128,6 +128,7 @@ class _Output(LocalHandler):
         for name in ("input_path", "output_path"):
             if notes.get(name):
                 notes[name] = Path(notes[name]).name
+        notebook.get("metadata", {}).pop("widgets", None)
         text = json.dumps(notebook, indent=1, ensure_ascii=False)
         write_text(Path(path.removeprefix(_SCHEME)), redact(text, self.secrets) + "\n")
 
@@ -139,6 +140,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _line.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_line.watch_parent, daemon=True).start()
+    # papermill cannot read a parameter's comment that holds a quote, and needs not: the parent has read them all
+    logging.getLogger("papermill").addFilter(lambda record: not record.getMessage().startswith("Unable to parse line"))
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
     output = Path(job["output"])
     papermill_engines.register("tradelab", _Engine)
@@ -168,7 +171,7 @@ def _execute(job: dict[str, Any], output: Path) -> dict[str, Any]:
             log_output=True,
             start_timeout=120,
             autosave_cell_every=10,
-            store_widget_state=False,
+            store_widget_state=True,  # without it nbclient fails on `with Output():`; the file is saved without
         )
     except PapermillExecutionError as error:
         return {"outcome": "failed", "kind": error.ename, "message": error.evalue} | _place()

@@ -198,3 +198,24 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_half_characters_widgets_and_foreign_letters_do_not_stop_a_run(notebook, tmp_path):
+    code = (
+        "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    print('inside')",
+        "raise ValueError('half \\udcff')",
+    )
+    run = run_notebook(notebook(*code, name="Prüfung 测试"), runs_dir=tmp_path / "runs")
+    assert run.failure is not None
+    assert (run.failure.kind, run.failure.cell) == ("ValueError", 4)
+    assert run.name == "Prüfung-测试"
+    assert "widgets" not in json.loads((run.folder / "notebook.ipynb").read_text())["metadata"]
+    assert run.report is not None
+    assert run.report.is_file()
+
+
+def test_an_index_that_cannot_be_written_takes_nothing_from_the_run(notebook, tmp_path):
+    (tmp_path / "runs" / "index.html").mkdir(parents=True)
+    run = run_notebook(notebook("1"), runs_dir=tmp_path / "runs", report=False)
+    assert run.succeeded
+    assert "no index" in run.note
