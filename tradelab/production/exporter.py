@@ -29,6 +29,7 @@ STATE_KINDS = {
     "succeeded": "good", "failed": "bad", "timed_out": "bad", "crashed": "bad", "stopped": "quiet",
     "running": "busy", "queued": "busy",
 }  # fmt: skip
+_LONGEST_TEXT = 200_000  # characters of one printed output
 _PRIORITY = [
     PLOTLY_MIME, RESULT_MIME, "text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg",
     "text/latex", "text/plain",
@@ -172,8 +173,20 @@ def _prepared(nb: NotebookNode, failed_cell: int | None) -> tuple[NotebookNode, 
             cell.metadata["tradelab_failed"] = True
         for output in cell.get("outputs", []):
             if output.output_type == "stream":
-                output.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in output.text.split("\n"))
+                text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in output.text.split("\n"))
+                output.text = _shortened(text)
+            elif isinstance(output.get("data", {}).get("text/plain"), str):
+                output.data["text/plain"] = _shortened(output.data["text/plain"])
     return changed, title
+
+
+def _shortened(text: str) -> str:
+    """Keep the beginning and the end of text nobody would read to the end and no browser opens fast."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    half = _LONGEST_TEXT // 2
+    said = f"\n\n[… {len(text) - 2 * half:,} characters left out here; notebook.ipynb holds them all …]\n\n"
+    return text[:half] + said + text[-half:]
 
 
 def _lifted(source: str) -> tuple[str, str]:

@@ -78,6 +78,7 @@ def render_page(
         The page would hold a secret.
     """
     types = types_in(body)
+    body = _scoped(body)
     head = _masthead(title, masthead or Masthead(), '<details class="code"' in body)
     refuse_secrets(title + head + body, known_secrets() if secrets is None else secrets)
     library = bundle_for(types) if types else None
@@ -166,6 +167,17 @@ def _masthead(title: str, masthead: Masthead, has_code: bool) -> str:
         f"<h1>{html.escape(title)}</h1>{masthead.notice}"
         f'<div class="particulars">{facts}{parameters}</div>{toggle}</header>'
     )
+
+
+def _scoped(body: str) -> str:
+    """Say of each table heading whether it heads its column or its row; unquoted, for it may stand in a script's text.
+
+    >>> _scoped("<thead><tr><th>a</th></tr></thead><tbody><tr><th id=x>1</th><th scope=col>2</th></tr></tbody>")
+    '<thead><tr><th scope=col>a</th></tr></thead><tbody><tr><th scope=row id=x>1</th><th scope=col>2</th></tr></tbody>'
+    """
+    parts = re.split(r"(<thead\b.*?</thead>)", body, flags=re.DOTALL)
+    bare = re.compile(r"<th(?=[\s>])(?![^>]*\bscope)")
+    return "".join(bare.sub(f"<th scope={'col' if number % 2 else 'row'}", part) for number, part in enumerate(parts))
 
 
 @cache

@@ -19,6 +19,7 @@ _WIDTH = 960
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 14, 30
 _POINTS = 240  # columns of a line; each keeps its lowest and highest value
 _CELLS = 48  # rows and columns of a heatmap
+_LARGEST = 1e300  # the span of larger values would overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def sketch(figure: Mapping[str, Any], height: int) -> str:
         if trace.get("visible") in (False, "legendonly"):
             continue
         if trace.get("type") in ("heatmap", "contour") and grid(trace.get("z")).size:
-            heat[axes] = grid(trace["z"])
+            heat[axes] = _drawable(grid(trace["z"]))
         elif curve := _curve(trace, number):
             panels.setdefault(axes, []).append(curve)
     drawn = [_cells_svg(cells, _panel(axes, figure, height, (0, 1), (0, 1))) for axes, cells in heat.items()]
@@ -85,11 +86,11 @@ def sketch(figure: Mapping[str, Any], height: int) -> str:
 def _curve(trace: Mapping[str, Any], number: int) -> _Curve | None:
     kind = trace.get("type", "scatter")
     if kind == "histogram":
-        known = series(trace).ravel()
+        known = _drawable(series(trace).ravel())
         known = known[np.isfinite(known)]
         if not len(known):
             return None
-        counts, edges = np.histogram(known, bins=min(40, max(8, int(np.sqrt(len(known))))))
+        counts, edges = np.histogram(known, min(40, max(8, int(np.sqrt(len(known))))), _span(known))
         span = (float(edges[0]), float(edges[-1]))
         ends = tuple(figure_text(_round(edge, span)) for edge in span)
         return _Curve("bar", _colour(trace, number), (edges[:-1] + edges[1:]) / 2, counts.astype(float), ends)
@@ -98,8 +99,9 @@ def _curve(trace: Mapping[str, Any], number: int) -> _Curve | None:
         or trace.get("orientation") == "h"
     ):
         return None
-    values = series(trace).ravel()
+    values = _drawable(series(trace).ravel())
     places, labels = positions(trace.get("x"), len(values))
+    places = _drawable(places)
     size = min(len(places), len(values))
     if not np.isfinite(values[:size]).any():
         return None
@@ -237,12 +239,18 @@ def _thin(values: np.ndarray) -> np.ndarray:
     return np.unique(kept)
 
 
+def _drawable(values: np.ndarray) -> np.ndarray:
+    """Values with NaN for those whose differences would overflow, infinity among them."""
+    return np.where(np.abs(values) > _LARGEST, np.nan, values)
+
+
 def _span(values: np.ndarray) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     if not len(known):
         return 0.0, 1.0
     low, high = float(known.min()), float(known.max())
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    room = max(0.5, abs(low) * 1e-6)  # half a unit is nothing beside 1e17
+    return (low, high) if high > low else (low - room, high + room)
 
 
 def _share(value: np.ndarray | float, span: tuple[float, float]) -> np.ndarray | float:

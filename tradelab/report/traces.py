@@ -80,7 +80,7 @@ def positions(field: Any, count: int) -> tuple[np.ndarray, list[str]]:
         return np.arange(len(raw), dtype=float), []
     ends = [known[0], known[-1]]
     if raw.dtype != object or all(isinstance(value, int | float) for value in ends):
-        return numbers(field).ravel()[:count], [figure_text(float(value)) for value in ends]
+        return numbers(field).ravel()[:count], [figure_text(_number(value)) for value in ends]
     labels = [str(value)[:16].removesuffix("T00:00").replace("T", " ") for value in ends]
     try:
         stamps = np.array(["NaT" if value is None else str(value)[:19] for value in raw], dtype="datetime64[s]")
@@ -194,5 +194,5 @@ def _text(value: Any) -> str:
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")

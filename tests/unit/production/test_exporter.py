@@ -75,3 +75,20 @@ def test_tracebacks_carry_no_local_path(path):
     assert path not in page
     assert 'id="failing-cell"' in page
     assert '<details class="code" open="">' in page
+
+
+def test_what_was_printed_by_the_megabyte_keeps_its_beginning_and_its_end():
+    text = "<alpha>\n" + "x" * 3_000_000 + "\n<omega>"
+    page = page_of(
+        new_code_cell("print()", outputs=[new_output("stream", name="stdout", text=text)]),
+        shown({"text/plain": text}, "execute_result"),
+    )
+    assert page.count("&lt;alpha&gt;") == page.count("&lt;omega&gt;") == 2
+    assert page.count("2,800,016 characters left out here; notebook.ipynb holds them all") == 2
+    assert len(page) < 1_500_000
+
+
+def test_each_heading_of_a_table_says_what_it_heads():
+    page = page_of(shown({"text/html": "<table><thead><tr><th>a</th></tr></thead><tbody><tr><th>1</th></tr></tbody>"}))
+    assert "<th scope=col>a</th>" in page
+    assert "<th scope=row>1</th>" in page

@@ -6,6 +6,8 @@ import base64
 import gzip
 import json
 import re
+from importlib.resources import files
+from itertools import product
 
 import plotly
 import plotly.graph_objects as go
@@ -79,3 +81,26 @@ def test_a_page_that_would_hold_a_known_secret_is_refused(where, monkeypatch):
         else:
             render_page("x", "canary&amp;&quot;7f3a" if where == "escaped" else secret)
     assert "canary" not in str(refusal.value)
+
+
+def test_text_is_told_from_its_ground_by_light_and_by_dark():
+    """Contrast of 4.5 to 1, WCAG 2.2 criterion 1.4.3, with its formula of relative luminance."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    css = (files("tradelab.report") / "assets" / "report.css").read_text()
+    light, dark = (dict(re.findall(r"--([\w-]+):(#[0-9a-f]{6})", part)) for part in css.split("@media screen", 1))
+    for theme in (light, dark):
+        for ink, ground in product(
+            ("ink", "soft", "faint", "accent", "good", "bad", "busy", "cyan", "c4"), ("paper", "wash")
+        ):
+            bright, dim = sorted((luminance(theme[ink]), luminance(theme.get(ground, "#ffffff"))), reverse=True)
+            assert (bright + 0.05) / (dim + 0.05) >= 4.5, (ink, ground)
+
+
+def test_no_button_of_a_chart_uploads_it():
+    script = (files("tradelab.report") / "assets" / "report.js").read_text()
+    assert '"sendChartToCloud"' in script.split("modeBarButtonsToRemove", 1)[1].split("]", 1)[0]

@@ -146,3 +146,12 @@ def test_labels_cannot_break_out_of_the_sketch():
 
 def test_bytes_are_read_as_little_endian():
     assert array({"dtype": "i2", "bdata": base64.b64encode(b"\x01\x00").decode()}).tolist() == [1]
+
+
+@pytest.mark.parametrize("values", [[1e308, -1e308], [float("inf"), 1, 2], [10**400, 1], [1e17], [1e-320, 0], [np.nan]])
+@pytest.mark.parametrize("kind", ["scatter", "bar", "histogram", "heatmap", "candlestick"])
+def test_no_value_is_too_large_for_a_sketch(values, kind):
+    trace = {"type": kind, "y": values, "x": values, "z": [values], "close": values}
+    drawn = sketch({"data": [trace]}, 400)
+    assert "inf" not in drawn
+    assert "nan" not in drawn

@@ -117,7 +117,9 @@
     chart.plot.style.height = (width ? Math.round(chart.height * PRINT_HEIGHT) : chart.height) + "px";
     const config = {
       ...chart.spec.config, responsive: !width, displaylogo: false, displayModeBar: finger || width ? false : "hover",
-      modeBarButtonsToRemove: ["lasso2d", "select2d"], staticPlot: Boolean(width),
+      // nothing leaves the page: no button that uploads the chart
+      modeBarButtonsToRemove: ["lasso2d", "select2d", "sendChartToCloud", "sendDataToCloud"], plotlyServerURL: "",
+      staticPlot: Boolean(width),
     };
     if (!chart.canvas) {
       chart.canvas = document.createElement("div");
