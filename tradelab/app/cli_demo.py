@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
@@ -13,7 +14,8 @@ _NEXT = """
 What to do next
   open the report          it is one file: send it to anyone, it needs no network
   another strategy         tradelab run {notebook} -p strategy rsi_reversion
-  your own bars            tradelab data import FILE.csv   (then -p source import -p symbol …)
+  your own bars            tradelab data import FILE.csv --tz UTC     (it says under which names)
+                           tradelab run {notebook} -p source file -p symbol SYMBOL -p timeframe 1h
   past runs                tradelab runs
   explore in JupyterLab    make lab, then notebooks/00_start_here.ipynb"""
 
@@ -36,6 +38,8 @@ def demo(ctx: click.Context, symbol: str, timeframe: str, strategy: str) -> None
     except click.exceptions.Exit as end:
         if end.exit_code == 0:
             click.echo(_NEXT.format(notebook=notebook.as_posix()))
+            if shutil.which("tradelab") is None:
+                click.echo("\nFirst, so that this shell knows tradelab:  source .venv/bin/activate")
         raise
 
 

@@ -11,23 +11,47 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tradelab.model.errors import ParameterError
+from tradelab.model.errors import ParameterError, UnknownNameError
 
 if TYPE_CHECKING:
     from tradelab.production.registry import Run
 
+_PARAMETERS_WIDTH = 100
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_PAIR_OPTIONS = ("-p", "--param")
 _COLOURS = {"succeeded": "green", "failed": "red", "timed_out": "red", "crashed": "red", "running": "yellow"}
 
 
-@click.command()
+class _PairsCommand(click.Command):
+    """A command whose ``-p`` takes both NAME VALUE and NAME=VALUE."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        split: list[str] = []
+        for text in args:
+            name, equals, value = text.partition("=")
+            if equals and split and split[-1] in _PAIR_OPTIONS and name.isidentifier():
+                split += [name, value]
+            else:
+                split.append(text)
+        return super().parse_args(ctx, split)
+
+
+@click.command(cls=_PairsCommand)
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.option(
-    "-p", "--param", "params", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable."
+    "-p",
+    "--param",
+    "params",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter; repeatable; or NAME=VALUE.",
 )
 @click.option("--key", help="Start nothing when a run with this key is open or has succeeded.")
 @click.option("--timeout", help="Longest time for the whole run: 90, 90s, 30m, 2h.")
-@click.option("--retries", default=0, show_default=True, help="How often to run again what failed.")
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=0, show_default=True, help="How often to run again what failed."
+)
 @click.option("--backoff", default="30s", show_default=True, help="Wait before the first retry; doubled each time.")
 @click.option("--name", help="Name in the folder and the lists; default: the notebook's.")
 @click.option("--no-report", is_flag=True, help="Leave report.html out.")
@@ -58,6 +82,9 @@ def run(ctx: click.Context, notebook: Path, params: tuple[tuple[str, str], ...],
         )
     except RunStopped as stop:
         done = stop.run
+    except KeyboardInterrupt:
+        click.echo("stopped between two tries or while the report was written; see: tradelab runs", err=True)
+        ctx.exit(130)
     _say_end(done, options["quiet"])
     ctx.exit(done.exit_code or 0)
 
@@ -70,28 +97,35 @@ def runs(ctx: click.Context) -> None:
         ctx.invoke(list_runs, limit=20)
 
 
-@runs.command("list")
+@runs.command("list", cls=_PairsCommand)
 @click.option("--state", help="Only runs in this state.")
 @click.option("--name", help="Only runs whose name holds this.")
 @click.option("--since", help="Only runs since a date (2026-01-31) or a span (24h, 7d).")
 @click.option(
-    "--param", "params", multiple=True, metavar="NAME=VALUE", help="Only runs with this parameter; repeatable."
+    "-p",
+    "--param",
+    "params",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Only runs with this parameter; repeatable; or NAME=VALUE.",
 )
-@click.option("--limit", default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 def list_runs(
     state: str | None = None,
     name: str | None = None,
     since: str | None = None,
-    params: tuple[str, ...] = (),
+    params: tuple[tuple[str, str], ...] = (),
     limit: int = 20,
 ) -> None:
     """List runs, the newest first."""
     from tradelab.production.query import select
+    from tradelab.production.run import default_runs_dir
 
-    wanted = dict(_pair(text) for text in params)
-    found = select(state=state, name=name, since=since, parameter=wanted, limit=limit)
+    found = select(state=state, name=name, since=since, parameter=dict(params), limit=limit)
     if not found:
-        click.echo("No runs." if not any((state, name, since, params)) else "No run matches.")
+        none = f"No runs in {_relative(default_runs_dir())}. Make one: tradelab run NOTEBOOK, or tradelab demo."
+        click.echo("No run matches." if any((state, name, since, params)) else none)
         return
     rows = [
         (one.id, (one.started_at or one.queued_at)[:16].replace("T", " "), one.name, one.state, _took(one), _pairs(one))
@@ -163,7 +197,10 @@ def path(reference: str) -> None:
     """Print the folder of one run."""
     from tradelab.production.query import find
 
-    click.echo(_relative(find(reference).folder))
+    folder = find(reference).folder
+    if not folder.is_dir():
+        raise UnknownNameError(f"the folder of this run is gone: {_relative(folder)}.", fix="Only its record is left.")
+    click.echo(_relative(folder))
 
 
 def _progress_line(quiet: bool) -> Callable[[Run], None] | None:
@@ -207,15 +244,10 @@ def _seconds(text: str | None, option: str) -> float | None:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ParameterError(f"--param {text!r} is not NAME=VALUE.", fix="For example --param symbol=EURUSD.")
-    return name, value
-
-
 def _pairs(one: Run) -> str:
-    return " ".join(f"{name}={value}" for name, value in one.parameters.items())
+    """The parameters that say something, cut to what a terminal's line has room for."""
+    said = " ".join(f"{name}={value}" for name, value in one.parameters.items() if value not in ("", None))
+    return said if len(said) <= _PARAMETERS_WIDTH else said[: _PARAMETERS_WIDTH - 1] + "…"
 
 
 def _took(one: Run) -> str:

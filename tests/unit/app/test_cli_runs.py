@@ -98,12 +98,21 @@ def test_runs_are_listed_filtered_shown_and_compared(here):
     assert "x = 1" in shown
     compared = tradelab("runs", "compare", "1a", "2b").stdout
     assert ["parameter", "fast", "3", "5", "2"] in [line.split() for line in compared.splitlines()]
+    (here / "runs" / "x_1a").mkdir()
     assert tradelab("runs", "path", "1a").stdout == "runs/x_1a\n"
+    assert "the folder of this run is gone: runs/x_2b" in tradelab("runs", "path", "2b").stderr
     assert tradelab("runs", "index").stdout == "runs/index.html\n"
 
 
 @pytest.mark.parametrize(
-    "words", [["show", "zz"], ["list", "--state", "done"], ["list", "--param", "fast"], ["list", "--since", "noon"]]
+    "words",
+    [
+        ["show", "zz"],
+        ["list", "--state", "done"],
+        ["list", "--param", "fast"],
+        ["list", "--since", "noon"],
+        ["list", "--limit", "0"],
+    ],
 )
 def test_a_wrong_question_is_refused_with_the_answer(here, words):
     done = tradelab("runs", *words)
@@ -111,5 +120,14 @@ def test_a_wrong_question_is_refused_with_the_answer(here, words):
     assert done.stderr
 
 
-def test_no_runs_is_said(here):
-    assert tradelab("runs").stdout == "No runs.\n"
+def test_no_runs_is_said_with_the_place_and_asking_makes_no_folder(here):
+    assert tradelab("runs").stdout.startswith("No runs in runs.")
+    assert "there are no runs" in tradelab("runs", "show", "latest").stderr
+    assert not (here / "runs").exists()
+
+
+def test_a_parameter_is_written_with_a_space_or_with_an_equals_sign(here):
+    keep(here, "1a", "succeeded", parameters={"fast": 3, "note": ""})
+    for words in (["-p", "fast", "3"], ["-p", "fast=3"], ["--param", "fast", "3"]):
+        assert "fast=3\n" in tradelab("runs", "list", *words).stdout
+    assert "Did you mean 'fast'" in tradelab("run", notebook(here, ""), "-p", "fats=2", "-p", "fast", "1").stderr
