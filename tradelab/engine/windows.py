@@ -3,6 +3,14 @@
 Every kernel takes arrays of shape (bars,), oldest first, and returns arrays of that shape. Windows are whole and at
 least 1; the face in `tradelab.strategy.indicators` sees to that.
 
+A mean, a weighted mean and a deviation are functions of the values in their window and of nothing else, to the last
+bit: a live account that loads a few hundred bars must cross its averages on the bars on which years of history crossed
+them. A running sum is not such a function, for it keeps the rounding of all that passed through it. Instead, figures of
+2, 4, 8, … values are each made of two halves, and a window is put together of those whose lengths are its bits::
+
+    window 10:   |··8 values··|·2·|      log2(window) passes in which no value waits for its neighbour,
+                   older        newer    so they run in vector registers, tile by tile
+
 NaN policy: the output is NaN before the first defined bar; NaN at the head of the input moves that bar along, so
 indicators chain; a NaN further on makes the output NaN from there, for a figure that remembers a hole is a guess. Only
 `roc` and `momentum`, which remember nothing, recover, and `crossings` starts anew.
@@ -17,8 +25,7 @@ from tradelab.engine.jit import kernel
 
 Floats = NDArray[np.float64]
 
-_RESTART = 8  # windows between two fresh sums
-_TILE = 2048  # values that stay in the nearest cache
+_TILE = 1024  # values that stay in the nearest cache
 
 
 @kernel
@@ -55,25 +62,47 @@ def _forget(out: Floats, values: Floats, begin: int) -> None:
 
 
 @kernel
-def sma(values: Floats, window: int) -> Floats:
-    """Mean of the last ``window`` values: a difference of prefix sums, then one true division.
+def _added(left: Floats, right: Floats, out: Floats, length: int) -> None:
+    """``out = left + right`` on the first ``length`` places; ``out`` may be one of the two."""
+    for i in range(length):
+        out[i] = left[i] + right[i]
 
-    The formula is part of the definition: on quantised prices a last-digit difference moves a crossing. It is the one
-    of vectorbt's numba engine, so crossings of averages fall on the same bars.
-    """
+
+@kernel
+def _window_sums(here: Floats, there: Floats, total: Floats, length: int, window: int) -> None:
+    """Sum the last ``window`` values of ``here`` into ``total``; both work arrays are overwritten."""
+    span, taken = 1, 0
+    while True:
+        if window & span:
+            first = taken + span - 1  # the first place with enough values before it
+            if taken == 0:
+                total[first:length] = here[first:length]
+            else:
+                _added(total[first:], here[span - 1 :], total[first:], length - first)
+            taken += span
+        if taken == window:
+            return
+        _added(here[2 * span - 1 :], here[span - 1 :], there[2 * span - 1 :], length - 2 * span + 1)
+        here, there = there, here
+        span *= 2
+
+
+@kernel
+def sma(values: Floats, window: int) -> Floats:
+    """Mean of the last ``window`` values."""
     n = len(values)
     start = first_known(values)
     out = blank(n, start + window - 1)
-    if start + window > n:
-        return out
-    sums = np.empty(n - start)
-    total = 0.0
-    for i in range(n - start):
-        total += values[start + i]
-        sums[i] = total
-    out[start + window - 1] = sums[window - 1] / window
-    for i in range(window, n - start):
-        out[start + i] = (sums[i] - sums[i - window]) / window
+    tile = max(_TILE, 4 * window)
+    here, there, total = np.empty(tile + window), np.empty(tile + window), np.empty(tile + window)
+    for begin in range(start + window - 1, n, tile):
+        first = begin - window + 1
+        length = min(begin + tile, n) - first
+        here[:length] = values[first : first + length]
+        _window_sums(here, there, total, length, window)
+        for i in range(length - window + 1):
+            out[begin + i] = total[window - 1 + i] / window
+    _forget(out, values, start)
     return out
 
 
@@ -109,75 +138,121 @@ def rma(values: Floats, window: int) -> Floats:
 
 
 @kernel
+def _weighed(
+    newer: Floats,
+    newer_sum: Floats,
+    older: Floats,
+    older_sum: Floats,
+    shift: float,
+    out: Floats,
+    out_sum: Floats,
+    n: int,
+) -> None:
+    """Put a newer and an older stretch together: the newer weights rise by the ``shift`` older values."""
+    for i in range(n):
+        out[i] = newer[i] + shift * newer_sum[i] + older[i]
+        out_sum[i] = newer_sum[i] + older_sum[i]
+
+
+@kernel
 def wma(values: Floats, window: int) -> Floats:
-    """Mean weighted 1, 2, …, ``window`` from the oldest to the newest value; summed afresh every eight windows."""
+    """Mean weighted 1, 2, …, ``window`` from the oldest to the newest value."""
     n = len(values)
     start = first_known(values)
     out = blank(n, start + window - 1)
-    if start + window > n:
-        return out
+    tile = max(_TILE, 4 * window)
+    work = np.empty((6, tile + window))  # weighted and plain sums: of spans, of spans twice as long, of the window
     share = 2.0 / (window * (window + 1.0))
-    for begin in range(start + window - 1, n, _RESTART * window):
-        total = weighted = 0.0
-        for i in range(window):
-            total += values[begin - window + 1 + i]
-            weighted += (i + 1.0) * values[begin - window + 1 + i]
-        out[begin] = weighted * share
-        for i in range(begin + 1, min(begin + _RESTART * window, n)):
-            weighted += window * values[i] - total
-            total += values[i] - values[i - window]
-            out[i] = weighted * share
-        if np.isnan(weighted):
-            _forget(out, values, begin - window + 1)
-            break
+    for begin in range(start + window - 1, n, tile):
+        at = begin - window + 1
+        length = min(begin + tile, n) - at
+        here, here_sum, there, there_sum, total, total_sum = work[0], work[1], work[2], work[3], work[4], work[5]
+        here[:length] = values[at : at + length]
+        here_sum[:length] = here[:length]
+        span, taken = 1, 0
+        while taken < window:
+            if window & span:
+                a, b = taken + span - 1, span - 1
+                if taken == 0:
+                    total[a:length] = here[a:length]
+                    total_sum[a:length] = here_sum[a:length]
+                else:
+                    _weighed(
+                        total[a:], total_sum[a:], here[b:], here_sum[b:], span, total[a:], total_sum[a:], length - a
+                    )
+                taken += span
+            a, b = 2 * span - 1, span - 1
+            _weighed(here[a:], here_sum[a:], here[b:], here_sum[b:], span, there[a:], there_sum[a:], length - a)
+            here, here_sum, there, there_sum = there, there_sum, here, here_sum
+            span *= 2
+        for i in range(length - window + 1):
+            out[begin + i] = total[window - 1 + i] * share
+    _forget(out, values, start)
     return out
 
 
 @kernel
-def _spread(values: Floats, begin: int, window: int) -> tuple[float, float]:
-    """Mean and sum of squared deviations of one window, afresh."""
-    mean = 0.0
-    for i in range(begin, begin + window):
-        mean += values[i]
-    mean /= window
-    squares = 0.0
-    for i in range(begin, begin + window):
-        squares += (values[i] - mean) ** 2
-    return mean, squares
+def _spread(
+    newer: Floats,
+    newer_mean: Floats,
+    older: Floats,
+    older_mean: Floats,
+    share: float,
+    weight: float,
+    out: Floats,
+    out_mean: Floats,
+    n: int,
+) -> None:
+    """Join squared deviations of two stretches (Chan, Golub & LeVeque 1979, eq. 1.5).
+
+    ``share`` is the older values' part of all, ``weight`` their number times the newer ones' part.
+    """
+    for i in range(n):
+        apart = older_mean[i] - newer_mean[i]
+        out[i] = newer[i] + older[i] + apart * apart * weight
+        out_mean[i] = newer_mean[i] + apart * share
 
 
 @kernel
 def rolling_std(values: Floats, window: int, ddof: int) -> Floats:
-    """Standard deviation of the last ``window`` values over ``window − ddof``.
-
-    Squared deviations are updated as one value replaces another (Welford 1962), which loses no digits to cancellation,
-    and summed afresh every eight windows, so that a spike leaves nothing behind for long.
-    """
+    """Standard deviation of the last ``window`` values over ``window − ddof``; a flat window has exactly none."""
     n = len(values)
     start = first_known(values)
     out = blank(n, start + window - 1 if window > ddof else n)
-    if start + window > n or window <= ddof:
+    if window <= ddof:
         return out
+    tile = max(_TILE, 4 * window)
+    work = np.empty((6, tile + window))  # squared deviations and means: of spans, of longer spans, of the window
     freedom = 1.0 / (window - ddof)
-    share = 1.0 / window
-    for begin in range(start + window - 1, n, _RESTART * window):
-        mean, squares = _spread(values, begin - window + 1, window)
-        equal = 1  # values in a row: a flat window has no deviation at all, not a residue of one
-        while equal < window and values[begin - equal] == values[begin]:
-            equal += 1
-        out[begin] = np.sqrt(squares * freedom)
-        for i in range(begin + 1, min(begin + _RESTART * window, n)):
-            before = mean
-            change = values[i] - values[i - window]
-            mean += change * share
-            squares += change * (values[i] - mean + values[i - window] - before)
-            equal = equal + 1 if values[i] == values[i - 1] else 1
-            if equal >= window:
-                mean, squares = values[i], 0.0
-            out[i] = np.sqrt(0.0 if squares < 0.0 else squares * freedom)
-        if np.isnan(squares):
-            _forget(out, values, begin - window + 1)
-            break
+    for begin in range(start + window - 1, n, tile):
+        at = begin - window + 1
+        length = min(begin + tile, n) - at
+        here, here_mean, there, there_mean, total, total_mean = work[0], work[1], work[2], work[3], work[4], work[5]
+        here[:length] = 0.0
+        here_mean[:length] = values[at : at + length]
+        span, taken = 1, 0
+        while taken < window:
+            if window & span:
+                a, b = taken + span - 1, span - 1
+                if taken == 0:
+                    total[a:length] = here[a:length]
+                    total_mean[a:length] = here_mean[a:length]
+                else:
+                    share = span / (taken + span)
+                    _spread(
+                        total[a:], total_mean[a:], here[b:], here_mean[b:], share, share * taken, total[a:],
+                        total_mean[a:], length - a,
+                    )  # fmt: skip
+                taken += span
+            a, b = 2 * span - 1, span - 1
+            _spread(
+                here[a:], here_mean[a:], here[b:], here_mean[b:], 0.5, 0.5 * span, there[a:], there_mean[a:], length - a
+            )
+            here, here_mean, there, there_mean = there, there_mean, here, here_mean
+            span *= 2
+        for i in range(length - window + 1):
+            out[begin + i] = np.sqrt(total[window - 1 + i] * freedom)
+    _forget(out, values, start)
     return out
 
 

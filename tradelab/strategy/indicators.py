@@ -119,8 +119,7 @@ def _indexed(out: Any, index: pd.Index, name: str) -> Any:
 def sma(values: Values, window: Window) -> Values:
     """Simple moving average.
 
-    Computed as a difference of prefix sums, then one division: vectorbt's formula to the last digit, so that crossings
-    fall on the same bars.
+    A function of the values in its window alone, to the last bit: where history begins moves no crossing.
 
     >>> sma(np.array([1.0, 2.0, 4.0, 8.0]), 2).tolist()
     [nan, 1.5, 3.0, 6.0]

@@ -168,3 +168,33 @@ def test_the_middle_band_is_the_simple_average_itself():
 )
 def test_a_crossing_needs_a_strict_change_of_side(a, expected):
     assert windows.crossings(np.array(a, dtype=float), np.zeros(len(a))).tolist() == expected
+
+
+@pytest.mark.parametrize("window", [*range(1, 40), 63, 64, 100, 255])
+@pytest.mark.parametrize("figure", ["sma", "wma", "rolling_std"])
+def test_a_window_figure_is_the_same_to_the_last_bit_wherever_history_begins(figure, window):
+    chance = np.random.default_rng(window)
+    values = np.round(1.1 + np.cumsum(chance.normal(0, 1e-3, 9000)), 5)  # prices on a tick
+    kernel = {"sma": windows.sma, "wma": windows.wma, "rolling_std": lambda v, w: windows.rolling_std(v, w, 0)}[figure]
+    whole = kernel(values, window)
+    for start in (1, 7, 1000, 4097, len(values) - window):
+        np.testing.assert_array_equal(kernel(values[start:], window)[window - 1 :], whole[start + window - 1 :])
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 5, 6, 7, 11, 20, 31, 33, 100])
+def test_window_figures_equal_numpy_window_by_window(window):
+    values = np.random.default_rng(3).normal(100, 5, 2500)
+    stretches = np.lib.stride_tricks.sliding_window_view(values, window)
+    np.testing.assert_allclose(windows.sma(values, window)[window - 1 :], stretches.mean(axis=1), rtol=1e-14)
+    np.testing.assert_allclose(windows.rolling_std(values, window, 0)[window - 1 :], stretches.std(axis=1), rtol=1e-12)
+    weights = np.arange(1.0, window + 1)
+    expected = stretches @ weights / weights.sum()
+    np.testing.assert_allclose(windows.wma(values, window)[window - 1 :], expected, rtol=1e-13)
+
+
+def test_a_small_deviation_beside_a_large_mean_is_not_lost():
+    values = 1e9 + np.tile([0.0, 1e-3], 50)
+    found = windows.rolling_std(values, 10, 0)[9:]
+    expected = np.lib.stride_tricks.sliding_window_view(values, 10).std(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert (windows.rolling_std(np.full(50, 0.1), 7, 0)[6:] == 0.0).all()
