@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+collect_ignore = ["jupyterlab.py"]  # a plugin: collected for doctests it would be imported before pytest can rewrite it
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
