@@ -143,8 +143,8 @@ class Account:
     def worth(self) -> float:
         return self.cash + sum(p.side * p.qty * self.last[s] for s, p in self.held.items())
 
-    def free(self) -> float:
-        free = self.cash - 2 * sum(p.qty * p.price for p in self.held.values() if p.side < 0)
+    def free(self, released: float) -> float:
+        free = self.cash - 2 * sum(p.qty * p.price for p in self.held.values() if p.side < 0) + released
         return free if free > self.dust else 0.0
 
     def act(self, now: int, decided: dict[str, Decision], quotes: dict[str, float], when: str) -> None:
@@ -167,10 +167,11 @@ class Account:
     def enter(self, now: int, s: str, side: int, d: Decision, quote: float, when: str) -> None:
         old = self.held.get(s)
         price = quote * (1 + side * self.slippage)
-        free = self.free()
+        released = 0.0
         if old is not None:  # what closing leaves free; the fixed fee is the one order's, and taken off below
             proceeds = old.side * old.qty * price - old.qty * price * self.fees
-            free += proceeds + (2 * old.qty * old.price if old.side < 0 else 0)
+            released = proceeds + (2 * old.qty * old.price if old.side < 0 else 0)
+        free = self.free(released)
         most = (free - self.fixed_fees) / (price * (1 + self.fees))
         if d.size is None:
             qty = most

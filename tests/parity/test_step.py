@@ -7,8 +7,9 @@ import numpy as np
 import tradelab as tl
 from tradelab.engine.book import ORDER, open_account
 from tradelab.engine.fills import NEXT_OPEN, Costs
-from tradelab.engine.simulate import Market, Terms, Wishes, equity_of, simulate, step
+from tradelab.engine.simulate import Market, Wishes, equity_of, simulate, step
 from tradelab.engine.sizing import PERCENT, Sizing
+from tradelab.engine.trading import Terms
 
 
 def test_one_bar_at_a_time_gives_the_same_bytes_as_the_loop():

@@ -29,9 +29,11 @@ LINE = np.dtype(
         ("stop_frac", "f8"),
         ("trail_frac", "f8"),
         ("target_frac", "f8"),
-        ("entry_bar", "i8"),
-        ("signals", "u1"),  # decided on the last bar, to be acted on at the next open
-        ("decided", "i8"),  # the bar on which they were decided
+        ("signals", "i8"),  # decided on the last bar, waiting to be acted on; below: what was wished with them
+        ("size", "f8"),
+        ("wish_stop", "f8"),
+        ("wish_trail", "f8"),
+        ("wish_target", "f8"),
         ("last", "f8"),  # last close seen: values the position where the instrument has no bar
     ],
     align=True,
@@ -56,9 +58,9 @@ DUST = 1e-9  # of an order's quantity, or of the initial cash: what float arithm
 
 
 @kernel
-def free_cash(account: Row) -> float:
-    """Cash that may open positions: short proceeds and their margin are locked."""
-    free = account.cash - 2.0 * account.debt
+def free_cash(account: Row, released: float) -> float:
+    """Cash that may open positions: all but what shorts lock, and what an order releases before it opens one."""
+    free = account.cash - 2.0 * account.debt + released
     return free if free > account.dust else 0.0
 
 

@@ -15,25 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradelab.engine.book import DUST, ORDER, free_cash, open_account, settle
-from tradelab.engine.exits import (
-    ENTRY,
-    REVERSAL,
-    RUIN,
-    SIGNAL,
-    TARGET,
-    fixed_stop,
-    intrabar_exit,
-    tighter,
-)
-from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR, Costs, FillPolicy, order_fees, slipped
-from tradelab.engine.jit import Row, kernel
-from tradelab.engine.sizing import Sizing, entry_qty
-
-LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT = 1, 2, 4, 8
-
-# What a set of signals asks of a position.
-NOTHING, CLOSE_IT, GO_LONG, GO_SHORT = 0, 1, 2, 3
+from tradelab.engine.book import ORDER, open_account
+from tradelab.engine.exits import RUIN
+from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
+from tradelab.engine.jit import kernel
+from tradelab.engine.trading import Fill, Terms, act, guard, learn, leave
 
 
 class Market(NamedTuple):
@@ -58,14 +44,6 @@ class Wishes(NamedTuple):
     target_frac: np.ndarray
 
 
-class Terms(NamedTuple):
-    """On what terms it trades: fills, sizing, costs."""
-
-    policy: FillPolicy
-    sizing: Sizing
-    costs: Costs
-
-
 class Run(NamedTuple):
     """What came out: orders in the order they happened, and the account at each close.
 
@@ -81,107 +59,15 @@ class Run(NamedTuple):
 
 
 @kernel
-def decide(qty: float, signals: int) -> int:
-    """Turn four flags into one action; flags that contradict each other cancel, and no entry adds to a position."""
-    long_in, long_out = (signals & LONG_ENTRY) != 0, (signals & LONG_EXIT) != 0
-    short_in, short_out = (signals & SHORT_ENTRY) != 0, (signals & SHORT_EXIT) != 0
-    if long_in and long_out:
-        long_in = long_out = False
-    if short_in and short_out:
-        short_in = short_out = False
-    if long_in and short_in:
-        long_in = short_in = False
-    if qty > 0.0:
-        return GO_SHORT if short_in else (CLOSE_IT if long_out else NOTHING)
-    if qty < 0.0:
-        return GO_LONG if long_in else (CLOSE_IT if short_out else NOTHING)
-    return GO_LONG if long_in else (GO_SHORT if short_in else NOTHING)
-
-
-@kernel
-def write_order(
-    orders: np.ndarray,
-    n: int,
-    bar: int,
-    k: int,
-    side: int,
-    qty: float,
-    price: float,
-    fees: float,
-    when: int,
-    reason: int,
-    stop: float,
-) -> int:
-    """Write order ``n`` and return the number of orders."""
-    row = orders[n]
-    row.bar, row.instrument, row.side = bar, k, side
-    row.qty, row.price, row.fees, row.stop = qty, price, fees, stop
-    row.when, row.reason = when, reason
-    return n + 1
-
-
-@kernel
-def close_line(
-    account: Row,
-    line: Row,
-    orders: np.ndarray,
-    n: int,
-    bar: int,
-    k: int,
-    quote: float,
-    slippage: float,
-    when: int,
-    reason: int,
-    costs: Costs,
-) -> int:
-    """Close a whole position near ``quote``; an exit always fills in full, even if it costs more than there is."""
-    side = -1 if line.qty > 0.0 else 1
-    qty = abs(line.qty)
-    price = slipped(quote, side, slippage)
-    fees = order_fees(qty, price, costs)
-    settle(account, line, side, qty, price, fees)
-    return write_order(orders, n, bar, k, side, qty, price, fees, when, reason, np.nan)
-
-
-@kernel
-def enter_line(
-    account: Row,
-    line: Row,
-    orders: np.ndarray,
-    n: int,
-    bar: int,
-    k: int,
-    quote: float,
-    side: int,
-    when: int,
-    wishes: Wishes,
-    terms: Terms,
-) -> int:
-    """Open a position near ``quote``, or turn one round with a single order, as large as the free cash carries."""
-    costs, policy = terms.costs, terms.policy
-    decided = line.decided
-    price = slipped(quote, side, costs.slippage)
-    held = abs(line.qty)
-    cash = free_cash(account)
-    if held > 0.0:  # turning round: what closing would leave free
-        cash += 2.0 * line.debt - side * held * price - held * price * costs.fees
-    size = 0.0 if account.ruined else wishes.size[decided, k]
-    qty = entry_qty(size, terms.sizing, cash, quote, price, costs)
-    if qty <= DUST * (held + qty):  # nothing, or so little beside what is held that the book would not see it
-        if held > 0.0:
-            return close_line(account, line, orders, n, bar, k, quote, costs.slippage, when, SIGNAL, costs)
+def written(orders: np.ndarray, n: int, bar: int, k: int, when: int, fill: Fill) -> int:
+    """Write a fill as order ``n``, if there was one, and return the number of orders."""
+    if fill.qty == 0.0:
         return n
-    fees = order_fees(held + qty, price, costs)
-    settle(account, line, side, held + qty, price, fees)
-    line.anchor = price if policy.anchor_at_fill else quote
-    line.best = line.anchor
-    line.stop_frac = wishes.stop_frac[decided, k]
-    line.trail_frac = wishes.trail_frac[decided, k]
-    line.target_frac = wishes.target_frac[decided, k]
-    line.entry_bar = bar
-    stop = tighter(side, fixed_stop(side, line.anchor, line.stop_frac), fixed_stop(side, line.anchor, line.trail_frac))
-    reason = REVERSAL if held > 0.0 else ENTRY
-    return write_order(orders, n, bar, k, side, held + qty, price, fees, when, reason, stop)
+    row = orders[n]
+    row.bar, row.instrument, row.side = bar, k, fill.side
+    row.qty, row.price, row.fees, row.stop = fill.qty, fill.price, fill.fees, fill.stop
+    row.when, row.reason = when, fill.reason
+    return n + 1
 
 
 @kernel
@@ -194,7 +80,7 @@ def any_waiting(lines: np.ndarray) -> bool:
 
 
 @kernel
-def act(
+def act_all(
     account: np.ndarray,
     lines: np.ndarray,
     orders: np.ndarray,
@@ -202,52 +88,13 @@ def act(
     bar: int,
     quotes: np.ndarray,
     when: int,
-    wishes: Wishes,
     terms: Terms,
 ) -> int:
-    """Do what the waiting signals ask, at ``quotes``: exits of all instruments first, then entries in column order."""
+    """Do what the waiting signals ask: exits of all instruments first, then entries in column order."""
     for k in range(len(lines)):
-        line = lines[k]
-        if np.isnan(quotes[bar, k]) or line.signals == 0:
-            continue
-        if decide(line.qty, line.signals) == CLOSE_IT:
-            n = close_line(
-                account[0], line, orders, n, bar, k, quotes[bar, k], terms.costs.slippage, when, SIGNAL, terms.costs
-            )
-            line.signals = 0
+        n = written(orders, n, bar, k, when, act(account[0], lines[k], quotes[bar, k], True, terms))
     for k in range(len(lines)):
-        line = lines[k]
-        if np.isnan(quotes[bar, k]) or line.signals == 0:
-            continue
-        action = decide(line.qty, line.signals)
-        if action != NOTHING:
-            side = 1 if action == GO_LONG else -1
-            n = enter_line(account[0], line, orders, n, bar, k, quotes[bar, k], side, when, wishes, terms)
-        line.signals = 0
-    return n
-
-
-@kernel
-def guard(
-    account: Row,
-    line: Row,
-    orders: np.ndarray,
-    n: int,
-    bar: int,
-    k: int,
-    open_: float,
-    high: float,
-    low: float,
-    policy: FillPolicy,
-    costs: Costs,
-) -> int:
-    """Hold one position's stop, trail and target against the bar, then let its trailing stop learn the extreme."""
-    if line.entry_bar != bar or policy.exits_on_entry_bar:
-        price, reason = intrabar_exit(line, open_, low, high, policy)
-        if not np.isnan(price):
-            slippage = costs.slippage if policy.slip_stops and reason != TARGET else 0.0
-            return close_line(account, line, orders, n, bar, k, price, slippage, INTRABAR, reason, costs)
-    line.best = max(line.best, high) if line.qty > 0.0 else min(line.best, low)
+        n = written(orders, n, bar, k, when, act(account[0], lines[k], quotes[bar, k], False, terms))
     return n
 
 
@@ -267,63 +114,55 @@ def step(
         Row of ``market`` and ``wishes`` to live.
     """
     n = 0
-    at_close = terms.policy.enter_at_close
-    if not at_close and any_waiting(lines):
-        n = act(account, lines, orders, n, bar, market.open, AT_OPEN, wishes, terms)
+    policy = terms.policy
+    if not policy.enter_at_close and any_waiting(lines):
+        n = act_all(account, lines, orders, n, bar, market.open, AT_OPEN, terms)
+    entered = n  # orders of this open; a line that was entered by one of them is fresh
     for k in range(len(lines)):
         line = lines[k]
-        if np.isnan(market.open[bar, k]):
+        open_ = market.open[bar, k]
+        if np.isnan(open_):
             continue
         before = n
         if line.qty != 0.0:
-            n = guard(
-                account[0],
-                line,
-                orders,
-                n,
-                bar,
-                k,
-                market.open[bar, k],
-                market.high[bar, k],
-                market.low[bar, k],
-                terms.policy,
-                terms.costs,
-            )
+            if policy.exits_on_entry_bar or not is_fresh(orders, entered, k):
+                fill = guard(account[0], line, open_, market.high[bar, k], market.low[bar, k], terms)
+                n = written(orders, n, bar, k, INTRABAR, fill)
+            else:
+                learn(line, market.high[bar, k], market.low[bar, k])
         line.last = market.close[bar, k]
-        line.decided = bar
-        exited = n > before
-        if exited and at_close and not terms.policy.signals_after_exit:
+        line.signals = wishes.signals[bar, k]
+        if line.signals != 0:
+            line.size = wishes.size[bar, k]
+            line.wish_stop = wishes.stop_frac[bar, k]
+            line.wish_trail = wishes.trail_frac[bar, k]
+            line.wish_target = wishes.target_frac[bar, k]
+        if n > before and policy.enter_at_close and not policy.signals_after_exit:
             line.signals = 0
-        else:
-            line.signals = wishes.signals[bar, k]
-    if at_close and any_waiting(lines):
-        n = act(account, lines, orders, n, bar, market.close, AT_CLOSE, wishes, terms)
-    return close_out_if_ruined(account, lines, orders, n, bar, terms)
+    if policy.enter_at_close and any_waiting(lines):
+        n = act_all(account, lines, orders, n, bar, market.close, AT_CLOSE, terms)
+    if equity_of(account, lines) <= 0.0:
+        n = close_out(account, lines, orders, n, bar, terms)
+    return n
 
 
 @kernel
-def close_out_if_ruined(
-    account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, bar: int, terms: Terms
-) -> int:
-    """Close everything at the last close once equity is gone; the account opens nothing any more."""
-    if account[0].ruined or equity_of(account, lines) > 0.0:
-        return n
+def is_fresh(orders: np.ndarray, entered: int, k: int) -> bool:
+    """Whether one of the first ``entered`` orders of this bar was instrument ``k``'s."""
+    for j in range(entered):  # noqa: SIM110 (a kernel has no generator)
+        if orders[j].instrument == k:
+            return True
+    return False
+
+
+@kernel
+def close_out(account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, bar: int, terms: Terms) -> int:
+    """Close everything at the last close because equity is gone; the account opens nothing any more."""
     account[0].ruined = True
     for k in range(len(lines)):
         if lines[k].qty != 0.0:
-            n = close_line(
-                account[0],
-                lines[k],
-                orders,
-                n,
-                bar,
-                k,
-                lines[k].last,
-                terms.costs.slippage,
-                AT_CLOSE,
-                RUIN,
-                terms.costs,
-            )
+            fill = leave(account[0], lines[k], lines[k].last, terms.costs.slippage, RUIN, terms.costs)
+            n = written(orders, n, bar, k, AT_CLOSE, fill)
     return n
 
 

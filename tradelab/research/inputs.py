@@ -12,8 +12,9 @@ import pandas as pd
 from tradelab.catalog.frame import as_bars
 from tradelab.catalog.quality import require_sound
 from tradelab.engine.fills import POLICIES, Costs, FillPolicy
-from tradelab.engine.simulate import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Market, Terms, Wishes
+from tradelab.engine.simulate import Market, Wishes
 from tradelab.engine.sizing import PERCENT, SIZE_TYPES, Sizing
+from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Terms
 from tradelab.model.errors import AlignmentError, ParameterError
 from tradelab.strategy.spec import SIGNAL_NAMES, as_flags, same_times, signal_union
 

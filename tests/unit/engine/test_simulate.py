@@ -193,6 +193,24 @@ def test_short_proceeds_are_collateral_and_cannot_be_spent():
     assert both.orders["size"].tolist() == pytest.approx([60, 40])
 
 
+def test_cash_below_zero_is_counted_when_a_position_turns_round():
+    a = bars(FLAT, FLAT, (260, 261, 259, 260), (260, 261, 259, 260), (260, 261, 259, 260))
+    b = bars(*[FLAT] * 5)
+    shorts = pd.DataFrame({"A": on(a, 0), "B": on(b, 0)})
+    sizes = pd.Series([50.0, 50.0, 1e6, 1.0, 1.0], a.index)
+    result = tl.backtest(
+        {"A": a, "B": b},
+        short_entries=shorts,
+        short_exits=pd.DataFrame({"A": on(a, 1), "B": on(b)}),
+        entries=pd.DataFrame({"A": on(a), "B": on(b, 2)}),
+        size={"A": sizes, "B": sizes},
+    )
+    # A is bought back for 13 000 of the 20 000: free cash is 7 000 - 2 x 5 000 = -3 000. Closing B releases 5 000, so 2 000
+    # are free, which is the equity, and buy 20 units on top of the 50 that close the short.
+    assert result.orders["size"].tolist() == pytest.approx([50, 50, 50, 70])
+    assert result.cash.iloc[-1] == pytest.approx(0, abs=1e-6)
+
+
 def test_instruments_share_cash_and_exits_come_before_entries():
     frame = bars(*[FLAT] * 4)
     entries = pd.DataFrame({"A": on(frame, 1), "B": on(frame, 0)})

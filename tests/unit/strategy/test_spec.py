@@ -134,7 +134,7 @@ def test_flags_that_do_not_fit_the_bars_are_refused():
 
 
 def test_flags_become_bits_in_the_engines_order():
-    from tradelab.engine import simulate as engine
+    from tradelab.engine import trading as engine
 
     bits = (engine.LONG_ENTRY, engine.LONG_EXIT, engine.SHORT_ENTRY, engine.SHORT_EXIT)
     for name, bit in zip(SIGNAL_NAMES, bits, strict=True):
