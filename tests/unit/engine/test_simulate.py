@@ -205,8 +205,8 @@ def test_cash_below_zero_is_counted_when_a_position_turns_round():
         entries=pd.DataFrame({"A": on(a), "B": on(b, 2)}),
         size={"A": sizes, "B": sizes},
     )
-    # A is bought back for 13 000 of the 20 000: free cash is 7 000 - 2 x 5 000 = -3 000. Closing B releases 5 000, so 2 000
-    # are free, which is the equity, and buy 20 units on top of the 50 that close the short.
+    # A is bought back for 13 000 of the 20 000: free cash is 7 000 - 2 x 5 000 = -3 000. Closing B releases
+    # 5 000, so 2 000 are free, which is the equity, and buy 20 units on top of the 50 that close the short.
     assert result.orders["size"].tolist() == pytest.approx([50, 50, 50, 70])
     assert result.cash.iloc[-1] == pytest.approx(0, abs=1e-6)
 
