@@ -23,9 +23,11 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
 from papermill import execute_notebook
-from papermill.engines import NBClientEngine, papermill_engines
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import LocalHandler, papermill_io
+from papermill.log import logger as papermill_log
 
 from tradelab.production.files import own_cells, source_of, tags_of, write_text
 from tradelab.report.safety import redact
@@ -96,8 +98,20 @@ class _KernelManager(AsyncKernelManager):
     start_kernel = _async_start_kernel
 
 
-class _Engine(NBClientEngine):
-    """papermill's own engine, with a word to the parent before each cell."""
+class _Client(PapermillNotebookClient):
+    """papermill's client without its stand-in for the Output widget, whose prints then stay in their cell.
+
+    The stand-in sends the kernel a message while the cell runs; on a busy machine ipykernel 7 then now and then never
+    answers the cell, and the run hangs (3 of 56 runs here, two to a core).
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.widget_registry = {}
+
+
+class _Engine(Engine):
+    """Run cells as papermill's own engine does, with a word to the parent before each."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
@@ -112,7 +126,16 @@ class _Engine(NBClientEngine):
             return begin(cell, cell_index=cell_index, **rest)
 
         nb_man.cell_start = cell_start
-        return super().execute_managed_notebook(nb_man, kernel_name, kernel_manager_class=_KernelManager, **options)
+        client = _Client(
+            nb_man,
+            kernel_name=kernel_name,
+            kernel_manager_class=_KernelManager,
+            startup_timeout=options["start_timeout"],
+            log=papermill_log,
+            log_output=options["log_output"],
+            store_widget_state=False,
+        )
+        return client.execute()
 
 
 class _Output(LocalHandler):
@@ -171,7 +194,6 @@ def _execute(job: dict[str, Any], output: Path) -> dict[str, Any]:
             log_output=True,
             start_timeout=120,
             autosave_cell_every=10,
-            store_widget_state=True,  # without it nbclient fails on `with Output():`; the file is saved without
         )
     except PapermillExecutionError as error:
         return {"outcome": "failed", "kind": error.ename, "message": error.evalue} | _place()

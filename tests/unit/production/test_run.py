@@ -209,7 +209,9 @@ def test_half_characters_widgets_and_foreign_letters_do_not_stop_a_run(notebook,
     assert run.failure is not None
     assert (run.failure.kind, run.failure.cell) == ("ValueError", 4)
     assert run.name == "Prüfung-测试"
-    assert "widgets" not in json.loads((run.folder / "notebook.ipynb").read_text())["metadata"]
+    executed = json.loads((run.folder / "notebook.ipynb").read_text())
+    assert "widgets" not in executed["metadata"]
+    assert "inside" in json.dumps(executed)  # what a widget captured is not lost to the report
     assert run.report is not None
     assert run.report.is_file()
 
