@@ -70,9 +70,8 @@ sweep.heatmap("sharpe")
 import tempfile
 from pathlib import Path
 
-report = Path(tempfile.mkdtemp()) / "eurusd.html"
-html = result.to_html(report)
-f"{report.name}: {len(html) / 1e6:.1f} MB"
+report = result.to_html(Path(tempfile.mkdtemp()) / "eurusd.html")
+f"{report.name}: {report.stat().st_size / 1e6:.1f} MB"
 
 # %% [markdown]
 # ## Where to go

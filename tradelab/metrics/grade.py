@@ -25,7 +25,7 @@ _MARKS = ((80, "A"), (60, "B"), (40, "C"), (20, "D"))
 
 
 def grade(*, win_rate: float, profit_factor: float, max_drawdown: float, total_return: float) -> str:
-    """Mark four figures, all fractions (``max_drawdown`` ≤ 0).
+    """Mark four figures, all fractions (``max_drawdown`` ≤ 0); a dash where no trade was closed, for that is no feat.
 
     An undefined figure (NaN) scores nothing, with one exception: a profit factor is NaN when nothing was lost, and
     where something was won that scores in full. The original scored it 0, which put a system without a losing trade
@@ -36,6 +36,8 @@ def grade(*, win_rate: float, profit_factor: float, max_drawdown: float, total_r
     >>> grade(win_rate=1.0, profit_factor=float("nan"), max_drawdown=-0.05, total_return=0.02)
     'A'
     """
+    if math.isnan(win_rate):
+        return "–"
     if math.isnan(profit_factor) and win_rate > 0:
         profit_factor = math.inf
     points = (

@@ -71,7 +71,7 @@ class Summary:
     benchmark_return, alpha, beta
         Total return of the benchmark, excess return a year, and sensitivity to it; NaN without a benchmark.
     grade
-        ``"A"`` to ``"F"``; see `tradelab.metrics.grade`.
+        ``"A"`` to ``"F"``, ``"–"`` without a closed trade; see `tradelab.metrics.grade`.
     """
 
     start_ns: int

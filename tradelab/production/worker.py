@@ -107,7 +107,7 @@ class _Client(PapermillNotebookClient):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.widget_registry = {}
+        self.widget_registry: dict[str, dict[str, Any]] = {}
 
 
 class _Engine(Engine):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from tradelab.research import archive
 from tradelab.research.record import Record
@@ -40,11 +40,22 @@ class Result(Record):
 
         return plots.all_figures(self)
 
-    def to_html(self, path: str | Path | None = None) -> str:
-        """Return, and write to ``path`` if given, one HTML file with figures and tables that opens offline."""
+    @overload
+    def to_html(self) -> str: ...
+    @overload
+    def to_html(self, path: str | Path) -> Path: ...
+    def to_html(self, path: str | Path | None = None) -> str | Path:
+        """Write one HTML file with figures and tables that opens offline; without a path, return its text.
+
+        Raises
+        ------
+        StorageError
+            The file cannot be written; what was there before is still there.
+        """
         from tradelab.research import tearsheet
 
-        return tearsheet.write(self, path)
+        page = tearsheet.write(self, path)
+        return page if path is None else Path(path)
 
     def to_vectorbt(self) -> Any:
         """Return the same orders as a ``vectorbt.Portfolio`` (needs the ``interop`` extra; slow to import)."""

@@ -10,7 +10,6 @@ import contextlib
 import html
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -201,19 +200,16 @@ def _trades(result: Backtested) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Write beside the file, then put it in its place in one step."""
-    scratch: Path | None = None
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-        scratch = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with scratch.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
     except OSError as error:
-        if scratch is not None:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
+        with contextlib.suppress(OSError):
+            scratch.unlink()
         raise StorageError(
             f"the report could not be written to {os.fspath(path)!r}: {error.strerror}.",
             fix="Choose a folder that exists, can be written to and has room.",

@@ -31,8 +31,8 @@ def test_points_add_up_to_a_mark(figures, letter):
     assert mark(**figures) == letter
 
 
-def test_undefined_figures_score_nothing():
-    assert mark(win_rate=math.nan, profit_factor=math.nan) == "F"
+def test_without_a_closed_trade_there_is_no_mark():
+    assert mark(win_rate=math.nan, profit_factor=math.nan) == "–"
 
 
 def test_never_losing_scores_the_profit_factor_in_full():

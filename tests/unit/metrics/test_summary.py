@@ -80,7 +80,7 @@ def test_a_flat_account_has_no_ratios_and_no_drawdown():
     assert flat.max_drawdown_bars == flat.trades == 0
     for name in ("sharpe", "sortino", "calmar", "omega", "win_rate", "profit_factor", "sqn", "beta"):
         assert math.isnan(getattr(flat, name)), name
-    assert flat.grade == "D"  # no drawdown, 20 points
+    assert flat.grade == "–"  # no trade, no mark
 
 
 def test_a_ruined_account_keeps_its_growth_and_loses_its_ratios():
