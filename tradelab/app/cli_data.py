@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tradelab.model.errors import CorruptFileError, ParameterError, UnknownNameError
+from tradelab.model.errors import ConfigError, CorruptFileError, ParameterError, QualityError, UnknownNameError
 
 if TYPE_CHECKING:
     from tradelab.catalog.bars import Catalog
+    from tradelab.model.units import Timeframe
 
 _BAR = "{l_bar}{bar}|{postfix} {elapsed}<{remaining}"
 _SERIES_HELP = "SOURCE, SYMBOL and TIMEFRAME name a series, as `tradelab data list` shows them."
@@ -82,6 +85,7 @@ def download(
 @click.option("--timeframe", help="1m, 1h, 1d ... Default: told from the bars.")
 @click.option("--tz", help="Zone of stamps that name none: UTC, Europe/Athens, Etc/GMT-2 ...")
 @click.option("--date-format", help="strptime form, when days and months could be swapped: '%d/%m/%Y %H:%M'.")
+@click.option("--unsound", is_flag=True, help="Store even bars that fail the hard checks; backtests will refuse them.")
 @click.option("--yes", "-y", is_flag=True, help="Store without asking.")
 def import_(
     file: Path,
@@ -90,6 +94,7 @@ def import_(
     timeframe: str | None,
     tz: str | None,
     date_format: str | None,
+    unsound: bool,
     yes: bool,
 ) -> None:
     """Import bars from a CSV, Parquet or JSON FILE (.gz too).
@@ -107,10 +112,15 @@ def import_(
     length = Timeframe.of(timeframe) if timeframe else infer_timeframe(bars)
     report = quality.inspect(bars, length)
     click.echo(f"quality   {report}")
+    if not (report.is_sound or unsound):
+        raise QualityError(
+            f"{file.name} holds impossible bars; nothing was stored.",
+            fix="Mend the file, or add --unsound to keep them.",
+        )
     name = symbol or _symbol_of(file)
-    if not yes:
-        click.confirm(f"Store as {source} {name} {length.alias}?", default=True, abort=True)
     with _catalog() as catalog:
+        if not yes:
+            _agree(catalog, source, name, length)
         wrote = catalog.write(source, name, length, bars)
     revised = f", {wrote.revised:,} of them changed a stored bar" if wrote.revised else ""
     click.echo(f"stored {wrote.bars:,} bars{revised}.")
@@ -231,8 +241,25 @@ def _named_or_all(
     return list(catalog.list()[["source", "symbol", "timeframe"]].itertuples(index=False, name=None))
 
 
+def _agree(catalog: Catalog, source: str, symbol: str, timeframe: Timeframe) -> None:
+    """Ask before anything is stored, and say when there are such bars already."""
+    known = catalog.list()
+    same = known[(known["source"] == source) & (known["symbol"] == symbol) & (known["timeframe"] == timeframe.alias)]
+    for row in same.itertuples():
+        click.echo(
+            f"stored    {row.bars:,} bars {row.first:%Y-%m-%d} to {row.last:%Y-%m-%d}; the same times are replaced"
+        )
+    try:
+        click.confirm(f"Store as {source} {symbol} {timeframe.alias}?", default=True, abort=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise ConfigError("nobody agreed; nothing was stored.", fix="Add --yes where nobody can answer.") from None
+
+
 def _symbol_of(file: Path) -> str:
-    stem = file.name.split(".")[0]
+    """The symbol in a file's name; MetaTrader appends the minutes of a bar (EURUSD60.csv)."""
+    stem = re.sub(r"(?<=^[A-Za-z]{6})(1|5|15|30|60|240|1440|10080|43200)$", "", file.name.split(".")[0])
     for mark in "-_ ":
         stem = stem.split(mark)[0]
     if not stem:

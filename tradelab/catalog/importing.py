@@ -110,6 +110,8 @@ def read_file(path: str | Path, *, tz: str | None = None, date_format: str | Non
 
 
 def _format_of(path: Path) -> str:
+    if path.is_dir():
+        raise UnknownNameError(f"{path.name} is a folder.", fix="Name a file in it.")
     if not path.is_file():
         near = [p.name for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
         raise UnknownNameError.of("file", str(path), near[:20])

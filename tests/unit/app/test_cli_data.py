@@ -44,11 +44,20 @@ def test_an_import_shows_its_guess_and_stores_only_after_a_yes(home: Path) -> No
     file.write_text(DUKASCOPY)
     refused = run("import", str(file), answer="n\n")
     assert "DD.MM.YYYY" in refused.output
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
+    assert "nothing was stored. Add --yes" in refused.output
     assert "0 series" in run("list").output
     assert "stored 2 bars" in run("import", str(file), answer="\n").output
+    assert "the same times are replaced" in run("import", str(file), answer="\n").output
     assert "EURUSD" in run("list").output
     assert len(Catalog().read("file", "EURUSD", "1h")) == 2
+
+
+def test_a_metatrader_name_gives_its_symbol_and_a_folder_is_no_file(home: Path) -> None:
+    file = home / "EURUSD60.csv"
+    file.write_text("2015.01.02,10:00,1.1,1.2,1.0,1.1,5\n2015.01.02,11:00,1.1,1.2,1.0,1.1,5\n")
+    assert "read('file', 'EURUSD', '1h')" in run("import", str(file), "--yes", "--tz", "UTC").output
+    assert "is a folder. Name a file" in run("import", str(home)).output
 
 
 def test_a_refusal_is_words_and_not_a_traceback(home: Path) -> None:
@@ -75,7 +84,10 @@ def test_a_sample_is_stored_covered_verified_and_exported(home: Path) -> None:
 def test_verify_fails_on_impossible_bars_and_on_damage(home: Path) -> None:
     file = home / "bad.csv"
     file.write_text("date,open,high,low,close\n2024-01-02,1,0.5,1,2\n2024-01-03,1,2,1,2\n")
-    run("import", str(file), "--yes", "--timeframe", "1d")
+    refused = run("import", str(file), "--yes", "--timeframe", "1d")
+    assert refused.exit_code == 2
+    assert "impossible bars; nothing was stored" in refused.output
+    run("import", str(file), "--yes", "--timeframe", "1d", "--unsound")
     said = run("verify", "file", "BAD", "1d")
     assert said.exit_code == 1
     assert "FAIL high below low: 1" in said.output
