@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class TradelabError(Exception):
@@ -140,6 +141,15 @@ class RunError(TradelabError):
 
 class MissingExtraError(TradelabError):
     """A part of tradelab that is not installed."""
+
+    @classmethod
+    def unless(cls, package: str, extra: str, doing: str) -> None:
+        """Raise unless ``package`` can be imported; ``doing`` is what needs it, ``extra`` what brings it.
+
+        >>> MissingExtraError.unless("json", "report", "drawing")
+        """
+        if find_spec(package) is None:
+            raise cls(f"{doing} needs {package}.", fix=f"Install it: pip install 'tradelab[{extra}]'.")
 
 
 class InvariantError(TradelabError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from tradelab.model.errors import MissingExtraError
 from tradelab.research import archive
 from tradelab.research.record import Record
 
@@ -30,12 +31,14 @@ class Result(Record):
         symbol
             The instrument whose price the overview shows; the first by default.
         """
+        MissingExtraError.unless("plotly", "report", "drawing")
         from tradelab.research import plots
 
         return plots.draw(self, picture, symbol)
 
     def figures(self) -> dict[str, go.Figure]:
         """Every picture by name, in the order in which a report shows them."""
+        MissingExtraError.unless("plotly", "report", "drawing")
         from tradelab.research import plots
 
         return plots.all_figures(self)
@@ -52,6 +55,7 @@ class Result(Record):
         StorageError
             The file cannot be written; what was there before is still there.
         """
+        MissingExtraError.unless("plotly", "report", "a report")
         from tradelab.research import tearsheet
 
         page = tearsheet.write(self, path)
@@ -71,9 +75,9 @@ class Result(Record):
         return f"{self.title}\n{self.summary}"
 
     def _repr_html_(self) -> str:
-        from tradelab.research import tearsheet
+        from tradelab.research.tearsheet_card import card
 
-        return tearsheet.card(self)
+        return card(self)
 
 
 def load(path: str | Path) -> Result:

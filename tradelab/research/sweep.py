@@ -12,7 +12,7 @@ import pandas as pd
 
 from tradelab.engine.fills import FillPolicy
 from tradelab.metrics.summary import Summary
-from tradelab.model.errors import ConfigError, ParameterError, UnknownNameError
+from tradelab.model.errors import ConfigError, MissingExtraError, ParameterError, UnknownNameError
 from tradelab.research.backtest import backtest_tape, require_warmup, split_parameters
 from tradelab.research.inputs import Tape, read_bars
 from tradelab.research.ranking import LOW_IS_GOOD
@@ -91,6 +91,7 @@ class Sweep:
 
     def plot(self, by: str = "sharpe") -> go.Figure:
         """Draw one figure over what was swept: a line over one parameter, a heatmap over the first two of more."""
+        MissingExtraError.unless("plotly", "report", "drawing")
         from tradelab.research import plots
 
         if len(self.axes) > 1:
@@ -100,6 +101,7 @@ class Sweep:
 
     def heatmap(self, by: str = "sharpe", x: str | None = None, y: str | None = None) -> go.Figure:
         """Draw one figure over two parameters; where more were swept, the best over the others is shown."""
+        MissingExtraError.unless("plotly", "report", "drawing")
         from tradelab.research import plots
 
         self._require_figure(by)

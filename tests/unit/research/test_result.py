@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -111,3 +114,19 @@ def test_returns_and_months_after_ruin_are_undefined_and_no_year_is_lost():
     assert result.monthly.loc[2023, 12] == -1.0
     assert result.monthly.index.tolist() == [2023, 2024, 2025]
     assert np.isnan(result.monthly.loc[2024, 1])
+
+
+def test_without_plotly_a_result_still_shows_and_a_picture_says_what_to_install(tmp_path):
+    program = (
+        "import sys\nsys.modules['plotly'] = None\nimport tradelab as tl\n"
+        "from importlib import util\nreal = util.find_spec\n"
+        "import tradelab.model.errors as errors\n"
+        "errors.find_spec = lambda name, *rest: None if name == 'plotly' else real(name, *rest)\n"
+        "result = tl.backtest(tl.samples.load('GOOG-1d'), 'sma_cross')\n"
+        "assert 'GOOG' in result._repr_html_()\n"
+        "for draw in (result.plot, result.figures, result.to_html):\n"
+        "    try:\n        draw()\n    except tl.TradelabError as error:\n        print(error)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.count("needs plotly. Install it: pip install 'tradelab[report]'.") == 3
