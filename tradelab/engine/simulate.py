@@ -1,7 +1,7 @@
 """Define what a backtest means: one bar after the other, written to be read.
 
-``step`` is the whole semantics. History runs it in a loop (``simulate``), live runs it once a bar; both are the same
-machine code. Within one bar, in this order:
+``live`` is the whole semantics. History runs it over all bars (``simulate``), live trading over one (``step``); both
+are the same machine code. Within one bar, in this order:
 
 1. at the open, what was decided on the previous close is done: exits first, for they free cash, then entries;
 2. inside the bar, each position's stop, trail and target are held against the bar's range;
@@ -42,6 +42,16 @@ class Wishes(NamedTuple):
     stop_frac: np.ndarray
     trail_frac: np.ndarray
     target_frac: np.ndarray
+
+
+class Marks(NamedTuple):
+    """The account at each close, as it is lived; ``origin`` is the bar of the first row."""
+
+    equity: np.ndarray
+    cash: np.ndarray
+    gross: np.ndarray
+    qty: np.ndarray
+    origin: int
 
 
 class Run(NamedTuple):
@@ -99,6 +109,76 @@ def act_all(
 
 
 @kernel
+def live(
+    account: np.ndarray,
+    lines: np.ndarray,
+    orders: np.ndarray,
+    count: int,
+    first: int,
+    last: int,
+    market: Market,
+    wishes: Wishes,
+    terms: Terms,
+    marks: Marks,
+) -> tuple[int, int]:
+    """Live bars ``first`` up to ``last``, and return where it stopped and how many orders there are.
+
+    It stops early when ``orders`` may not hold the next bar's; the caller makes room and calls again. One kernel walks
+    many bars because every array handed from one kernel to another costs more than a bar does.
+    """
+    opens, highs, lows, closes = market.open, market.high, market.low, market.close
+    policy, k_all = terms.policy, len(lines)
+    n = count
+    for bar in range(first, last):
+        if n + 3 * k_all > len(orders):
+            return bar, n
+        begun = n
+        if not policy.enter_at_close and any_waiting(lines):
+            n = act_all(account, lines, orders, n, bar, opens, AT_OPEN, terms)
+        entered = n  # orders of this open; a line that was entered by one of them is fresh
+        for k in range(k_all):
+            line = lines[k]
+            if np.isnan(opens[bar, k]):
+                continue
+            before = n
+            if line.qty != 0.0:
+                if policy.exits_on_entry_bar or not is_fresh(orders, begun, entered, k):
+                    fill = guard(account[0], line, opens[bar, k], highs[bar, k], lows[bar, k], terms)
+                    n = written(orders, n, bar, k, INTRABAR, fill)
+                else:
+                    learn(line, highs[bar, k], lows[bar, k])
+            line.last = closes[bar, k]
+            line.signals = wishes.signals[bar, k]
+            if line.signals != 0:
+                line.size = wishes.size[bar, k]
+                line.wish_stop = wishes.stop_frac[bar, k]
+                line.wish_trail = wishes.trail_frac[bar, k]
+                line.wish_target = wishes.target_frac[bar, k]
+            if n > before and policy.enter_at_close and not policy.signals_after_exit:
+                line.signals = 0
+        if policy.enter_at_close and any_waiting(lines):
+            n = act_all(account, lines, orders, n, bar, closes, AT_CLOSE, terms)
+        if equity_of(account[0].cash, lines) <= 0.0:
+            n = close_out(account, lines, orders, n, bar, terms)
+        mark = bar - marks.origin
+        held = 0.0
+        for k in range(k_all):
+            marks.qty[mark, k] = lines[k].qty
+            if lines[k].qty != 0.0:
+                held += abs(lines[k].qty * lines[k].last)
+        marks.equity[mark] = equity_of(account[0].cash, lines)
+        marks.cash[mark] = account[0].cash
+        marks.gross[mark] = held
+    return last, n
+
+
+@kernel
+def blank_marks(bars: int, instruments: int, origin: int) -> Marks:
+    """Room for the account at each of ``bars`` closes, the first of them bar ``origin``."""
+    return Marks(np.empty(bars), np.empty(bars), np.empty(bars), np.empty((bars, instruments)), origin)
+
+
+@kernel
 def step(
     account: np.ndarray, lines: np.ndarray, orders: np.ndarray, bar: int, market: Market, wishes: Wishes, terms: Terms
 ) -> int:
@@ -113,43 +193,14 @@ def step(
     bar
         Row of ``market`` and ``wishes`` to live.
     """
-    n = 0
-    policy = terms.policy
-    if not policy.enter_at_close and any_waiting(lines):
-        n = act_all(account, lines, orders, n, bar, market.open, AT_OPEN, terms)
-    entered = n  # orders of this open; a line that was entered by one of them is fresh
-    for k in range(len(lines)):
-        line = lines[k]
-        open_ = market.open[bar, k]
-        if np.isnan(open_):
-            continue
-        before = n
-        if line.qty != 0.0:
-            if policy.exits_on_entry_bar or not is_fresh(orders, entered, k):
-                fill = guard(account[0], line, open_, market.high[bar, k], market.low[bar, k], terms)
-                n = written(orders, n, bar, k, INTRABAR, fill)
-            else:
-                learn(line, market.high[bar, k], market.low[bar, k])
-        line.last = market.close[bar, k]
-        line.signals = wishes.signals[bar, k]
-        if line.signals != 0:
-            line.size = wishes.size[bar, k]
-            line.wish_stop = wishes.stop_frac[bar, k]
-            line.wish_trail = wishes.trail_frac[bar, k]
-            line.wish_target = wishes.target_frac[bar, k]
-        if n > before and policy.enter_at_close and not policy.signals_after_exit:
-            line.signals = 0
-    if policy.enter_at_close and any_waiting(lines):
-        n = act_all(account, lines, orders, n, bar, market.close, AT_CLOSE, terms)
-    if equity_of(account, lines) <= 0.0:
-        n = close_out(account, lines, orders, n, bar, terms)
-    return n
+    marks = blank_marks(1, len(lines), bar)
+    return live(account, lines, orders, 0, bar, bar + 1, market, wishes, terms, marks)[1]
 
 
 @kernel
-def is_fresh(orders: np.ndarray, entered: int, k: int) -> bool:
-    """Whether one of the first ``entered`` orders of this bar was instrument ``k``'s."""
-    for j in range(entered):  # noqa: SIM110 (a kernel has no generator)
+def is_fresh(orders: np.ndarray, begun: int, entered: int, k: int) -> bool:
+    """Whether one of the orders ``begun`` up to ``entered``, those of this bar's open, was instrument ``k``'s."""
+    for j in range(begun, entered):  # noqa: SIM110 (a kernel has no generator)
         if orders[j].instrument == k:
             return True
     return False
@@ -167,9 +218,9 @@ def close_out(account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int
 
 
 @kernel
-def equity_of(account: np.ndarray, lines: np.ndarray) -> float:
+def equity_of(cash: float, lines: np.ndarray) -> float:
     """Cash plus the value of every position at its last close."""
-    total = account[0].cash
+    total = cash
     for k in range(len(lines)):
         if lines[k].qty != 0.0:
             total += lines[k].qty * lines[k].last
@@ -201,24 +252,11 @@ def simulate(market: Market, wishes: Wishes, terms: Terms, init_cash: float) -> 
     """
     bars, instruments = market.close.shape
     account, lines = open_account(init_cash, instruments)
-    page = np.empty(3 * instruments, ORDER)
-    orders = np.empty(256, ORDER)
-    count = 0
-    equity, cash, gross = np.empty(bars), np.empty(bars), np.empty(bars)
-    qty = np.empty((bars, instruments))
-    for bar in range(bars):
-        n = step(account, lines, page, bar, market, wishes, terms)
-        while count + n > len(orders):
+    orders = np.empty(max(256, 6 * instruments), ORDER)
+    marks = blank_marks(bars, instruments, 0)
+    bar, count = 0, 0
+    while bar < bars:
+        bar, count = live(account, lines, orders, count, bar, bars, market, wishes, terms, marks)
+        if bar < bars:
             orders = doubled(orders)
-        for j in range(n):
-            orders[count + j] = page[j]
-        count += n
-        held = 0.0
-        for k in range(instruments):
-            qty[bar, k] = lines[k].qty
-            if lines[k].qty != 0.0:
-                held += abs(lines[k].qty * lines[k].last)
-        equity[bar] = equity_of(account, lines)
-        cash[bar] = account[0].cash
-        gross[bar] = held
-    return Run(orders[:count].copy(), equity, cash, gross, qty, account[0].ruined)
+    return Run(orders[:count].copy(), marks.equity, marks.cash, marks.gross, marks.qty, account[0].ruined)
