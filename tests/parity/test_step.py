@@ -28,7 +28,7 @@ def test_one_bar_at_a_time_gives_the_same_bytes_as_the_loop():
     for bar in range(len(bars)):
         count = step(account, lines, page, bar, market, wishes, terms)
         orders.extend(page[:count].copy())
-        equity.append(equity_of(account[0]['cash'], lines))
+        equity.append(equity_of(account[0]["cash"], lines))
     assert len(orders) > 100
     assert np.array(orders, ORDER).tobytes() == looped.orders.tobytes()
     assert np.array(equity).tobytes() == looped.equity.tobytes()
