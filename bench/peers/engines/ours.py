@@ -1,0 +1,88 @@
+"""Run this project's own engine: the one file to change when its fast sweep takes over."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import bars as benchbars
+import numpy as np
+import pandas as pd
+
+import tradelab as tl
+
+CASH = 10_000.0
+PER_YEAR = 525_600.0  # minutes, as vectorbt counts them
+_THREADS = "threads" in inspect.signature(tl.sweep).parameters
+
+
+def prepare(case: dict[str, Any]) -> Callable[[], Any]:
+    """Return the call to be timed; reading the bars and the import are not part of it."""
+    if case["threads"] > 1 and not _THREADS:
+        raise NotImplementedError("tl.sweep takes no threads yet")
+    frame = frame_of(case)
+    return {"sweep": sweep, "rich": rich, "events": events, "signals": signals}[case["kind"]](frame, case)
+
+
+def frame_of(case: dict[str, Any]) -> pd.DataFrame:
+    """Bars as ``tl`` takes them."""
+    columns = benchbars.load(case["file"])
+    index = pd.to_datetime(benchbars.times(case["bars"]), utc=True)
+    return pd.DataFrame(columns, index=index, copy=False)
+
+
+def terms(case: dict[str, Any]) -> dict[str, Any]:
+    """Costs and exits in the words of ``tl.backtest``."""
+    stops = {"sl_stop": case["sl"], "tp_stop": case["tp"]} if case["stops"] else {}
+    costs = {"fees": case["fees"], "slippage": case["slippage"], "init_cash": CASH}
+    return {"direction": "long", "fill": "vectorbt"} | costs | stops
+
+
+def sweep(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], dict[str, list[float]]]:
+    """Every pair of windows with fast < slow, one row of figures each."""
+    threads = {"threads": case["threads"]} if _THREADS else {}
+    windows = case["windows"]
+    given = {"fast": windows[:-1], "slow": windows[1:], "progress": False, **threads, **terms(case)}
+    return lambda: tl.sweep(frame, "sma_cross", **given).table
+
+
+def rich(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:
+    """One backtest with its trades, its equity and every figure."""
+    fast, slow = case["windows"]
+
+    def run() -> Any:
+        result = tl.backtest(frame, "sma_cross", fast=fast, slow=slow, **terms(case))
+        return result.summary, result.trades, result.equity
+
+    return run
+
+
+def events(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:
+    """One backtest as the event-driven engines run it: one unit, filled at the next open; figures only."""
+    fast, slow = case["windows"]
+    given = {**terms(case), "fill": "next_open", "size": 1.0}
+    return lambda: tl.backtest(frame, "sma_cross", fast=fast, slow=slow, **given).summary
+
+
+def signals(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:
+    """Columns of given entries and exits over the same bars, figures for each."""
+    entries, exits = benchbars.sparse_signals(case["bars"], case["columns"], case["orders"])
+    flags = [tuple(pd.Series(f, frame.index) for f in pair) for pair in zip(entries, exits, strict=True)]
+    return lambda: [tl.backtest(frame, entries=e, exits=x, **terms(case)).summary for e, x in flags]
+
+
+def figures(outcome: Any) -> dict[str, list[float]]:
+    """The figures that are compared; Sharpe for vectorbt's year of 365 days, open trades counted as it does."""
+    if isinstance(outcome, tuple):
+        outcome = outcome[0]
+    if isinstance(outcome, pd.DataFrame):
+        table = outcome.sort_values(["fast", "slow"])
+    else:
+        table = pd.DataFrame([s.to_dict() for s in (outcome if isinstance(outcome, list) else [outcome])])
+    return {
+        "total_return": table["total_return"].tolist(),
+        "sharpe": (table["sharpe"] * np.sqrt(PER_YEAR / table["periods_per_year"])).tolist(),
+        "max_drawdown": table["max_drawdown"].tolist(),
+        "trades": (table["trades"] + table["open_trades"]).tolist(),
+    }
