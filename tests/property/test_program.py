@@ -1,0 +1,130 @@
+"""Random programs say, bit for bit and whatever the tile, what NumPy says of whole arrays of booleans."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tradelab.engine import program_ops as ops
+from tradelab.engine import windows
+from tradelab.engine.bits import pack, unpack, words_of
+from tradelab.engine.program_build import Builder
+
+_ARITHMETIC = {
+    ops.ADD: np.add,
+    ops.SUBTRACT: np.subtract,
+    ops.MULTIPLY: np.multiply,
+    ops.DIVIDE: np.divide,
+    ops.LESSER: np.minimum,
+    ops.GREATER: np.maximum,
+}
+
+
+def late_line(values: np.ndarray, n: int) -> np.ndarray:
+    return np.concatenate([np.full(n, np.nan), values])[: len(values)]
+
+
+def late_flags(flags: np.ndarray, n: int) -> np.ndarray:
+    return np.concatenate([np.zeros(n, bool), flags])[: len(flags)]
+
+
+def rising(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a > b) & late_flags(a <= b, 1)
+
+
+class Pair:
+    """A program and what NumPy makes of the same words, side by side."""
+
+    def __init__(self, bars: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.builder = Builder(bars)
+        self.lines: list[tuple[int, np.ndarray]] = []
+        self.flags: list[tuple[int, np.ndarray]] = []
+        for head in (0, 3, 70):
+            values = rng.integers(-3, 4, bars).astype(float)  # few values, many ties
+            values[: min(head, bars)] = np.nan
+            if head == 3:
+                values[rng.random(bars) < 0.05] = np.nan  # holes too
+            self.lines.append((self.builder.column(values), values))
+        given = rng.random(bars) < 0.3
+        self.flags.append((self.builder.given(pack(given)), given))
+        self.flags.append((self.builder.always(), np.ones(bars, bool)))
+
+    def grow(self, draw: st.DataObject) -> None:
+        b = self.builder
+        (i, x), (j, y) = (draw.draw(st.sampled_from(self.lines)) for _ in range(2))
+        (k, p), (m, q) = (draw.draw(st.sampled_from(self.flags)) for _ in range(2))
+        n = draw.draw(st.sampled_from([0, 1, 2, 63, 64, 65, 130, 700]))
+        level = draw.draw(st.sampled_from([-1.0, -0.0, 0.0, 2.5]))
+        op = draw.draw(st.sampled_from(list(_ARITHMETIC)))
+        makes = draw.draw(st.integers(0, 15))
+        with np.errstate(all="ignore"):
+            line = {
+                0: lambda: (b.constant(level), np.full(len(x), level)),
+                1: lambda: (b.negative(i), -x),
+                2: lambda: (b.size(i), abs(x)),
+                3: lambda: (b.combine(op, i, j), _ARITHMETIC[op](x, y)),
+                4: lambda: (b.delayed(i, n), late_line(x, n)),
+            }
+            flag = {
+                5: lambda: (b.above(i, j), x > y),
+                6: lambda: (b.reaches(i, j), x >= y),
+                7: lambda: (b.equals(i, j), x == y),
+                8: lambda: (b.rises_above(i, j), rising(x, y)),
+                9: lambda: (b.crosses_above(i, j), windows.crossings(x, y) == 1),
+                10: lambda: (b.both(k, m), p & q),
+                11: lambda: (b.either(k, m), p | q),
+                12: lambda: (b.differ(k, m), p ^ q),
+                13: lambda: (b.fails(k), ~p),
+                14: lambda: (b.later(k, n), late_flags(p, n)),
+                15: lambda: (b.crosses_above(j, i), windows.crossings(x, y) == -1),
+            }
+            if makes in line:
+                self.lines.append(line[makes]())
+            else:
+                self.flags.append(flag[makes]())
+
+
+@settings(max_examples=150)
+@given(st.data(), st.sampled_from([1, 63, 64, 65, 200, 517]), st.integers(0, 3))
+def test_words_are_the_booleans_of_whole_arrays_whatever_the_tile(data: st.DataObject, bars: int, seed: int) -> None:
+    pair = Pair(bars, seed)
+    for _ in range(data.draw(st.integers(1, 25))):
+        pair.grow(data)
+    wanted = []
+    for _ in range(data.draw(st.integers(1, 5))):
+        roots = data.draw(st.lists(st.none() | st.sampled_from(pair.flags), min_size=4, max_size=4))
+        quiet = data.draw(st.sampled_from([0, 1, 64, 100]))
+        pair.builder.combination([root and root[0] for root in roots], quiet)
+        flags = np.array([np.zeros(bars, bool) if root is None else root[1] for root in roots])
+        flags[:, :quiet] = False
+        wanted.append(pack(flags))
+    program = pair.builder.build()
+    for tile in (64, 128, 512):
+        np.testing.assert_array_equal(program.words(tile=tile), np.array(wanted))
+
+
+def test_what_no_combination_shares_is_the_same_alone() -> None:
+    """A combination asked for on its own says what it says among others."""
+    bars = 300
+    values = np.random.default_rng(4).normal(size=(6, bars)).cumsum(axis=1)
+    builder = Builder(bars)
+    rows = [builder.column(line) for line in values]
+    for i in range(6):
+        for j in range(i):
+            up, down = builder.rises_above(rows[i], rows[j]), builder.rises_above(rows[j], rows[i])
+            builder.combination((up, down, down, up), quiet=i)
+    program = builder.build()
+    alone = np.concatenate([program.words(c, c + 1, tile=64) for c in range(program.combinations)])
+    np.testing.assert_array_equal(alone, program.words(tile=256))
+
+
+@pytest.mark.parametrize("bars", [1, 64, 65, 130])
+def test_packing_and_unpacking_are_inverse(bars: int) -> None:
+    flags = np.random.default_rng(bars).random((3, bars)) < 0.5
+    words = pack(flags)
+    assert words.shape == (3, words_of(bars))
+    assert words[0, 0] & np.uint64(1) == flags[0, 0]  # the first bar is the lowest bit
+    np.testing.assert_array_equal(unpack(words, bars), flags)

@@ -1,0 +1,193 @@
+"""Run strategies as programs: lines, conditions and four signals a combination, tile by tile, 64 bars a word.
+
+A program is data. Whatever two combinations have in common is computed once a tile (`evaluate_tile`); what belongs to
+one combination alone is computed when its signals are asked for (`signal_words`), straight out of the lines, so that
+ten thousand crossings need no memory of their own. Both are the same instructions (`tradelab.engine.program_ops`).
+
+A thread walks the tiles in order, in a workspace of its own::
+
+    for first, last in tiles:                         # multiples of 64 bars, from 0 to the end
+        evaluate_tile(tables, space, first, last)
+        for c in combinations:
+            signal_words(tables, space, first, last, c, out)   # out: (4, words) of uint64
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tradelab.engine.bits import WORD, bits_from, words_of
+from tradelab.engine.jit import kernel
+from tradelab.engine.program_ops import RISES, execute, rises
+
+# Columns of `Tables.combinations`: its instructions, its first bar that may speak, and the rows of its four signals,
+# in the order of `tradelab.engine.trading`'s flags; a row of −1 never speaks.
+BEGIN, END, QUIET, LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT = range(7)
+NEVER = -1
+_CACHE_BYTES = 600_000  # of the lines of a tile: they and what is read beside them stay in the second cache
+_SHORTEST, _LONGEST = 512, 4096  # bars of a tile
+
+
+class Tables(NamedTuple):
+    """A program as arrays.
+
+    ``code`` are instructions (``INSTRUCTION``), the first ``shared`` of them for all combinations; ``combinations`` is
+    int64 of shape (combinations, 7); ``columns`` float64 of shape (columns, bars); ``given`` uint64 of shape
+    (rows, words). ``float_base`` and ``word_base`` are where the rows begin in the memories of a workspace.
+    """
+
+    code: np.ndarray
+    combinations: np.ndarray
+    columns: np.ndarray
+    given: np.ndarray
+    shared: int
+    float_base: int
+    word_base: int
+
+
+class Space(NamedTuple):
+    """Memory of one thread: lines, words, and what is kept from tile to tile; ``room`` is the bars of a tile."""
+
+    floats: np.ndarray
+    words: np.ndarray
+    room: int
+
+
+@kernel
+def evaluate_tile(tables: Tables, space: Space, first: int, last: int) -> None:
+    """Compute what combinations share on bars ``first`` up to ``last``; tiles come in order and none is left out."""
+    begin = np.int64(0)  # a plain 0 would be a type, and a compilation, of its own
+    execute(
+        tables.code, begin, tables.shared, tables.columns, tables.given, space.floats, space.words,
+        tables.float_base, tables.word_base, space.room, first, last,
+    )  # fmt: skip
+
+
+@kernel
+def signal_words(tables: Tables, space: Space, first: int, last: int, combination: int, out: np.ndarray) -> None:
+    """Write one combination's four signals on a tile to ``out``, uint64 of shape (4, words or more).
+
+    Bit ``b`` of word ``w`` is bar ``first + 64·w + b``. Every tile must be asked for, once and in order: a crossing
+    needs the bar before.
+    """
+    begin, end = tables.combinations[combination, BEGIN], tables.combinations[combination, END]
+    floats, words, room = space.floats, space.words, space.room
+    count, stride = (last - first + 63) >> 6, room >> 6
+    if end == begin + 1 and tables.code[begin].op == RISES:  # one crossing both ways: nearly all sweeps are this
+        step = tables.code[begin]
+        up = tables.word_base + step.into * stride
+        a, b = tables.float_base + step.a * room, tables.float_base + step.b * room
+        rises(floats, a, b, words, up, up + stride, step.keep, count)
+    elif end > begin:
+        execute(
+            tables.code, begin, end, tables.columns, tables.given, floats, words, tables.float_base, tables.word_base,
+            room, first, last,
+        )  # fmt: skip
+    quiet = tables.combinations[combination, QUIET]
+    for signal in range(4):
+        row = tables.combinations[combination, LONG_ENTRY + signal]
+        if row < 0:
+            for w in range(count):
+                out[signal, w] = np.uint64(0)
+            continue
+        base = tables.word_base + row * stride
+        for w in range(count):
+            out[signal, w] = words[np.uint64(base + w)]
+        _trim(out, signal, first, last, quiet, count)
+
+
+@kernel
+def _trim(out: np.ndarray, signal: int, first: int, last: int, quiet: int, count: int) -> None:
+    """Take away signals before bar ``quiet`` and bits after the last bar."""
+    if quiet > first:
+        for w in range(min((quiet - first + 63) >> 6, count)):
+            out[signal, w] &= bits_from(quiet - first - 64 * w)
+    rest = (last - first) & 63
+    if rest:
+        out[signal, count - 1] &= ~bits_from(rest)
+
+
+@kernel
+def _all_words(tables: Tables, space: Space, bars: int, begin: int, end: int, out: np.ndarray) -> None:
+    """Signals of combinations ``begin`` up to ``end`` on all bars."""
+    tile = np.empty((4, space.room >> 6), np.uint64)
+    for first in range(0, bars, space.room):
+        last = min(first + space.room, bars)
+        evaluate_tile(tables, space, first, last)
+        at, count = first >> 6, (last - first + 63) >> 6
+        for c in range(begin, end):
+            signal_words(tables, space, first, last, c, tile)
+            for signal in range(4):
+                for w in range(count):
+                    out[c - begin, signal, at + w] = tile[signal, w]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A program for a batch of combinations over one instrument's bars.
+
+    Parameters
+    ----------
+    tables
+        What the kernels read; the same for all threads.
+    bars
+        Bars of the columns.
+    rows
+        Rows of lines and of words a tile needs.
+    """
+
+    tables: Tables
+    bars: int
+    rows: tuple[int, int]
+
+    @property
+    def combinations(self) -> int:
+        """How many combinations it serves."""
+        return len(self.tables.combinations)
+
+    @property
+    def tile(self) -> int:
+        """Bars of a tile with which the lines stay in the second cache; a multiple of 64."""
+        fit = _CACHE_BYTES // (8 * max(self.rows[0], 1))
+        return min(max(fit, _SHORTEST), _LONGEST) // WORD * WORD
+
+    def space(self, tile: int | None = None) -> Space:
+        """Fresh memory for one thread that walks tiles of ``tile`` bars from the first bar on.
+
+        Raises
+        ------
+        ValueError
+            ``tile`` is no positive multiple of 64.
+        """
+        room = self.tile if tile is None else tile
+        if room < WORD or room % WORD:
+            raise ValueError(f"tile={tile!r} is no number of whole words; give a multiple of 64.")
+        floats = _aligned(self.tables.float_base + self.rows[0] * room, np.float64)
+        floats[: self.tables.float_base] = np.nan  # a delayed line is not known on the first bars
+        words = _aligned(self.tables.word_base + self.rows[1] * (room // WORD), np.uint64)
+        words[: self.tables.word_base] = 0
+        return Space(floats, words, room)
+
+    def memory(self, threads: int = 1, tile: int | None = None) -> int:
+        """Bytes held: whole columns, given words, instructions, and a workspace for each thread."""
+        room = self.tile if tile is None else tile
+        fixed = sum(table.nbytes for table in self.tables if isinstance(table, np.ndarray))
+        own = self.tables.float_base + self.rows[0] * room + self.tables.word_base + self.rows[1] * (room // WORD)
+        return fixed + threads * 8 * own
+
+    def words(self, begin: int = 0, end: int | None = None, *, tile: int | None = None) -> np.ndarray:
+        """Signals of combinations ``begin`` up to ``end`` over all bars, uint64 of shape (combinations, 4, words)."""
+        stop = self.combinations if end is None else end
+        out = np.zeros((stop - begin, 4, words_of(self.bars)), np.uint64)
+        _all_words(self.tables, self.space(tile), self.bars, begin, stop, out)
+        return out
+
+
+def _aligned(size: int, dtype: type) -> np.ndarray:
+    """Memory that begins on a cache line, as a vector register wants it."""
+    raw = np.empty(8 * size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + 8 * size].view(dtype)
