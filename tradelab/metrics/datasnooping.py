@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tradelab.metrics.arrays import Floats, Ints, finite
 
@@ -242,7 +242,7 @@ def bootstrap_means(values: Floats, mean_block: float, draws: int, seed: Seed) -
         yield times.astype(np.float64) @ values / n
 
 
-def _walk(starts: Ints, places: Ints, count: int) -> Ints:
+def _walk(starts: NDArray[np.bool_], places: Ints, count: int) -> Ints:
     """Positions that jump to ``places`` where a block ``starts`` and go one on elsewhere."""
     at = np.arange(count)
     begun = np.where(starts, at, 0)  # the first of a draw starts one whether it says so or not

@@ -44,7 +44,7 @@ def normal_cdf(z: float) -> float:
 class Moments(NamedTuple):
     """What the Sharpe tests need of a series of returns: how many, and its shape, per period."""
 
-    count: int
+    periods: int
     sharpe: float
     skew: float
     kurtosis: float
@@ -56,7 +56,7 @@ def moments(returns: ArrayLike) -> Moments:
     NaN ratios below two returns and where all are equal.
 
     >>> moments([1.0, -1.0, 1.0, -1.0])
-    Moments(count=4, sharpe=0.0, skew=0.0, kurtosis=1.0)
+    Moments(periods=4, sharpe=0.0, skew=0.0, kurtosis=1.0)
     """
     returns = finite(returns, "returns")
     if len(returns) < 2 or returns.min() == returns.max():
@@ -64,7 +64,7 @@ def moments(returns: ArrayLike) -> Moments:
     centred = returns - returns.mean()
     variance = float(np.mean(centred**2))
     return Moments(
-        count=len(returns),
+        periods=len(returns),
         sharpe=float(returns.mean() / returns.std(ddof=1)),
         skew=float(np.mean(centred**3)) / variance**1.5,
         kurtosis=float(np.mean(centred**4)) / variance**2,
@@ -72,7 +72,7 @@ def moments(returns: ArrayLike) -> Moments:
 
 
 def probabilistic_sharpe(
-    sharpe: float, *, count: int, skew: float = 0.0, kurtosis: float = 3.0, benchmark: float = 0.0
+    sharpe: float, *, periods: int, skew: float = 0.0, kurtosis: float = 3.0, benchmark: float = 0.0
 ) -> float:
     """Probability that the true Sharpe ratio is above ``benchmark``: the PSR of [1], section 3.
 
@@ -82,7 +82,7 @@ def probabilistic_sharpe(
     ----------
     sharpe, benchmark
         Per period.
-    count
+    periods
         Returns the ratio was measured on, n.
     skew, kurtosis
         Of these returns, γ₃ and raw γ₄. NaN below two returns, or where the moments contradict each other.
@@ -91,13 +91,13 @@ def probabilistic_sharpe(
     --------
     The hedge fund of [1]: 24 months, skewness −2.448, kurtosis 10.164.
 
-    >>> round(probabilistic_sharpe(0.458, count=24, skew=-2.448, kurtosis=10.164), 3)
+    >>> round(probabilistic_sharpe(0.458, periods=24, skew=-2.448, kurtosis=10.164), 3)
     0.913
     """
     spread = _spread(sharpe, skew, kurtosis)
-    if count < 2 or not spread > 0.0:
+    if periods < 2 or not spread > 0.0:
         return _NAN
-    return normal_cdf((sharpe - benchmark) * math.sqrt(count - 1) / math.sqrt(spread))
+    return normal_cdf((sharpe - benchmark) * math.sqrt(periods - 1) / math.sqrt(spread))
 
 
 def min_track_record(
@@ -148,7 +148,7 @@ def expected_max_sharpe(variance: float, trials: float) -> float:
 
 
 def deflated_sharpe(
-    sharpe: float, *, count: int, skew: float = 0.0, kurtosis: float = 3.0, variance: float, trials: float
+    sharpe: float, *, periods: int, skew: float = 0.0, kurtosis: float = 3.0, variance: float, trials: float
 ) -> float:
     """Probability that the true Sharpe ratio is above what the best of so many trials shows by luck: [2], equation 2.
 
@@ -156,7 +156,7 @@ def deflated_sharpe(
 
     Parameters
     ----------
-    sharpe, count, skew, kurtosis
+    sharpe, periods, skew, kurtosis
         Of the best trial's returns, per period.
     variance
         Of the Sharpe ratios over *all* trials, per period.
@@ -167,12 +167,12 @@ def deflated_sharpe(
     --------
     The example of [2]: annual Sharpe ratio 2.5 over 1 250 days of 250 a year, V = ½ a year, 100 trials.
 
-    >>> dsr = deflated_sharpe(2.5 / 250**0.5, count=1250, skew=-3, kurtosis=10, variance=0.5 / 250, trials=100)
+    >>> dsr = deflated_sharpe(2.5 / 250**0.5, periods=1250, skew=-3, kurtosis=10, variance=0.5 / 250, trials=100)
     >>> round(dsr, 4)
     0.9004
     """
     benchmark = expected_max_sharpe(variance, trials)
-    return probabilistic_sharpe(sharpe, count=count, skew=skew, kurtosis=kurtosis, benchmark=benchmark)
+    return probabilistic_sharpe(sharpe, periods=count, skew=skew, kurtosis=kurtosis, benchmark=benchmark)
 
 
 def independent_trials(trials: int, mean_correlation: float) -> float:

@@ -18,7 +18,7 @@ def test_the_normal_distribution_function_is_scipys():
 def test_moments_are_scipys():
     returns = np.random.default_rng(3).standard_t(4, 500) * 0.01
     found = o.moments(returns)
-    assert found.count == 500
+    assert found.periods == 500
     assert found.sharpe == pytest.approx(returns.mean() / returns.std(ddof=1))
     assert found.skew == pytest.approx(stats.skew(returns))
     assert found.kurtosis == pytest.approx(stats.kurtosis(returns, fisher=False))
@@ -32,8 +32,8 @@ def test_returns_that_do_not_move_have_no_sharpe_ratio():
 # Bailey & López de Prado 2012, section 3: a hedge fund of 24 months looks 98.2 % sure if its returns were normal,
 # 91.3 % sure as they are.
 def test_probabilistic_sharpe_of_the_papers_hedge_fund():
-    assert o.probabilistic_sharpe(0.458, count=24) == pytest.approx(0.982, abs=5e-4)
-    assert o.probabilistic_sharpe(0.458, count=24, skew=-2.448, kurtosis=10.164) == pytest.approx(0.913, abs=5e-4)
+    assert o.probabilistic_sharpe(0.458, periods=24) == pytest.approx(0.982, abs=5e-4)
+    assert o.probabilistic_sharpe(0.458, periods=24, skew=-2.448, kurtosis=10.164) == pytest.approx(0.913, abs=5e-4)
 
 
 # The same paper, section 4: an annual Sharpe ratio of 2 told from 1 with 95 % confidence needs so many years.
@@ -47,7 +47,7 @@ def test_after_the_minimum_track_record_the_probabilistic_sharpe_is_the_confiden
     shape = {"skew": -1.2, "kurtosis": 7.5, "benchmark": 0.02}
     needed = o.min_track_record(0.08, confidence=0.9, **shape)
     assert needed == pytest.approx(round(needed), abs=1.0)
-    below, above = (o.probabilistic_sharpe(0.08, count=n, **shape) for n in (math.floor(needed), math.ceil(needed)))
+    below, above = (o.probabilistic_sharpe(0.08, periods=n, **shape) for n in (math.floor(needed), math.ceil(needed)))
     assert below <= 0.9 <= above
 
 
@@ -67,7 +67,7 @@ def test_a_confidence_that_is_none_is_refused():
 )
 def test_deflated_sharpe_of_the_papers_example(trials, skew, kurtosis, expected):
     annual = {"variance": 0.5 / 250, "trials": trials}
-    found = o.deflated_sharpe(2.5 / 250**0.5, count=1250, skew=skew, kurtosis=kurtosis, **annual)
+    found = o.deflated_sharpe(2.5 / 250**0.5, periods=1250, skew=skew, kurtosis=kurtosis, **annual)
     assert found == pytest.approx(expected, abs=5e-5)
 
 
@@ -78,7 +78,7 @@ def test_the_papers_benchmark_is_an_annual_ratio_of_0_1132_a_day():
 @pytest.mark.parametrize("trials", [2, 10, 1000, 1_000_000])
 def test_deflated_sharpe_is_vectorbts(oracle, trials):
     metrics = oracle("vectorbt.returns.metrics")
-    ours = o.deflated_sharpe(0.1, count=800, skew=-0.4, kurtosis=6.0, variance=0.0004, trials=trials)
+    ours = o.deflated_sharpe(0.1, periods=800, skew=-0.4, kurtosis=6.0, variance=0.0004, trials=trials)
     theirs = metrics.deflated_sharpe_ratio(
         est_sharpe=0.1, var_sharpe=0.0004, nb_trials=trials, backtest_horizon=800, skew=-0.4, kurtosis=6.0
     )
@@ -102,9 +102,9 @@ def test_one_trial_is_not_deflated_and_less_than_one_is_refused():
 
 
 def test_more_trials_deflate_more():
-    found = [o.deflated_sharpe(0.1, count=1000, variance=1e-3, trials=n) for n in (1, 2, 10, 100, 10_000)]
+    found = [o.deflated_sharpe(0.1, periods=1000, variance=1e-3, trials=n) for n in (1, 2, 10, 100, 10_000)]
     assert found == sorted(found, reverse=True)
-    assert found[0] == pytest.approx(o.probabilistic_sharpe(0.1, count=1000))
+    assert found[0] == pytest.approx(o.probabilistic_sharpe(0.1, periods=1000))
 
 
 def test_correlated_trials_are_worth_fewer():
