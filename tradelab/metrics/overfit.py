@@ -172,7 +172,7 @@ def deflated_sharpe(
     0.9004
     """
     benchmark = expected_max_sharpe(variance, trials)
-    return probabilistic_sharpe(sharpe, periods=count, skew=skew, kurtosis=kurtosis, benchmark=benchmark)
+    return probabilistic_sharpe(sharpe, periods=periods, skew=skew, kurtosis=kurtosis, benchmark=benchmark)
 
 
 def independent_trials(trials: int, mean_correlation: float) -> float:
