@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parents[1] / ".envs" / "bars"
-START_NS = 1_704_067_200_000_000_000  # 2024-01-01 00:00 UTC, a Monday
+START_NS = 1_704_412_800_000_000_000  # Friday 2024-01-05 00:00 UTC: even 5 000 bars see a weekend, and the year is 365 days
 STEP_NS = 60_000_000_000
 START_PRICE = 100.0
 SIGMA_BAR = 0.0007

@@ -59,9 +59,9 @@ def rich(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:
 
 
 def events(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:
-    """One backtest as the event-driven engines run it: one unit, filled at the next open; figures only."""
+    """One backtest as the event-driven engines run it: one unit, filled where the peer fills; figures only."""
     fast, slow = case["windows"]
-    given = {**terms(case), "fill": "next_open", "size": 1.0}
+    given = {**terms(case), "fill": case["fill"], "size": 1.0}
     return lambda: tl.backtest(frame, "sma_cross", fast=fast, slow=slow, **given).summary
 
 
@@ -81,6 +81,7 @@ def figures(outcome: Any) -> dict[str, list[float]]:
     else:
         table = pd.DataFrame([s.to_dict() for s in (outcome if isinstance(outcome, list) else [outcome])])
     return {
+        "profit": (table["total_return"] * CASH).tolist(),
         "total_return": table["total_return"].tolist(),
         "sharpe": (table["sharpe"] * np.sqrt(PER_YEAR / table["periods_per_year"])).tolist(),
         "max_drawdown": table["max_drawdown"].tolist(),
