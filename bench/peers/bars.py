@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parents[1] / ".envs" / "bars"
-START_NS = 1_704_412_800_000_000_000  # Friday 2024-01-05 00:00 UTC: even 5 000 bars see a weekend, and the year is 365 days
+START_NS = (
+    1_704_412_800_000_000_000  # Friday 2024-01-05 00:00 UTC: even 5 000 bars see a weekend, and the year is 365 days
+)
 STEP_NS = 60_000_000_000
 START_PRICE = 100.0
 SIGMA_BAR = 0.0007
@@ -52,17 +54,39 @@ def windows(combinations: int, shortest: int = 5, longest: int = 250) -> list[in
     k = max(2, round((1 + (1 + 8 * combinations) ** 0.5) / 2))
     if k * (k - 1) // 2 < combinations and combinations >= 100:
         k += 1
-    spread = np.linspace(shortest, max(longest, shortest + k), k).round().astype(int)
-    return [int(window) for window in spread]
+    return spread(k, shortest, longest)
 
 
-def pairs(spread: list[int]) -> list[tuple[int, int]]:
-    """Return every (fast, slow) of ``spread`` with fast < slow, fast varying slowest."""
-    return [(fast, slow) for i, fast in enumerate(spread) for slow in spread[i + 1 :]]
+def spread(k: int, shortest: int = 5, longest: int = 250) -> list[int]:
+    """Return k distinct windows, evenly spread."""
+    return [int(window) for window in np.linspace(shortest, max(longest, shortest + k), k).round()]
+
+
+def pairs(windows: list[int]) -> list[tuple[int, int]]:
+    """Return every (fast, slow) of ``windows`` with fast < slow, fast varying slowest."""
+    return [(fast, slow) for i, fast in enumerate(windows) for slow in windows[i + 1 :]]
+
+
+def flat_end(bars: int, windows: list[int]) -> int:
+    """Return the most bars, at most ``bars``, that end a few bars after the fast average crossed below the slow one.
+
+    Nobody holds a position then, and no engine's rule for the last trade matters.
+    """
+    close = load(path(bars))["close"]
+    total = np.concatenate(([0.0], np.cumsum(close)))
+    fast, slow = ((total[w:] - total[:-w])[-(bars - max(windows) + 1) :] / w for w in windows)
+    above = fast > slow
+    turns = np.flatnonzero(above[1:] != above[:-1]) + max(windows)  # the bar on which the sides changed
+    below = [
+        int(at)
+        for at, after in zip(turns, [*turns[1:], bars], strict=True)
+        if not above[at - max(windows) + 1] and after - at > 8
+    ]
+    return below[-1] + 6
 
 
 def sparse_signals(bars: int, columns: int, orders: int, seed: int = 11) -> tuple[np.ndarray, np.ndarray]:
-    """Return entries and exits, booleans of shape (columns, bars): ``orders`` orders a column, evenly random, in turn."""
+    """Return entries and exits, booleans of shape (columns, bars): ``orders`` a column, at random, in turn."""
     rng = np.random.default_rng(seed)
     entries, exits = np.zeros((2, columns, bars), dtype=bool)
     for column in range(columns):

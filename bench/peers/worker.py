@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 
-
 def peak_mb() -> float:
     """Peak resident memory of this process and of its largest child, MB.
 
