@@ -18,9 +18,7 @@ def test_one_bar_at_a_time_gives_the_same_bytes_as_the_loop():
     chance = np.random.default_rng(0)
     signals = np.where(chance.random((len(bars), 1)) < 0.1, chance.integers(1, 16, (len(bars), 1)), 0).astype(np.uint8)
     wishes = Wishes(signals, *[NONE] * 7)
-    terms = Settings(
-        sl_stop=0.002, sl_trail=0.003, tp_stop=0.004, fees=1e-5, fixed_fees=0.1, slippage=1e-5
-    ).row()
+    terms = Settings(sl_stop=0.002, sl_trail=0.003, tp_stop=0.004, fees=1e-5, fixed_fees=0.1, slippage=1e-5).row()
     looped = simulate(market, wishes, terms, 10_000.0)
 
     account, lines = open_account(10_000.0, 1)

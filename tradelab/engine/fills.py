@@ -36,7 +36,13 @@ class FillPolicy(NamedTuple):
         ``"optimistic"`` (target before stop), ``"ohlc"``, ``"olhc"`` (along those points), ``"colour"`` (O-L-H-C of a
         bar that rose, O-H-L-C of one that fell), ``"freqtrade"``.
     last_bar
-        What is still held at the end: left ``"open"``, ``"close_at_open"`` or ``"close_at_close"`` of the last bar.
+        What is still held when the last bar has been lived: left ``"open"``, or closed at its open
+        (``"close_at_open"``, odd but what two tools do) or its close (``"close_at_close"``).
+    turns_round
+        An opposite entry turns a position round; else it needs the exit signal of what is held beside it, and a
+        decision whose flags contradict each other is none (freqtrade).
+    enters_on_last_bar
+        A decision of the last bar but one is still filled.
     """
 
     enter_at_close: bool = False
@@ -47,6 +53,8 @@ class FillPolicy(NamedTuple):
     signals_after_exit: bool = True
     path: str = "pessimistic"
     last_bar: str = "open"
+    turns_round: bool = True
+    enters_on_last_bar: bool = True
 
 
 NEXT_OPEN = FillPolicy()
@@ -59,8 +67,10 @@ POLICIES = {
     "next_open": NEXT_OPEN,
     "close": CLOSE,
     "vectorbt": VECTORBT,
-    "backtesting.py": FillPolicy(slip_stops=False, last_bar="close_at_close"),
-    "freqtrade": FillPolicy(slip_stops=False, path="freqtrade", last_bar="close_at_open"),
+    "backtesting.py": FillPolicy(gap_beats_stop=False, slip_stops=False, last_bar="close_at_open"),
+    "freqtrade": FillPolicy(
+        slip_stops=False, path="freqtrade", last_bar="close_at_open", turns_round=False, enters_on_last_bar=False
+    ),
     "optimistic": FillPolicy(path="optimistic"),
     "ohlc": FillPolicy(path="ohlc"),
     "olhc": FillPolicy(path="olhc"),

@@ -13,12 +13,14 @@ from tradelab.engine.exits import (
     LIQUIDATION,
     ROI,
     TARGET,
+    TRAIL,
+    beyond,
     learn,
     liquidation_level,
     roi_level,
 )
 from tradelab.engine.jit import Row, kernel
-from tradelab.engine.terms import COLOUR, OHLC, OPTIMISTIC
+from tradelab.engine.terms import COLOUR, FREQTRADE, OHLC, OPTIMISTIC
 
 # How far inside a bar: at its open, then three legs; DONE when nothing more can happen.
 OPENING, FIRST, SECOND, THIRD, DONE = 0, 1, 2, 3, 4
@@ -66,6 +68,8 @@ def next_exit(
     account: Row, line: Row, bar: int, open_: float, high: float, low: float, close: float, terms: Row
 ) -> tuple[float, int]:
     """Price and reason of the next exit that this bar brings to a position; NaN price when it brings none any more."""
+    if terms.path == FREQTRADE:
+        return next_of_freqtrade(account, line, bar, open_, high, low, terms)
     if terms.path >= OHLC:
         return next_on_path(account, line, bar, open_, high, low, close, terms)
     direction = 1 if line.qty > 0.0 else -1
@@ -116,4 +120,80 @@ def next_on_path(
             return (begin if passed(direction, target, begin) else target), target_reason
         learn(line, end, end, line.unit, terms)
         line.phase += 1
+    return no_exit()
+
+
+@kernel
+def next_of_freqtrade(
+    account: Row, line: Row, bar: int, open_: float, high: float, low: float, terms: Row
+) -> tuple[float, int]:
+    """The same as freqtrade's backtest has it: the trail learns first, then stop, falling target, trailed stop.
+
+    Source: freqtrade's documentation, "Assumptions made by backtesting" and "Stop loss"; ``tests/oracles`` has the
+    cases. A stop fills at its level even where the open has passed it, as long as the bar has traded there.
+    """
+    if line.phase == DONE:
+        return no_exit()
+    direction = 1 if line.qty > 0.0 else -1
+    worst, best = (low, high) if direction > 0 else (high, low)
+    distance = np.nan
+    if line.phase == OPENING:
+        line.phase = FIRST
+        if terms.trails != 0 and not passed(-direction, line.stop, worst):
+            distance = trail_of_freqtrade(line, direction, best, terms)
+    stop, reason = standing_stop(account, line, terms)
+    stopped = passed(-direction, stop, worst)
+    if stopped and reason != TRAIL:
+        line.phase = DONE
+        return (stop if direction * (best - stop) >= 0.0 else open_), reason
+    price, what = target_of_freqtrade(line, direction, bar, open_, high, low, terms)
+    if not np.isnan(price):
+        return price, what
+    line.phase = DONE
+    if not stopped:
+        return no_exit()
+    if line.entry_bar == bar:  # the worst that can have been on the bar of the entry
+        far = line.anchor * (1.0 - direction * distance)
+        if np.isnan(terms.trail_before) and not np.isnan(terms.trail_start):
+            far = line.anchor * (1.0 + direction * (terms.trail_start - terms.trail))
+        return max(low, far) if direction > 0 else min(high, far), reason
+    return (stop if direction * (best - stop) >= 0.0 else open_), reason
+
+
+@kernel
+def trail_of_freqtrade(line: Row, direction: int, best: float, terms: Row) -> float:
+    """Move the stop behind this bar's own best price, and return the distance used; NaN: it did not start."""
+    distance = terms.trail
+    if not np.isnan(terms.trail_start):
+        start = beyond(line.anchor, direction, terms.trail_start, terms.trail_start_unit, line)
+        if np.isnan(terms.trail_before) and direction * (best - start) < 0.0:
+            return np.nan
+        if direction * (best - start) <= 0.0:
+            distance = line.wish_stop if np.isnan(terms.trail_before) else terms.trail_before
+    stop = best * (1.0 - direction * distance)
+    if np.isnan(line.stop) or direction * (stop - line.stop) > 0.0:
+        line.stop, line.stop_reason = stop, TRAIL
+    return distance
+
+
+@kernel
+def target_of_freqtrade(
+    line: Row, direction: int, bar: int, open_: float, high: float, low: float, terms: Row
+) -> tuple[float, int]:
+    """Price at which a target, or the one that falls with time, is met; NaN: it is not."""
+    held, best = bar - line.entry_bar, high if direction > 0 else low
+    step = -1
+    for i in range(terms.roi_steps):
+        if held >= terms.roi_bars[i]:
+            step = i
+    if step >= 0:
+        rate = line.anchor * (1.0 + direction * terms.roi[step])
+        if terms.roi[step] <= -1.0:
+            return open_, ROI
+        if direction * (best - rate) > 0.0:
+            if held == terms.roi_bars[step] and held > 0 and direction * (open_ - rate) > 0.0:
+                return open_, ROI
+            return min(max(rate, low), high), ROI
+    if passed(direction, line.target, best):
+        return (open_ if passed(direction, line.target, open_) else line.target), TARGET
     return no_exit()

@@ -21,9 +21,11 @@ from tradelab.engine.book import ORDER, open_account, value_at
 from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
 from tradelab.engine.jit import Row, kernel
-from tradelab.engine.terms import CLOSED_AT_CLOSE, CLOSED_AT_OPEN, MAX_TARGETS
+from tradelab.engine.terms import CLOSED_AT_OPEN, LEFT_OPEN, MAX_TARGETS
 from tradelab.engine.trading import (
     AT_MARKET,
+    LONG_EXIT,
+    SHORT_EXIT,
     Bar,
     Fill,
     act,
@@ -222,7 +224,7 @@ def leave_all(
     account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, market: Market, bar: int, when: int,
     reason: int, terms: Row,
 ) -> int:  # fmt: skip
-    """Close every position at the open or the close of a bar, or at its last close where it has no bar."""
+    """Close every position when a bar has been lived, at its open or close, or at its last close where it has no bar."""
     for k in range(len(lines)):
         line = lines[k]
         if line.qty != 0.0:
@@ -231,8 +233,15 @@ def leave_all(
             if np.isnan(quote):
                 quote = line.last
             fill = leave(account[0], line, quote, abs(line.qty), AT_MARKET, reason, lived.volume, terms)
-            n = written(orders, n, line, bar, k, when, fill)
+            n = written(orders, n, line, bar, k, AT_CLOSE, fill)
     return n
+
+
+@kernel
+def forget_entries(lines: np.ndarray) -> None:
+    """Let only exits wait."""
+    for k in range(len(lines)):
+        lines[k].signals &= LONG_EXIT | SHORT_EXIT
 
 
 @kernel
@@ -277,9 +286,9 @@ def live(
         if charged:
             open_bar(account, lines, market, bar, terms)
         ends = bar == len(market.close) - 1
-        if ends and terms.last_bar == CLOSED_AT_OPEN:
-            n = leave_all(account, lines, orders, n, market, bar, AT_OPEN, LAST, terms)
-        elif terms.enter_at_close == 0 and waits(lines):
+        if terms.enter_at_close == 0 and waits(lines):
+            if ends and terms.enters_on_last_bar == 0:
+                forget_entries(lines)
             n = act_all(account, lines, orders, n, bar, market, AT_OPEN, terms)
         for k in range(k_all):
             if np.isnan(market.open[bar, k]):
@@ -288,8 +297,9 @@ def live(
         if terms.enter_at_close != 0 and waits(lines):
             total(account[0], lines)
             n = act_all(account, lines, orders, n, bar, market, AT_CLOSE, terms)
-        if ends and terms.last_bar == CLOSED_AT_CLOSE:
-            n = leave_all(account, lines, orders, n, market, bar, AT_CLOSE, LAST, terms)
+        if ends and terms.last_bar != LEFT_OPEN:
+            when = AT_OPEN if terms.last_bar == CLOSED_AT_OPEN else AT_CLOSE
+            n = leave_all(account, lines, orders, n, market, bar, when, LAST, terms)
         total(account[0], lines)
         if account[0].cash + account[0].net <= 0.0 and account[0].ruined == 0:
             account[0].ruined = 1

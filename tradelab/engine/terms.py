@@ -44,6 +44,8 @@ _POLICY = [
     ("signals_after_exit", "i8"),
     ("path", "i8"),
     ("last_bar", "i8"),
+    ("turns_round", "i8"),
+    ("enters_on_last_bar", "i8"),
     ("latency", "i8"),  # bars between a decision and its order
 ]
 _SIZING = [
@@ -131,7 +133,7 @@ def plain_terms(count: int = 1) -> np.ndarray:
         rows[name] = np.nan
     for name in _UNBOUNDED:
         rows[name] = np.inf
-    for name in ("exits_on_entry_bar", "gap_beats_stop", "slip_stops", "anchor_at_fill", "signals_after_exit"):
+    for name, _ in _POLICY[1:6] + _POLICY[8:10]:
         rows[name] = 1
     rows["size_type"], rows["size"] = PERCENT, 1.0
     rows["exit_size"] = 1.0

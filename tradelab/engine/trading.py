@@ -69,8 +69,10 @@ def no_fill() -> Fill:
 
 
 @kernel
-def decide(qty: float, signals: int, layers_left: bool) -> int:
+def decide(qty: float, signals: int, layers_left: bool, turns_round: bool) -> int:
     """Turn four flags into one action; flags that contradict each other cancel, an entry adds only to spare layers."""
+    if not turns_round:
+        return decide_strictly(qty, signals)
     long_in, long_out = (signals & LONG_ENTRY) != 0, (signals & LONG_EXIT) != 0
     short_in, short_out = (signals & SHORT_ENTRY) != 0, (signals & SHORT_EXIT) != 0
     if long_in and long_out:
@@ -88,6 +90,22 @@ def decide(qty: float, signals: int, layers_left: bool) -> int:
             return GO_LONG
         return CLOSE_IT if short_out else (GO_SHORT if short_in and layers_left else NOTHING)
     return GO_LONG if long_in else (GO_SHORT if short_in else NOTHING)
+
+
+@kernel
+def decide_strictly(qty: float, signals: int) -> int:
+    """The same where nothing may contradict an entry, and a position is left only by its own exit signal."""
+    long_in, long_out = (signals & LONG_ENTRY) != 0, (signals & LONG_EXIT) != 0
+    short_in, short_out = (signals & SHORT_ENTRY) != 0, (signals & SHORT_EXIT) != 0
+    goes_long = long_in and not long_out and not short_in
+    goes_short = short_in and not short_out and not long_in
+    if qty == 0.0:
+        return GO_LONG if goes_long else (GO_SHORT if goes_short else NOTHING)
+    if qty > 0.0:
+        out, turn = long_out and not long_in, GO_SHORT if goes_short else CLOSE_IT
+    else:
+        out, turn = short_out and not short_in, GO_LONG if goes_long else CLOSE_IT
+    return turn if out else NOTHING
 
 
 @kernel
@@ -193,7 +211,7 @@ def act(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row
         return no_fill()
     if (line.signals & AIM) != 0:
         return aim(account, line, bar, quote, exits, terms)
-    action = decide(line.qty, line.signals, line.layers < terms.layers)
+    action = decide(line.qty, line.signals, line.layers < terms.layers, terms.turns_round != 0)
     if exits:
         if action != CLOSE_IT:
             return no_fill()

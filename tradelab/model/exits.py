@@ -253,7 +253,9 @@ def _ladder(said: Any) -> tuple[Target, ...]:
             fix="Give fractions: targets=[(0.02, 0.5), (0.04, 0.5)].",
         )
     if sum(t.fraction for t in ladder) > 1.0 + 1e-9:
-        raise ParameterError(f"the fractions of the targets add up to {sum(t.fraction for t in ladder):g}.", allowed=["up to 1"])
+        raise ParameterError(
+            f"the fractions of the targets add up to {sum(t.fraction for t in ladder):g}.", allowed=["up to 1"]
+        )
     units = {t.at.unit for t in ladder}  # type: ignore[union-attr]
     if len(units) == 1 and list(ladder) != sorted(ladder, key=lambda t: t.at.value):  # type: ignore[union-attr]
         raise ParameterError("targets are not in order.", fix="Write the nearest first.")

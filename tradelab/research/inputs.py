@@ -121,5 +121,3 @@ def of_symbol(value: Any, symbol: str, tape: Tape, name: str) -> Any:
             f"{name} is one series for {len(tape.frames)} instruments.", fix=f"Give a DataFrame with {tape.symbols}."
         )
     return value
-
-

@@ -12,7 +12,7 @@ from tradelab.engine import terms as words
 from tradelab.engine.fills import POLICIES, FillPolicy
 from tradelab.engine.terms import plain_terms
 from tradelab.model.errors import ParameterError
-from tradelab.model.exits import ExitPlan, Target, Trail
+from tradelab.model.exits import ExitPlan, Target, Trail, distance
 from tradelab.research.checks import is_single, number, require_choice
 from tradelab.research.planning import write_plan
 
@@ -47,7 +47,12 @@ _BOUNDS: dict[str, dict[str, float]] = {
     "swap_short": {},
 }
 _COUNTS = {"latency": 0, "layers": 1, "kelly_trades": 2, "expiry": 1}
-_FIELDS = {"per_unit_fees": "per_unit", "slippage_range": "slip_range", "size_granularity": "size_step", "min_size": "min_qty"}
+_FIELDS = {
+    "per_unit_fees": "per_unit",
+    "slippage_range": "slip_range",
+    "size_granularity": "size_step",
+    "min_size": "min_qty",
+}
 _SIZE_KINDS = {
     "amount": words.AMOUNT,
     "value": words.VALUE,
@@ -124,7 +129,7 @@ class Settings:
     fixed_fees: float = 0.0
     per_unit_fees: float = 0.0
     min_fees: float = 0.0
-    fee_tiers: Any = ()
+    fee_tiers: Any = None
     spread: float = 0.0
     slippage: float = 0.0
     slippage_range: float = 0.0
@@ -170,7 +175,13 @@ class Settings:
                 raise ParameterError(f"{name}={value!r} is not allowed.", allowed=[f"whole numbers from {least}"])
         for name, top in {"sl_stop": 1.0, "sl_trail": 1.0, "tp_stop": np.inf}.items():
             value = getattr(self, name)
-            if isinstance(value, (int, float, np.generic)) and not isinstance(value, (bool, np.bool_)):
+            if isinstance(value, str):
+                distance(name, value)
+            elif (
+                is_single(value)
+                and value is not None
+                and not (name == "sl_trail" and isinstance(value, (bool, np.bool_)))
+            ):
                 number(name, value, above=0.0, most=top)
         if is_single(self.size) and self.size is not None:
             number("size", self.size, above=0.0, most=1.0 if self.size_type in ("percent", "risk") else np.inf)
@@ -263,7 +274,7 @@ class Settings:
         return rows
 
     def _write_tiers(self, row: np.void) -> None:
-        tiers = sorted((float(a), float(b)) for a, b in self.fee_tiers)
+        tiers = sorted((float(a), float(b)) for a, b in self.fee_tiers or ())
         if len(tiers) > words.MAX_TIERS:
             raise ParameterError(f"{len(tiers)} fee tiers are too many.", allowed=[f"up to {words.MAX_TIERS}"])
         row["tiers"] = len(tiers)
@@ -276,7 +287,7 @@ class Settings:
         if isinstance(self.fill, FillPolicy):
             said["fill"] = self.fill._asdict()
         said["plan"] = None if self.plan is None else repr(self.plan)
-        said["fee_tiers"] = [list(map(float, t)) for t in self.fee_tiers]
+        said["fee_tiers"] = None if self.fee_tiers is None else [list(map(float, t)) for t in self.fee_tiers]
         kept = {"fill", "fee_tiers"}
         return {name: value if name in kept else _plain(value) for name, value in said.items()}
 
