@@ -6,9 +6,8 @@ import numpy as np
 
 import tradelab as tl
 from tradelab.engine.book import ORDER, open_account
-from tradelab.engine.simulate import ORDERS_A_BAR, simulate, step
+from tradelab.engine.simulate import ORDERS_A_BAR, Wishes, simulate, step
 from tradelab.research.inputs import NONE, read_bars
-from tradelab.engine.simulate import Wishes
 from tradelab.research.settings import Settings
 
 

@@ -13,7 +13,7 @@ from tradelab.catalog.frame import as_bars
 from tradelab.catalog.quality import require_sound
 from tradelab.engine.simulate import Market
 from tradelab.model.errors import AlignmentError, ParameterError
-from tradelab.strategy.spec import SIGNAL_NAMES, as_flags, same_times, signal_union
+from tradelab.strategy.spec import SIGNAL_NAMES, as_flags, signal_union
 
 _FIELDS = ("open", "high", "low", "close")
 NONE = np.empty((0, 0))  # an array that the engine takes for absent
