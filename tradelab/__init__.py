@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
     from tradelab.catalog.find import bars as bars
     from tradelab.engine.fills import FillPolicy as FillPolicy
     from tradelab.model.errors import TradelabError as TradelabError
+    from tradelab.model.exits import BreakEven as BreakEven
+    from tradelab.model.exits import ExitPlan as ExitPlan
+    from tradelab.model.exits import Target as Target
+    from tradelab.model.exits import Trail as Trail
     from tradelab.model.instrument import Instrument as Instrument
     from tradelab.model.units import Timeframe as Timeframe
     from tradelab.production.query import runs as runs
@@ -33,13 +37,17 @@ if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
 __version__ = "0.1.0"
 
 _HOME = {
+    "BreakEven": "tradelab.model.exits",
     "Catalog": "tradelab.catalog.bars",
+    "ExitPlan": "tradelab.model.exits",
     "FillPolicy": "tradelab.engine.fills",
     "Instrument": "tradelab.model.instrument",
     "Range": "tradelab.strategy.spec",
     "Result": "tradelab.research.result",
     "Signals": "tradelab.strategy.spec",
+    "Target": "tradelab.model.exits",
     "Timeframe": "tradelab.model.units",
+    "Trail": "tradelab.model.exits",
     "TradelabError": "tradelab.model.errors",
     "backtest": "tradelab.research.backtest",
     "bars": "tradelab.catalog.find",

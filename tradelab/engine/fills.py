@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import Row, kernel
 
 BUY, SELL = 1, -1
 
@@ -31,6 +31,18 @@ class FillPolicy(NamedTuple):
         Measure stops and targets from the fill price, slippage included; else from the quoted price.
     signals_after_exit
         A bar on which a stop or target fired may still act on its own close (close fills only).
+    path
+        Which way the price is taken to have gone inside a bar: ``"pessimistic"`` (stop before target),
+        ``"optimistic"`` (target before stop), ``"ohlc"``, ``"olhc"`` (along those points), ``"colour"`` (O-L-H-C of a
+        bar that rose, O-H-L-C of one that fell), ``"freqtrade"``.
+    last_bar
+        What is still held when the last bar has been lived: left ``"open"``, or closed at its open
+        (``"close_at_open"``, odd but what two tools do) or its close (``"close_at_close"``).
+    turns_round
+        An opposite entry turns a position round; else it needs the exit signal of what is held beside it, and a
+        decision whose flags contradict each other is none (freqtrade).
+    enters_on_last_bar
+        A decision of the last bar but one is still filled.
     """
 
     enter_at_close: bool = False
@@ -39,6 +51,10 @@ class FillPolicy(NamedTuple):
     slip_stops: bool = True
     anchor_at_fill: bool = True
     signals_after_exit: bool = True
+    path: str = "pessimistic"
+    last_bar: str = "open"
+    turns_round: bool = True
+    enters_on_last_bar: bool = True
 
 
 NEXT_OPEN = FillPolicy()
@@ -46,27 +62,26 @@ CLOSE = FillPolicy(enter_at_close=True)
 VECTORBT = FillPolicy(
     enter_at_close=True, gap_beats_stop=False, slip_stops=False, anchor_at_fill=False, signals_after_exit=False
 )
-POLICIES = {"next_open": NEXT_OPEN, "close": CLOSE, "vectorbt": VECTORBT}
-
-
-class Costs(NamedTuple):
-    """What an order costs: a fraction of its notional, a sum per order, and a fraction of the price."""
-
-    fees: float
-    fixed_fees: float
-    slippage: float
+POLICIES = {
+    "tradelab": NEXT_OPEN,
+    "next_open": NEXT_OPEN,
+    "close": CLOSE,
+    "vectorbt": VECTORBT,
+    "backtesting.py": FillPolicy(gap_beats_stop=False, slip_stops=False, last_bar="close_at_open"),
+    "freqtrade": FillPolicy(
+        slip_stops=False, path="freqtrade", last_bar="close_at_open", turns_round=False, enters_on_last_bar=False
+    ),
+    "optimistic": FillPolicy(path="optimistic"),
+    "ohlc": FillPolicy(path="ohlc"),
+    "olhc": FillPolicy(path="olhc"),
+    "colour": FillPolicy(path="colour"),
+}
 
 
 @kernel
-def slipped(price: float, side: int, slippage: float) -> float:
-    """Worsen a price by the slippage: a buyer pays more, a seller gets less."""
-    return price * (1.0 + side * slippage)
-
-
-@kernel
-def order_fees(qty: float, price: float, costs: Costs) -> float:
-    """Commission of one order in account currency."""
-    return qty * price * costs.fees + costs.fixed_fees
+def slip_of_stops(terms: Row) -> float:
+    """Fraction of the price that a triggered stop loses to slippage and half the spread."""
+    return terms.slippage + 0.5 * terms.spread if terms.slip_stops != 0 else 0.0
 
 
 @kernel

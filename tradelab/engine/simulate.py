@@ -3,9 +3,11 @@
 ``live`` is the whole semantics. History runs it over all bars (``simulate``), live trading over one (``step``); both
 are the same machine code. Within one bar, in this order:
 
-1. at the open, what was decided on the previous close is done: exits first, for they free cash, then entries;
-2. inside the bar, each position's stop, trail and target are held against the bar's range;
-3. at the close, trailing stops learn the bar's extreme, and, where the policy fills at the close, signals are acted on;
+1. at the open, what holding over night costs is charged, then what was decided on the previous close is done: exits
+   first, for they free cash, then entries;
+2. inside the bar, each position's stop and targets are held against the bar, and resting entries fill;
+3. at the close, stops learn the bar's extreme, the clock asks for its exits, and, where the policy fills at the close,
+   signals are acted on;
 4. an account whose equity is gone is closed out and trades no more.
 """
 
@@ -15,33 +17,62 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradelab.engine.book import ORDER, open_account
-from tradelab.engine.exits import RUIN
+from tradelab.engine.book import ORDER, open_account, value_at
+from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
-from tradelab.engine.jit import kernel
-from tradelab.engine.trading import Fill, Terms, act, guard, learn, leave
+from tradelab.engine.jit import Row, kernel
+from tradelab.engine.terms import CLOSED_AT_OPEN, LEFT_OPEN, MAX_TARGETS
+from tradelab.engine.trading import (
+    AT_MARKET,
+    LONG_EXIT,
+    SHORT_EXIT,
+    Bar,
+    Fill,
+    act,
+    begin_bar,
+    close_bar,
+    end_inside,
+    fill_resting,
+    guard,
+    leave,
+)
+
+ORDERS_A_BAR = MAX_TARGETS + 6  # at most, of one instrument
 
 
 class Market(NamedTuple):
-    """Bars as float64 arrays of shape (bars, instruments); NaN open: the instrument has no bar there."""
+    """Bars as float64 arrays of shape (bars, instruments); NaN open: the instrument has no bar there.
+
+    What follows the prices may have no rows, which means none: ``volume``; ``funding``, the fraction of its value a long
+    position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends; ``session_end``
+    of shape (bars, instruments), 1 on the last bar of a session.
+    """
 
     open: np.ndarray
     high: np.ndarray
     low: np.ndarray
     close: np.ndarray
+    volume: np.ndarray
+    funding: np.ndarray
+    nights: np.ndarray
+    session_end: np.ndarray
 
 
 class Wishes(NamedTuple):
     """What the strategy wants, shape (bars, instruments), each row known at its bar's close.
 
-    ``signals`` holds the four flags as bits; size and fractions are read on the bar that decides. NaN fraction: none.
+    ``signals`` holds the flags as bits; the rest is read on the bar that decides. An array without rows: the value in
+    the terms, for all bars. ``unit`` is the ATR (or the size of one unit of risk), ``price`` that of a resting entry.
     """
 
     signals: np.ndarray
     size: np.ndarray
-    stop_frac: np.ndarray
-    trail_frac: np.ndarray
-    target_frac: np.ndarray
+    stop: np.ndarray
+    trail: np.ndarray
+    target: np.ndarray
+    unit: np.ndarray
+    price: np.ndarray
+    exit_size: np.ndarray
 
 
 class Marks(NamedTuple):
@@ -57,7 +88,8 @@ class Marks(NamedTuple):
 class Run(NamedTuple):
     """What came out: orders in the order they happened, and the account at each close.
 
-    ``equity``, ``cash`` and ``gross`` (absolute position value) have shape (bars,), ``qty`` (bars, instruments).
+    ``equity``, ``cash`` and ``gross`` (absolute position value) have shape (bars,), ``qty`` (bars, instruments);
+    ``carry`` of shape (instruments,) was charged to what is still open since its last order.
     """
 
     orders: np.ndarray
@@ -66,110 +98,246 @@ class Run(NamedTuple):
     gross: np.ndarray
     qty: np.ndarray
     ruined: bool
+    carry: np.ndarray
 
 
 @kernel
-def written(orders: np.ndarray, n: int, bar: int, k: int, when: int, fill: Fill) -> int:
+def written(orders: np.ndarray, n: int, line: Row, bar: int, k: int, when: int, fill: Fill) -> int:
     """Write a fill as order ``n``, if there was one, and return the number of orders."""
     if fill.qty == 0.0:
         return n
     row = orders[n]
     row.bar, row.instrument, row.side = bar, k, fill.side
     row.qty, row.price, row.fees, row.stop = fill.qty, fill.price, fill.fees, fill.stop
+    row.carry, line.carry = line.carry, 0.0
     row.when, row.reason = when, fill.reason
     return n + 1
 
 
 @kernel
-def any_waiting(lines: np.ndarray) -> bool:
-    """Whether any instrument has signals that wait to be acted on."""
+def one(values: np.ndarray, bar: int, k: int, otherwise: float) -> float:
+    """A value of a bar, where there are any."""
+    return values[bar, k] if len(values) > 0 else otherwise
+
+
+@kernel
+def bar_of(market: Market, bar: int, k: int) -> Bar:
+    """One bar of one instrument."""
+    volume = one(market.volume, bar, k, np.nan)
+    return Bar(bar, market.open[bar, k], market.high[bar, k], market.low[bar, k], market.close[bar, k], volume)
+
+
+@kernel
+def charge(account: Row, line: Row, open_: float, nights: float, funding: float, terms: Row) -> None:
+    """Charge what a position held over night costs: funding, swap, borrowed stock and borrowed cash."""
+    cost = line.qty * open_ * funding
+    if nights > 0.0:
+        cost += nights * abs(line.qty) * (terms.swap_long if line.qty > 0.0 else terms.swap_short)
+        if line.qty < 0.0:
+            cost -= line.qty * open_ * terms.borrow * nights / 365.0
+    account.cash -= cost
+    line.spent += cost
+    line.carry += cost
+
+
+@kernel
+def waits(lines: np.ndarray) -> bool:
+    """Whether any instrument has something that waits to be acted on."""
     for k in range(len(lines)):  # noqa: SIM110 (a kernel has no generator)
-        if lines[k].signals != 0:
+        if lines[k].signals != 0 or lines[k].due != 0:
             return True
     return False
 
 
 @kernel
 def act_all(
-    account: np.ndarray,
-    lines: np.ndarray,
-    orders: np.ndarray,
-    n: int,
-    bar: int,
-    quotes: np.ndarray,
-    when: int,
-    terms: Terms,
+    account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, bar: int, market: Market, when: int, terms: Row
 ) -> int:
-    """Do what the waiting signals ask: exits of all instruments first, then entries in column order."""
-    for k in range(len(lines)):
-        n = written(orders, n, bar, k, when, act(account[0], lines[k], quotes[bar, k], True, terms))
-    for k in range(len(lines)):
-        n = written(orders, n, bar, k, when, act(account[0], lines[k], quotes[bar, k], False, terms))
+    """Do what waits: exits of all instruments first, then entries in column order."""
+    for turn in range(2):
+        for k in range(len(lines)):
+            lived = bar_of(market, bar, k)
+            quote = lived.open if when == AT_OPEN else lived.close
+            n = written(orders, n, lines[k], bar, k, when, act(account[0], lines[k], lived, quote, turn == 0, terms))
     return n
 
 
 @kernel
+def read(line: Row, wishes: Wishes, bar: int, k: int, terms: Row) -> None:
+    """Take down what the strategy has decided at a bar's close."""
+    line.signals = wishes.signals[bar, k]
+    if line.signals != 0:
+        line.size = one(wishes.size, bar, k, terms.size)
+        line.wish_stop = one(wishes.stop, bar, k, terms.stop)
+        line.wish_trail = one(wishes.trail, bar, k, terms.trail)
+        line.wish_target = one(wishes.target, bar, k, np.nan)
+        line.wish_unit = one(wishes.unit, bar, k, np.nan)
+        line.wish_price = one(wishes.price, bar, k, np.nan)
+        line.wish_exit = one(wishes.exit_size, bar, k, terms.exit_size)
+
+
+@kernel
+def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, unit: float, terms: Row) -> int:
+    """Live the inside of a bar on one line: its exits, then an entry that rests, then the exits of that."""
+    if line.qty != 0.0 and (terms.exits_on_entry_bar != 0 or line.entry_bar != bar.number):
+        n = guarded(account, line, orders, n, k, bar, terms)
+    if line.rest_side != 0:
+        n = written(orders, n, line, bar.number, k, INTRABAR, fill_resting(account, line, bar, terms))
+        if line.qty != 0.0 and line.entry_bar == bar.number and terms.exits_on_entry_bar != 0:
+            n = guarded(account, line, orders, n, k, bar, terms)
+    if line.qty != 0.0:
+        end_inside(line, bar, unit, terms)
+    return n
+
+
+@kernel
+def guarded(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, terms: Row) -> int:
+    """Fill all exits that a bar brings to a position."""
+    begin_bar(line)
+    while line.qty != 0.0:
+        fill = guard(account, line, bar, terms)
+        if fill.qty == 0.0:
+            break
+        n = written(orders, n, line, bar.number, k, INTRABAR, fill)
+    return n
+
+
+@kernel
+def at_close(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, ends: bool, terms: Row) -> int:
+    """Close a bar on one line: value it, and let clock and close decide; a session's end is acted on at once."""
+    line.last = bar.close
+    line.range = bar.high - bar.low
+    if line.qty != 0.0:
+        value_at(account, line, bar.close)
+        close_bar(line, bar, ends, terms)
+    if ends and terms.session_close != 0:
+        line.rest_side = 0
+        if line.due == SESSION:
+            line.due = 0
+            fill = leave(account, line, bar.close, abs(line.qty), AT_MARKET, SESSION, bar.volume, terms)
+            n = written(orders, n, line, bar.number, k, AT_CLOSE, fill)
+    return n
+
+
+@kernel
+def leave_all(
+    account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, market: Market, bar: int, when: int,
+    reason: int, terms: Row,
+) -> int:  # fmt: skip
+    """Close every position when a bar has been lived, at its open or close, or at its last close where it has no bar."""
+    for k in range(len(lines)):
+        line = lines[k]
+        if line.qty != 0.0:
+            lived = bar_of(market, bar, k)
+            quote = lived.open if when == AT_OPEN else line.last
+            if np.isnan(quote):
+                quote = line.last
+            fill = leave(account[0], line, quote, abs(line.qty), AT_MARKET, reason, lived.volume, terms)
+            n = written(orders, n, line, bar, k, AT_CLOSE, fill)
+    return n
+
+
+@kernel
+def forget_entries(lines: np.ndarray) -> None:
+    """Let only exits wait."""
+    for k in range(len(lines)):
+        lines[k].signals &= LONG_EXIT | SHORT_EXIT
+
+
+@kernel
+def total(account: Row, lines: np.ndarray) -> None:
+    """Value all positions at their last close and add them up afresh, so that no rounding gathers in the totals."""
+    net, gross = 0.0, 0.0
+    for k in range(len(lines)):
+        line = lines[k]
+        line.value = line.qty * line.last if line.qty != 0.0 else 0.0
+        net += line.value
+        gross += abs(lines[k].value)
+    account.net, account.gross = net, gross
+
+
+@kernel
+def open_bar(account: np.ndarray, lines: np.ndarray, market: Market, bar: int, terms: Row) -> None:
+    """Charge at a bar's open what holding until then cost."""
+    nights = market.nights[bar] if len(market.nights) > 0 else 0.0
+    if nights > 0.0 and account[0].cash < 0.0:
+        account[0].cash += account[0].cash * terms.interest * nights / 365.0
+    if nights > 0.0 or len(market.funding) > 0:
+        for k in range(len(lines)):
+            if lines[k].qty != 0.0 and not np.isnan(market.open[bar, k]):
+                charge(account[0], lines[k], market.open[bar, k], nights, one(market.funding, bar, k, 0.0), terms)
+
+
+@kernel
 def live(
-    account: np.ndarray,
-    lines: np.ndarray,
-    orders: np.ndarray,
-    count: int,
-    first: int,
-    last: int,
-    market: Market,
-    wishes: Wishes,
-    terms: Terms,
-    marks: Marks,
-) -> tuple[int, int]:
+    account: np.ndarray, lines: np.ndarray, orders: np.ndarray, count: int, first: int, last: int,
+    market: Market, wishes: Wishes, terms: Row, marks: Marks,
+) -> tuple[int, int]:  # fmt: skip
     """Live bars ``first`` up to ``last``, and return where it stopped and how many orders there are.
 
     It stops early when ``orders`` may not hold the next bar's; the caller makes room and calls again. One kernel walks
     many bars because every array handed from one kernel to another costs more than a bar does.
     """
-    opens, highs, lows, closes = market.open, market.high, market.low, market.close
-    policy, k_all = terms.policy, len(lines)
-    n = count
+    k_all, n = len(lines), count
+    charged = len(market.nights) > 0 or len(market.funding) > 0
     for bar in range(first, last):
-        if n + 3 * k_all > len(orders):
+        if n + ORDERS_A_BAR * k_all > len(orders):
             return bar, n
-        begun = n
-        if not policy.enter_at_close and any_waiting(lines):
-            n = act_all(account, lines, orders, n, bar, opens, AT_OPEN, terms)
-        entered = n  # orders of this open; a line that was entered by one of them is fresh
+        if charged:
+            open_bar(account, lines, market, bar, terms)
+        ends = bar == len(market.close) - 1
+        if terms.enter_at_close == 0 and waits(lines):
+            if ends and terms.enters_on_last_bar == 0:
+                forget_entries(lines)
+            n = act_all(account, lines, orders, n, bar, market, AT_OPEN, terms)
         for k in range(k_all):
-            line = lines[k]
-            if np.isnan(opens[bar, k]):
+            if np.isnan(market.open[bar, k]):
                 continue
-            before = n
-            if line.qty != 0.0:
-                if policy.exits_on_entry_bar or not is_fresh(orders, begun, entered, k):
-                    fill = guard(account[0], line, opens[bar, k], highs[bar, k], lows[bar, k], terms)
-                    n = written(orders, n, bar, k, INTRABAR, fill)
-                else:
-                    learn(line, highs[bar, k], lows[bar, k])
-            line.last = closes[bar, k]
-            line.signals = wishes.signals[bar, k]
-            if line.signals != 0:
-                line.size = wishes.size[bar, k]
-                line.wish_stop = wishes.stop_frac[bar, k]
-                line.wish_trail = wishes.trail_frac[bar, k]
-                line.wish_target = wishes.target_frac[bar, k]
-            if n > before and policy.enter_at_close and not policy.signals_after_exit:
-                line.signals = 0
-        if policy.enter_at_close and any_waiting(lines):
-            n = act_all(account, lines, orders, n, bar, closes, AT_CLOSE, terms)
-        if equity_of(account[0].cash, lines) <= 0.0:
-            n = close_out(account, lines, orders, n, bar, terms)
-        mark = bar - marks.origin
-        held = 0.0
-        for k in range(k_all):
-            marks.qty[mark, k] = lines[k].qty
-            if lines[k].qty != 0.0:
-                held += abs(lines[k].qty * lines[k].last)
-        marks.equity[mark] = equity_of(account[0].cash, lines)
-        marks.cash[mark] = account[0].cash
-        marks.gross[mark] = held
+            n = live_line(account[0], lines[k], orders, n, k, bar, market, wishes, terms)
+        if terms.enter_at_close != 0 and waits(lines):
+            total(account[0], lines)
+            n = act_all(account, lines, orders, n, bar, market, AT_CLOSE, terms)
+        if ends and terms.last_bar != LEFT_OPEN:
+            when = AT_OPEN if terms.last_bar == CLOSED_AT_OPEN else AT_CLOSE
+            n = leave_all(account, lines, orders, n, market, bar, when, LAST, terms)
+        total(account[0], lines)
+        if account[0].cash + account[0].net <= 0.0 and account[0].ruined == 0:
+            account[0].ruined = 1
+            n = leave_all(account, lines, orders, n, market, bar, AT_CLOSE, RUIN, terms)
+            total(account[0], lines)
+        mark(account[0], lines, bar, marks)
     return last, n
+
+
+@kernel
+def live_line(
+    account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: int, market: Market, wishes: Wishes, terms: Row
+) -> int:
+    """Live one instrument's bar from behind its open to its close, and take down what the strategy decides there."""
+    lived = bar_of(market, bar, k)
+    before = n
+    if line.qty != 0.0 or line.rest_side != 0:
+        unit = one(wishes.unit, bar, k, np.nan)
+        n = inside(account, line, orders, n, k, lived, unit, terms)
+    ends = len(market.session_end) > 0 and market.session_end[bar, k] != 0
+    n = at_close(account, line, orders, n, k, lived, ends, terms)
+    source = bar - terms.latency
+    if source >= 0:
+        read(line, wishes, source, k, terms)
+    if n > before and terms.enter_at_close != 0 and terms.signals_after_exit == 0:
+        line.signals = 0
+    return n
+
+
+@kernel
+def mark(account: Row, lines: np.ndarray, bar: int, marks: Marks) -> None:
+    """Write the account down as it stands at a close."""
+    row = bar - marks.origin
+    for k in range(len(lines)):
+        marks.qty[row, k] = lines[k].qty
+    marks.equity[row] = account.cash + account.net
+    marks.cash[row] = account.cash
+    marks.gross[row] = account.gross
 
 
 @kernel
@@ -180,8 +348,9 @@ def blank_marks(bars: int, instruments: int, origin: int) -> Marks:
 
 @kernel
 def step(
-    account: np.ndarray, lines: np.ndarray, orders: np.ndarray, bar: int, market: Market, wishes: Wishes, terms: Terms
-) -> int:
+    account: np.ndarray, lines: np.ndarray, orders: np.ndarray, bar: int, market: Market, wishes: Wishes,
+    terms: np.ndarray,
+) -> int:  # fmt: skip
     """Live one bar: change ``account`` and ``lines``, write what was ordered to ``orders``, return how many.
 
     Parameters
@@ -189,42 +358,14 @@ def step(
     account, lines
         The account (one row of ``ACCOUNT``) and its positions (``LINE``, one an instrument); changed in place.
     orders
-        Room for at least three orders an instrument (``ORDER``).
+        Room for ``ORDERS_A_BAR`` orders an instrument (``ORDER``).
     bar
         Row of ``market`` and ``wishes`` to live.
+    terms
+        One row of ``TERMS``.
     """
     marks = blank_marks(1, len(lines), bar)
-    return live(account, lines, orders, 0, bar, bar + 1, market, wishes, terms, marks)[1]
-
-
-@kernel
-def is_fresh(orders: np.ndarray, begun: int, entered: int, k: int) -> bool:
-    """Whether one of the orders ``begun`` up to ``entered``, those of this bar's open, was instrument ``k``'s."""
-    for j in range(begun, entered):  # noqa: SIM110 (a kernel has no generator)
-        if orders[j].instrument == k:
-            return True
-    return False
-
-
-@kernel
-def close_out(account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, bar: int, terms: Terms) -> int:
-    """Close everything at the last close because equity is gone; the account opens nothing any more."""
-    account[0].ruined = True
-    for k in range(len(lines)):
-        if lines[k].qty != 0.0:
-            fill = leave(account[0], lines[k], lines[k].last, terms.costs.slippage, RUIN, terms.costs)
-            n = written(orders, n, bar, k, AT_CLOSE, fill)
-    return n
-
-
-@kernel
-def equity_of(cash: float, lines: np.ndarray) -> float:
-    """Cash plus the value of every position at its last close."""
-    total = cash
-    for k in range(len(lines)):
-        if lines[k].qty != 0.0:
-            total += lines[k].qty * lines[k].last
-    return total
+    return live(account, lines, orders, 0, bar, bar + 1, market, wishes, terms[0], marks)[1]
 
 
 @kernel
@@ -236,7 +377,7 @@ def doubled(orders: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def simulate(market: Market, wishes: Wishes, terms: Terms, init_cash: float) -> Run:
+def simulate(market: Market, wishes: Wishes, terms: np.ndarray, init_cash: float) -> Run:
     """Run history bar by bar.
 
     Parameters
@@ -246,17 +387,20 @@ def simulate(market: Market, wishes: Wishes, terms: Terms, init_cash: float) -> 
     wishes
         Signals and sizes of the same shape, each row known at its bar's close.
     terms
-        Fill policy, sizing, costs.
+        One row of ``TERMS``: fill policy, sizing, costs, exits.
     init_cash
         Money at the start, in the currency of the prices.
     """
     bars, instruments = market.close.shape
     account, lines = open_account(init_cash, instruments)
-    orders = np.empty(max(256, 6 * instruments), ORDER)
+    orders = np.empty(max(256, 2 * ORDERS_A_BAR * instruments), ORDER)
     marks = blank_marks(bars, instruments, 0)
     bar, count = 0, 0
     while bar < bars:
-        bar, count = live(account, lines, orders, count, bar, bars, market, wishes, terms, marks)
+        bar, count = live(account, lines, orders, count, bar, bars, market, wishes, terms[0], marks)
         if bar < bars:
             orders = doubled(orders)
-    return Run(orders[:count].copy(), marks.equity, marks.cash, marks.gross, marks.qty, account[0].ruined)
+    carry = np.empty(instruments)
+    for k in range(instruments):
+        carry[k] = lines[k].carry
+    return Run(orders[:count].copy(), marks.equity, marks.cash, marks.gross, marks.qty, account[0].ruined != 0, carry)

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from tradelab.engine.fills import Costs
-from tradelab.engine.jit import kernel
-
-AMOUNT, VALUE, PERCENT = 0, 1, 2
-SIZE_TYPES = ("amount", "value", "percent")
-
-
-class Sizing(NamedTuple):
-    """How entries are sized: the kind of ``size``, and the step to which units are rounded down (0: none)."""
-
-    size_type: int
-    step: float
-
-
-@kernel
-def affordable(cash: float, price: float, costs: Costs) -> float:
-    """Units that ``cash`` opens at ``price`` (slippage included), fees paid from the same cash."""
-    return max(cash - costs.fixed_fees, 0.0) / (price * (1.0 + costs.fees))
+from tradelab.engine.costs import affordable
+from tradelab.engine.exits import beyond
+from tradelab.engine.jit import Row, kernel
+from tradelab.engine.terms import AMOUNT, EQUITY, KELLY, PERCENT, RISK, SCALED, VALUE
 
 
 @kernel
@@ -35,18 +19,86 @@ def floored(qty: float, step: float) -> float:
 
 
 @kernel
-def entry_qty(size: float, sizing: Sizing, cash: float, quote: float, price: float, costs: Costs) -> float:
-    """Units to open: the wish, cut to what the free cash carries, rounded down.
+def kelly_fraction(line: Row, terms: Row) -> float:
+    """Kelly's fraction (Kelly 1956) of a two-outcome bet from the trades closed so far: ``W - (1 - W) / payoff``.
 
-    ``size`` is units, money at the quoted price, or a fraction of the free cash, by ``sizing.size_type``. NaN: nothing.
+    The start fraction until ``kelly_trades`` have closed, and while none of them won or none lost.
     """
-    if sizing.size_type == PERCENT:
-        wish = affordable(size * cash, price, costs)
-    elif sizing.size_type == VALUE:
-        wish = size / quote
-    else:
-        wish = size
-    limit = affordable(cash, price, costs)
-    if not wish > 0.0:  # zero, negative and NaN wishes open nothing
+    trades = line.wins + line.losses
+    if trades < terms.kelly_trades or line.wins == 0 or line.losses == 0:
+        return terms.kelly_start
+    chance = line.wins / trades
+    payoff = (line.won / line.wins) / (line.lost / line.losses)
+    return max(terms.size * (chance - (1.0 - chance) / payoff), 0.0)
+
+
+@kernel
+def wished_qty(account: Row, line: Row, side: int, quote: float, price: float, free: float, rate: float, terms: Row):
+    """Units that the wish asks for, before what the account can carry; NaN and below zero ask for nothing."""
+    size, kind = line.size, terms.size_type
+    equity = account.cash + account.net
+    if kind == PERCENT:
+        return affordable(size * free, price, rate, terms)
+    if kind == VALUE:
+        return size / quote
+    if kind == AMOUNT:
+        return size
+    if kind == EQUITY:
+        return size * equity / price
+    if kind == RISK:
+        anchor = price if terms.anchor_at_fill != 0 else quote
+        unit, line.unit = line.unit, line.wish_unit
+        stop = beyond(anchor, -side, line.wish_stop, terms.stop_unit, line)
+        line.unit = unit
+        return size * equity / (side * (anchor - stop)) if side * (anchor - stop) > 0.0 else np.nan
+    if kind == SCALED:
+        return size * equity / line.wish_unit if line.wish_unit > 0.0 else np.nan
+    if kind == KELLY:
+        return kelly_fraction(line, terms) * equity / price
+    return np.nan
+
+
+@kernel
+def within_risk(account: Row, line: Row, side: int, price: float, qty: float, terms: Row) -> float:
+    """Cut a further layer so that all layers together lose no more than the cap at their stop."""
+    if not terms.risk_cap < np.inf:
+        return qty
+    stop = beyond(price, -side, line.wish_stop, terms.stop_unit, line)
+    at_risk = max(side * (line.anchor - line.stop) * abs(line.qty), 0.0) if line.qty != 0.0 else 0.0
+    room = terms.risk_cap * (account.cash + account.net) - at_risk
+    each = side * (price - stop)
+    if np.isnan(each) or np.isnan(at_risk):
         return 0.0
-    return floored(min(wish, limit), sizing.step)
+    return min(qty, max(room, 0.0) / each) if each > 0.0 else qty
+
+
+@kernel
+def entry_qty(
+    account: Row, line: Row, wish: float, side: int, price: float, free: float, rate: float, volume: float, terms: Row
+) -> float:
+    """Units to open: the wish, cut to what cash, caps and the bar's volume carry, rounded down; too little is nothing.
+
+    Parameters
+    ----------
+    wish
+        Units asked for; NaN, zero and less open nothing.
+    price
+        What is paid for one, slippage included.
+    free
+        Cash that may be spent or locked.
+    rate
+        Fee rate of this order.
+    volume
+        Of the bar it is filled on; NaN: unknown, no limit.
+    """
+    if not wish > 0.0:
+        return 0.0
+    qty = min(wish, affordable(free, price, rate, terms))
+    if terms.max_weight < np.inf:
+        qty = min(qty, max(terms.max_weight * (account.cash + account.net), 0.0) / price)
+    if terms.volume_share < np.inf and volume >= 0.0:
+        qty = min(qty, terms.volume_share * volume)
+    qty = floored(within_risk(account, line, side, price, qty, terms), terms.size_step)
+    if qty < terms.min_qty or qty * price < terms.min_notional:
+        return 0.0
+    return qty

@@ -1,9 +1,14 @@
-"""Pair orders into trades: a pure function of what was filled and of the bars in between."""
+"""Pair orders into trades: a pure function of what was filled and of the bars in between.
+
+A trade is a position from flat to flat: all its entries, at their average price, against all its exits. A *seat* is
+where the trade of one instrument is put together, order by order; the sweep keeps nothing else of it.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tradelab.engine.book import DUST
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN
 from tradelab.engine.jit import Row, kernel
 
@@ -13,21 +18,80 @@ TRADE = np.dtype(
         ("direction", "i8"),  # +1 long, -1 short
         ("entry_bar", "i8"),
         ("exit_bar", "i8"),  # of an open trade: the last bar
-        ("qty", "f8"),
+        ("qty", "f8"),  # all that was entered
         ("entry_price", "f8"),
-        ("exit_price", "f8"),  # of an open trade: the last close
+        ("exit_price", "f8"),  # of an open trade: the last close, averaged with what was closed before
         ("entry_fees", "f8"),
         ("exit_fees", "f8"),
-        ("pnl", "f8"),  # fees off
+        ("carry", "f8"),  # funding, swap and borrowing
+        ("pnl", "f8"),  # fees and carry off
         ("return", "f8"),  # pnl / (qty x entry price)
         ("r", "f8"),  # pnl / what the first stop risked; NaN without a stop
         ("mfe", "f8"),  # best excursion as a fraction of the entry price, >= 0
         ("mae", "f8"),  # worst excursion, <= 0
-        ("reason", "u1"),  # of the exit
+        ("reason", "u1"),  # of the last exit
         ("is_open", "?"),
     ],
     align=True,
 )
+
+
+SEAT = np.dtype(
+    [
+        ("direction", "i8"),  # 0: nobody sits here
+        ("entry_bar", "i8"),
+        ("when", "i8"),  # of the entry
+        ("held", "f8"),
+        ("qty", "f8"),  # entered
+        ("price", "f8"),  # average entry
+        ("cost", "f8"),  # notional of the entries
+        ("got", "f8"),  # notional of the exits
+        ("entry_fees", "f8"),
+        ("exit_fees", "f8"),
+        ("carry", "f8"),
+        ("stop", "f8"),
+    ],
+    align=True,
+)
+
+
+@kernel
+def sit(seat: Row, order: Row, qty: float, fees: float) -> None:
+    """Begin a trade with the part of an order that opens it."""
+    seat.direction, seat.entry_bar, seat.when = order.side, order.bar, order.when
+    seat.held = seat.qty = qty
+    seat.price, seat.cost, seat.got = order.price, qty * order.price, 0.0
+    seat.entry_fees, seat.exit_fees, seat.carry = fees, 0.0, 0.0
+    seat.stop = order.stop
+
+
+@kernel
+def close_some(seat: Row, order: Row) -> tuple[float, float]:
+    """Take an order's closing part into the trade; return its units and its share of the fees."""
+    part = min(order.qty, seat.held)
+    fees = order.fees * part / order.qty
+    seat.got += part * order.price
+    seat.exit_fees += fees
+    seat.held -= part
+    if seat.held <= DUST * order.qty:
+        seat.held = 0.0
+    return part, fees
+
+
+@kernel
+def add_some(seat: Row, order: Row) -> None:
+    """Take a further layer into the trade."""
+    seat.held += order.qty
+    seat.qty += order.qty
+    seat.cost += order.qty * order.price
+    seat.price = seat.cost / seat.qty
+    seat.entry_fees += order.fees
+
+
+@kernel
+def profit(seat: Row) -> float:
+    """Profit or loss of all that was closed, fees and carry off; meant for a trade that holds nothing any more."""
+    return seat.direction * (seat.got - seat.cost) - seat.entry_fees - seat.exit_fees - seat.carry
 
 
 @kernel
@@ -48,25 +112,19 @@ def excursion(
 
 @kernel
 def finish(
-    trade: Row,
-    bar: int,
-    price: float,
-    fees: float,
-    reason: int,
-    is_open: bool,
-    bounds: tuple[int, int],
-    stop: float,
-    high: np.ndarray,
-    low: np.ndarray,
-) -> None:
-    """Fill in the exit of a trade and all that follows from it; ``bounds`` are the bars it was held through."""
-    direction, entry = trade.direction, trade.entry_price
-    trade.exit_bar, trade.exit_price, trade.exit_fees = bar, price, fees
+    trade: Row, seat: Row, bar: int, price: float, reason: int, is_open: bool, bounds: tuple[int, int],
+    high: np.ndarray, low: np.ndarray,
+) -> None:  # fmt: skip
+    """Write down a trade that ends at ``price``; ``bounds`` are the bars it was held through."""
+    direction, entry = seat.direction, seat.price
+    trade.direction, trade.entry_bar, trade.exit_bar = direction, seat.entry_bar, bar
+    trade.qty, trade.entry_price = seat.qty, entry
+    trade.exit_price = price if seat.got == seat.qty * price else seat.got / seat.qty
+    trade.entry_fees, trade.exit_fees, trade.carry = seat.entry_fees, seat.exit_fees, seat.carry
     trade.reason, trade.is_open = reason, is_open
-    notional = trade.qty * entry
-    trade.pnl = direction * (trade.qty * price - notional) - trade.entry_fees - fees
-    trade["return"] = trade.pnl / notional
-    risk = trade.qty * abs(entry - stop)
+    trade.pnl = profit(seat)
+    trade["return"] = trade.pnl / seat.cost
+    risk = seat.qty * abs(entry - seat.stop)
     trade.r = trade.pnl / risk if risk > 0.0 else np.nan
     best, worst = excursion(direction, entry, bounds[0], bounds[1], trade.instrument, high, low)
     move = direction * (price / entry - 1.0)
@@ -75,7 +133,9 @@ def finish(
 
 
 @kernel
-def pair_trades(orders: np.ndarray, high: np.ndarray, low: np.ndarray, close: np.ndarray) -> np.ndarray:
+def pair_trades(
+    orders: np.ndarray, carry: np.ndarray, high: np.ndarray, low: np.ndarray, close: np.ndarray
+) -> np.ndarray:
     """Return one row a position (``TRADE``), in order of entry; what is still open is valued at the last close.
 
     Excursions cover the bars a position was held through: the entry bar counts when it was entered at its open, the
@@ -85,41 +145,52 @@ def pair_trades(orders: np.ndarray, high: np.ndarray, low: np.ndarray, close: np
     ----------
     orders
         Rows of ``ORDER`` as ``simulate`` returns them: at most one position an instrument at a time.
+    carry
+        Shape (instruments,): what was charged to open positions since their last order.
     high, low, close
         float64, shape (bars, instruments); NaN where an instrument has no bar.
     """
-    instruments = close.shape[1]
+    bars, instruments = close.shape
     trades = np.zeros(len(orders), TRADE)
-    current = np.full(instruments, -1)  # index of the open trade of each instrument
-    first_bar = np.zeros(instruments, np.int64)
-    stops = np.full(instruments, np.nan)
+    seats = np.zeros(instruments, SEAT)
+    current = np.zeros(instruments, np.int64)  # row of the open trade of each instrument
     count = 0
     for j in range(len(orders)):
-        order = orders[j]
+        order, seat = orders[j], seats[orders[j].instrument]
         k = order.instrument
-        left = order.qty  # what the order still has to open once it has closed what was there
-        left_fees = order.fees
-        if current[k] >= 0:
-            trade = trades[current[k]]
-            fees = order.fees * trade.qty / order.qty
-            last = order.bar if order.when == AT_CLOSE else order.bar - 1
-            finish(trade, order.bar, order.price, fees, order.reason, False, (first_bar[k], last), stops[k], high, low)
-            left -= trade.qty
+        left, left_fees = order.qty, order.fees
+        seat.carry += order.carry
+        if seat.direction == order.side:
+            add_some(seat, order)
+            continue
+        if seat.direction != 0:
+            part, fees = close_some(seat, order)
+            left -= part
             left_fees -= fees
-            current[k] = -1
-        if left > 1e-9 * order.qty:
-            trade = trades[count]
-            trade.instrument, trade.direction, trade.entry_bar = k, order.side, order.bar
-            trade.qty, trade.entry_price, trade.entry_fees = left, order.price, left_fees
-            current[k], stops[k] = count, order.stop
-            first_bar[k] = order.bar if order.when == AT_OPEN else order.bar + 1
+            if seat.held == 0.0:
+                last = order.bar if order.when == AT_CLOSE else order.bar - 1
+                bounds = (first_held(seat), last)
+                finish(trades[current[k]], seat, order.bar, order.price, order.reason, False, bounds, high, low)
+                seat.direction = 0
+        if left > DUST * order.qty:
+            sit(seat, order, left, left_fees)
+            trades[count].instrument = k
+            current[k] = count
             count += 1
-    bars = len(close)
     for k in range(instruments):
-        if current[k] >= 0:
+        seat = seats[k]
+        if seat.direction != 0:
             last = bars - 1
             while last > 0 and np.isnan(close[last, k]):
                 last -= 1
-            trade = trades[current[k]]
-            finish(trade, last, close[last, k], 0.0, 0, True, (first_bar[k], last), stops[k], high, low)
+            price = close[last, k]
+            seat.got += seat.held * price
+            seat.carry += carry[k]
+            finish(trades[current[k]], seat, last, price, 0, True, (first_held(seat), last), high, low)
     return trades[:count].copy()
+
+
+@kernel
+def first_held(seat: Row) -> int:
+    """First bar that a trade was held through from open to close."""
+    return seat.entry_bar if seat.when == AT_OPEN else seat.entry_bar + 1

@@ -16,8 +16,8 @@ from tradelab.engine.simulate import Run
 from tradelab.model.errors import CorruptFileError, StorageError
 from tradelab.research.record import Outcome, Record
 
-_FORM = 1  # of the file; a reader refuses a later one
-_ARRAYS = ("orders", "equity", "cash", "gross", "qty")
+_FORM = 2  # of the file; a reader refuses a later one
+_ARRAYS = ("orders", "equity", "cash", "gross", "qty", "carry")
 
 
 def save(result: Record, path: Path) -> Path:

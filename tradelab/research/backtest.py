@@ -19,9 +19,12 @@ from tradelab.model.errors import (
     TimestampError,
     TooFewBarsError,
 )
-from tradelab.research.inputs import Settings, Tape, read_bars, read_signals, require_choice
+from tradelab.research.checks import require_choice
+from tradelab.research.inputs import Tape, read_bars, read_signals
 from tradelab.research.record import Outcome
 from tradelab.research.result import Result
+from tradelab.research.settings import Settings, split_settings
+from tradelab.research.wishes import make_market, make_wishes
 from tradelab.strategy.registry import find
 from tradelab.strategy.spec import Strategy, signal_union
 
@@ -61,7 +64,7 @@ def backtest(
     **parameters
         Parameters of the strategy, and the terms: ``fill``, ``direction``, ``size``, ``size_type``, ``init_cash``,
         ``fees``, ``fixed_fees``, ``slippage``, ``size_granularity``, ``sl_stop``, ``sl_trail``, ``tp_stop``
-        (see ``tradelab.research.inputs.Settings``).
+        (see ``tradelab.research.settings.Settings``).
 
     Raises
     ------
@@ -107,10 +110,7 @@ def backtest_tape(
     return _result(tape, settings, decide_all(tape, strategy, full), strategy.name, full, benchmark, calendar)
 
 
-def split_parameters(parameters: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
-    """Part the terms of the backtest from the parameters of the strategy."""
-    terms = {name: value for name, value in parameters.items() if name in _SETTINGS}
-    return Settings(**terms), {name: value for name, value in parameters.items() if name not in _SETTINGS}
+split_parameters = split_settings
 
 
 def require_warmup(tape: Tape, strategy: Strategy, full: Mapping[str, Any]) -> None:
@@ -140,8 +140,9 @@ def _result(
     benchmark: pd.Series | None,
     calendar: str | None,
 ) -> Result:
-    run = simulate(tape.market, settings.wishes(tape, signals), settings.terms, float(settings.init_cash))
-    trades = pair_trades(run.orders, tape.market.high, tape.market.low, tape.market.close)
+    wishes = make_wishes(tape, settings, signals)
+    run = simulate(make_market(tape, settings), wishes, settings.row(), float(settings.init_cash))
+    trades = pair_trades(run.orders, run.carry, tape.market.high, tape.market.low, tape.market.close)
     return Result(
         frames=dict(tape.frames),
         index=tape.index,

@@ -9,7 +9,8 @@ from typing import Any
 import traitlets as t
 
 import tradelab as tl
-from tradelab.research.inputs import Settings, read_bars
+from tradelab.research.inputs import read_bars
+from tradelab.research.settings import Settings
 from tradelab.strategy.registry import find, registered
 from tradelab.strategy.spec import Strategy
 from tradelab_widgets.panel import Voice

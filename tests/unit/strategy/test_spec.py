@@ -11,7 +11,7 @@ import pytest
 
 import tradelab as tl
 from tradelab.model.errors import AlignmentError, ConfigError, ParameterError, UnknownNameError
-from tradelab.research.inputs import Settings
+from tradelab.research.settings import Settings
 from tradelab.strategy import registry
 from tradelab.strategy.spec import RESERVED, SIGNAL_NAMES, Range, as_flags, signal_union
 

@@ -189,7 +189,7 @@ def test_a_person_types_percent_and_tradelab_is_given_fractions(bars: pd.DataFra
 @pytest.mark.parametrize(
     ("label", "typed", "said"),
     [
-        ("Stop (%)", "five", "sl_stop=&#x27;five&#x27; is not allowed"),
+        ("Stop (%)", "five", "sl_stop=&#x27;five&#x27; is no distance"),
         ("Stop (%)", "0", "sl_stop=0.0 is not allowed"),
         ("Target (%)", "nan", "tp_stop=nan is not allowed"),
         ("Fees (%)", -1.0, "fees=-0.01 is not allowed"),

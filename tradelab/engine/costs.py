@@ -1,0 +1,69 @@
+"""Price an order: what the market takes (spread, slippage, impact) and what the broker takes (fees).
+
+Orders that wait for the market (``maker``: limits and targets) pay neither spread nor slippage, and the maker's fee.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tradelab.engine.jit import Row, kernel
+
+
+@kernel
+def slipped(quote: float, side: int, bar_range: float, terms: Row) -> float:
+    """Worsen a quoted price by half the spread and by slippage: a buyer pays more, a seller gets less.
+
+    ``bar_range`` is high less low of the bar before, which is known when the order is sent.
+    """
+    price = quote * (1.0 + side * (terms.slippage + 0.5 * terms.spread))
+    if terms.slip_range > 0.0 and bar_range > 0.0:
+        price += side * terms.slip_range * bar_range
+    return price
+
+
+@kernel
+def moved(price: float, side: int, qty: float, volume: float, terms: Row) -> float:
+    """Worsen a price by the order's own weight: ``impact`` times the squared share of the bar's volume.
+
+    The form is zipline's VolumeShareSlippage; an order larger than the volume counts as all of it.
+    """
+    if terms.impact <= 0.0 or not volume > 0.0:
+        return price
+    share = min(qty / volume, 1.0)
+    return price * (1.0 + side * terms.impact * share * share)
+
+
+@kernel
+def fee_rate(account: Row, maker: bool, terms: Row) -> float:
+    """Fraction of the notional that an order pays now: the maker's, or that of the tier the account has reached."""
+    if maker and not np.isnan(terms.maker_fees):
+        return terms.maker_fees
+    rate = terms.fees
+    for i in range(terms.tiers):
+        if account.traded >= terms.tier_from[i]:
+            rate = terms.tier_fees[i]
+    return rate
+
+
+@kernel
+def order_fees(qty: float, price: float, rate: float, terms: Row) -> float:
+    """Fees of one order in account currency, the least that is charged included."""
+    fees = qty * price * rate + terms.fixed_fees
+    if terms.per_unit > 0.0:
+        fees += qty * terms.per_unit
+    return max(fees, terms.min_fees)
+
+
+@kernel
+def affordable(cash: float, price: float, rate: float, terms: Row) -> float:
+    """Units that ``cash`` opens at ``price``, fees paid from the same cash; on margin, cash is the margin they take."""
+    margin = price / terms.leverage if terms.leverage > 0.0 else price
+    if terms.leverage > 0.0:
+        a_unit = margin + price * rate + terms.per_unit
+    else:
+        a_unit = price * (1.0 + rate) + terms.per_unit
+    qty = max(cash - terms.fixed_fees, 0.0) / a_unit
+    if qty * price * rate + qty * terms.per_unit + terms.fixed_fees < terms.min_fees:
+        qty = max(cash - terms.min_fees, 0.0) / margin
+    return qty
