@@ -19,8 +19,12 @@ from tradelab.model.errors import AlignmentError, ConfigError, ParameterError, U
 # fmt: off
 RESERVED = frozenset({
     "bars", "strategy", "entries", "exits", "short_entries", "short_exits", "benchmark", "calendar", "progress",
-    "cuts", "seed", "fill", "direction", "size", "size_type", "init_cash", "fees", "fixed_fees", "slippage",
-    "size_granularity", "sl_stop", "sl_trail", "tp_stop",
+    "cuts", "seed", "fill", "direction", "size", "size_type", "init_cash", "fees", "maker_fees", "fixed_fees",
+    "per_unit_fees", "min_fees", "fee_tiers", "spread", "slippage", "slippage_range", "impact", "volume_share",
+    "size_granularity", "min_size", "min_notional", "max_weight", "kelly_trades", "kelly_start", "layers", "risk_cap",
+    "exit_size", "entry_type", "entry_price", "expiry", "latency", "leverage", "maintenance", "liquidation_fee",
+    "funding", "borrow", "interest", "swap_long", "swap_short", "sl_stop", "sl_trail", "tp_stop", "sl_price",
+    "tp_price", "plan", "session",
 })
 # fmt: on
 SIGNAL_NAMES = ("long_entry", "long_exit", "short_entry", "short_exit")
