@@ -27,8 +27,9 @@ import pandas as pd
 from tradelab.metrics.returns import sharpe
 from tradelab.model.errors import ConfigError, MissingExtraError, ParameterError, TooFewBarsError, UnknownNameError
 from tradelab.research.backtest import backtest
-from tradelab.research.inputs import Settings, Tape, read_bars
+from tradelab.research.inputs import Tape, read_bars
 from tradelab.research.result import Result
+from tradelab.research.settings import Settings
 from tradelab.research.sweep import Sweep, sweep
 from tradelab.strategy.registry import find
 from tradelab.strategy.spec import SIGNAL_NAMES, Strategy
@@ -179,14 +180,16 @@ def walk_forward(
     account = Account(tape, chosen, spans[0].seam)
     rows: list[dict[str, Any]] = []
     axes: tuple[str, ...] = ()
+    fixed: dict[str, Any] = {}
     for span in _counted(spans, chosen.name, progress):
-        found = sweep(_cut(tape, span.start, span.seam), chosen, progress=False, **grid)
+        terms = _cut_terms(tape, grid, span.start, span.seam)
+        found = sweep(_cut(tape, span.start, span.seam), chosen, progress=False, **terms)
         _require_steady(found.points[0])
-        axes = tuple(found.axes)
+        axes, fixed = tuple(found.axes), {name: grid[name] for name in found.fixed}
         row = _best(found, by, min_trades)
         rows.append(_dates(tape.index, span) | _trained(found, row, by))
-        account.follow(found.fixed, None if row is None else found.points[row], span)
-    result = account.trade()
+        account.follow(fixed, None if row is None else found.points[row], span)
+    result = account.trade(_cut_terms(tape, fixed, spans[0].seam, len(tape.index)))
     tested = [_tested(result, span.seam - spans[0].seam, span.end - spans[0].seam) for span in spans]
     table = pd.DataFrame([row | after for row, after in zip(rows, tested, strict=True)]).rename_axis("window")
     return WalkForward(table, result, axes, by, anchored)
@@ -233,11 +236,9 @@ class Account:
         self._frames = {symbol: frame[frame.index >= tape.index[first]] for symbol, frame in tape.frames.items()}
         self._flags = {s: pd.DataFrame(False, f.index, list(SIGNAL_NAMES)) for s, f in self._frames.items()}
         self._bar_by_bar: dict[str, dict[str, pd.Series]] = {}
-        self._terms: dict[str, Any] = {}
 
     def follow(self, fixed: Mapping[str, Any], point: Mapping[str, Any] | None, span: Span) -> None:
         """Decide on the test bars of one window with the parameters chosen for it; ``None``: nothing is decided."""
-        self._terms = {name: value for name, value in fixed.items() if name in _SETTINGS}
         if point is None:
             return
         own = {name: value for name, value in {**fixed, **point}.items() if name not in _SETTINGS}
@@ -257,9 +258,10 @@ class Account:
                 column = columns.setdefault(symbol, pd.Series(np.nan, self._frames[symbol].index))
                 column.loc[first:last] = np.nan if value is None else float(value)
 
-    def trade(self) -> Result:
-        """Backtest the whole stream as one account."""
-        given: dict[str, Any] = {**self._terms, **self._bar_by_bar}
+    def trade(self, fixed: Mapping[str, Any]) -> Result:
+        """Backtest the whole stream as one account, on terms that stay the same."""
+        terms = {name: value for name, value in fixed.items() if name in _SETTINGS}
+        given: dict[str, Any] = {**terms, **self._bar_by_bar}
         for name, ours in _ARGUMENTS.items():
             given[ours] = {symbol: flags[name] for symbol, flags in self._flags.items()}
         result = backtest(self._frames, **given)
@@ -287,6 +289,12 @@ def _cut(tape: Tape, start: int, end: int) -> pd.DataFrame | dict[str, pd.DataFr
     """Bars of every instrument between two places of the time axis."""
     first, last = tape.index[start], tape.index[end - 1]
     return {symbol: frame.loc[first:last] for symbol, frame in tape.frames.items()}
+
+
+def _cut_terms(tape: Tape, terms: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
+    """Terms given bar by bar, as a Series, between two places of the time axis; the others as they are."""
+    first, last = tape.index[start], tape.index[end - 1]
+    return {name: value.loc[first:last] if isinstance(value, pd.Series) else value for name, value in terms.items()}
 
 
 def _best(found: Sweep, by: str, min_trades: int) -> int | None:

@@ -125,6 +125,15 @@ def test_stops_and_sides_may_be_chosen_anew_in_each_window(bars):
     assert len(trades)
 
 
+def test_a_term_given_bar_by_bar_is_cut_to_each_window(bars):
+    stops = pd.Series(np.linspace(0.01, 0.05, len(bars)), bars.index)
+    walk = walk_forward(bars, "sma_cross", train=400, test=200, sl_stop=stops, fast=[5], slow=30)
+    stopped = walk.result.trades.query("exit_reason == 'stop' and direction == 'long'")
+    decided = [bars.index.get_loc(time) - 1 for time in stopped["entry_time"]]
+    assert len(stopped) >= 3
+    assert ((stopped["exit_price"] / stopped["entry_price"]).to_numpy() <= 1.0 - stops.to_numpy()[decided] + 1e-9).all()
+
+
 def test_a_term_one_account_cannot_change_is_refused(bars):
     with pytest.raises(ConfigError, match="fees cannot be chosen anew"):
         walk_forward(bars, "sma_cross", train=400, test=200, fees=[0.0, 0.001])
