@@ -25,6 +25,7 @@ from tradelab.research.runner import BatchStopped, run_batch
 
 _LOST_AT_MOST = 5  # times one batch is sent again after its worker died
 _COUNT_EVERY_S = 5.0
+_PATIENCE_S = 120.0  # for a cluster without a single worker
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +249,7 @@ class Cluster:
         if self._is_readable(source):
             return self._client.submit(compute_far, None, part, pure=False)
         if source not in self._scattered:
+            self._client.wait_for_workers(1, timeout=_PATIENCE_S)  # all may have died at once and be on their way back
             held = Source(source.symbol, source.timeframe, source.open())
             self._scattered[source] = self._client.scatter(held, broadcast=True, hash=False)
         bare = replace(part, sources=(Source(source.symbol, source.timeframe, None),))
@@ -255,6 +257,7 @@ class Cluster:
 
     def _is_readable(self, source: Source) -> bool:
         if source not in self._readable:
+            self._client.wait_for_workers(1, timeout=_PATIENCE_S)
             seen = self._client.run(_all_files, [file.path for file in source.files]) if source.files else {}
             self._readable[source] = bool(seen) and all(seen.values())
         return self._readable[source]
