@@ -23,6 +23,7 @@ import numpy as np
 from tradelab.engine.bits import WORD, bits_from, words_of
 from tradelab.engine.jit import kernel
 from tradelab.engine.program_ops import RISES, execute, rises
+from tradelab.engine.program_rows import draw_group
 
 # Columns of `Tables.combinations`: its instructions, its first bar that may speak, and the rows of its four signals,
 # in the order of `tradelab.engine.trading`'s flags; a row of −1 never speaks.
@@ -37,13 +38,16 @@ class Tables(NamedTuple):
 
     ``code`` are instructions (``INSTRUCTION``), the first ``shared`` of them for all combinations; ``combinations`` is
     int64 of shape (combinations, 7); ``columns`` float64 of shape (columns, bars); ``given`` uint64 of shape
-    (rows, words). ``float_base`` and ``word_base`` are where the rows begin in the memories of a workspace.
+    (rows, words). ``groups`` (``GROUP``) are indicators over ``windows`` (int64), drawn tile by tile.
+    ``float_base`` and ``word_base`` are where the rows begin in the memories of a workspace.
     """
 
     code: np.ndarray
     combinations: np.ndarray
     columns: np.ndarray
     given: np.ndarray
+    groups: np.ndarray
+    windows: np.ndarray
     shared: int
     float_base: int
     word_base: int
@@ -60,6 +64,10 @@ class Space(NamedTuple):
 @kernel
 def evaluate_tile(tables: Tables, space: Space, first: int, last: int) -> None:
     """Compute what combinations share on bars ``first`` up to ``last``; tiles come in order and none is left out."""
+    for k in range(len(tables.groups)):
+        draw_group(
+            tables.groups[k], tables.columns, tables.windows, space.floats, tables.float_base, space.room, first, last
+        )
     begin = np.int64(0)  # a plain 0 would be a type, and a compilation, of its own
     execute(
         tables.code, begin, tables.shared, tables.columns, tables.given, space.floats, space.words,
@@ -138,11 +146,14 @@ class Program:
         Bars of the columns.
     rows
         Rows of lines and of words a tile needs.
+    delays
+        Floats kept of delayed lines, which come first and are not known on the first bars.
     """
 
     tables: Tables
     bars: int
     rows: tuple[int, int]
+    delays: int
 
     @property
     def combinations(self) -> int:
@@ -167,7 +178,8 @@ class Program:
         if room < WORD or room % WORD:
             raise ValueError(f"tile={tile!r} is no number of whole words; give a multiple of 64.")
         floats = _aligned(self.tables.float_base + self.rows[0] * room, np.float64)
-        floats[: self.tables.float_base] = np.nan  # a delayed line is not known on the first bars
+        floats[: self.tables.float_base] = 0.0
+        floats[: self.delays] = np.nan
         words = _aligned(self.tables.word_base + self.rows[1] * (room // WORD), np.uint64)
         words[: self.tables.word_base] = 0
         return Space(floats, words, room)
