@@ -14,12 +14,13 @@ TITLES = {"sweep": "sweep of 105 × 5,000, stops", "rich": "one rich backtest, 5
 
 
 def rounds(bench: Bench, profile: Profile, kind: str, *, empty: bool) -> list[Row]:
-    """Start every engine in turn, as often as the profile says; the first start with a warm cache fills it."""
+    """Start every engine in turn, as often as the profile says; a start that only fills the cache is not counted."""
     turns = profile.cold_empty if empty else profile.cold_rounds
     peers = [peer for peer in bench.contenders(kind) if peer.threads == 1]
     cache = "empty" if empty else "warm"
     rows = [Row(f"cold {cache}", bench.envs[p.name].title, 1, True, 5_000, 1, kind=kind) for p in peers]
-    for turn in range(turns + (not empty) if turns else 0):
+    fills = bool(turns) and profile.cold_fill and not empty
+    for turn in range(turns + fills):
         for row, peer in zip(rows, peers, strict=True):
             environment = bench.envs[peer.name]
             if environment.python is None:
@@ -36,7 +37,7 @@ def rounds(bench: Bench, profile: Profile, kind: str, *, empty: bool) -> list[Ro
                 row.problem = str(gone)
                 continue
             row.peak_mb = found["peak_mb"]
-            if empty or turn:
+            if turn or not fills:
                 row.seconds.append(found["seconds"])
     return [row for row in rows if row.seconds or row.problem]
 

@@ -23,7 +23,7 @@ class Peer:
     engine
         The module of ``engines`` that runs it.
     kinds
-        What it takes part in: ``"sweep"``, ``"rich"``, ``"signals"``, ``"events"``, ``"feed"``.
+        What it takes part in: ``"sweep"``, ``"rich"``, ``"signals"``, ``"events"``, ``"feed"``, ``"ladder"``.
     ns
         About what it takes, nanoseconds a bar and combination: only to choose a size that fits the time.
     bytes
@@ -57,8 +57,8 @@ _ARRAYS = ("sweep", "rich", "signals")
 # What a bar and combination costs us, roughly: raise or lower it with the engine, for it decides which runs are cut.
 OURS_NS, OURS_BYTES = 120.0, 0.1
 OURS = (
-    Peer("ours", "ours", (*_ARRAYS, "events"), OURS_NS, OURS_BYTES, threads=1),
-    Peer("ours", "ours", ("sweep",), OURS_NS, OURS_BYTES, threads=2),
+    Peer("ours", "ours", (*_ARRAYS, "events", "ladder"), OURS_NS, OURS_BYTES, threads=1),
+    Peer("ours", "ours", ("sweep", "ladder"), OURS_NS, OURS_BYTES, threads=2),
 )
 _SLIPPED_STOPS = (
     "compared at slippage 0 where there are stops: it lets slippage worsen a stop's fill, vectorbt does not"
@@ -138,13 +138,14 @@ PEERS = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What one timed call may take, and how often it is timed."""
+    """What one timed call may take, how often it is timed, and whether caches are filled by another process before."""
 
     round_s: float
     memory_gb: float
     rounds: int
     slow_rounds: int = 3
     slow_s: float = 2.0
+    warm: bool = True
 
 
 def fit(asked: dict[str, Any], peer: Peer, limits: Limits) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def fit(asked: dict[str, Any], peer: Peer, limits: Limits) -> dict[str, Any]:
     combinations = count(asked)
     if combinations * asked["bars"] <= room:
         return made
-    if asked["kind"] == "sweep" and len(asked["windows"]) > 2:
+    if asked["kind"] in ("sweep", "ladder") and len(asked["windows"]) > 2:
         fewest = min(6, combinations)
         k = len(asked["windows"])
         while k > 2 and k * (k - 1) // 2 > max(fewest, room / asked["bars"]):
