@@ -25,6 +25,8 @@ from tradelab.engine.rounding import quotient
 
 Floats = NDArray[np.float64]
 
+TILE = 1024  # bars whose stretches stay in the nearest caches
+
 SUM, WEIGHTED, SPREAD, HIGHEST, LOWEST = range(5)  # figures; WEIGHTED and SPREAD fill a second channel
 
 
@@ -209,6 +211,16 @@ def fill(figure: int, values: Floats, wanted: NDArray[np.bool_], table: Floats) 
 
 
 @kernel
+def _last_digit(window: int) -> tuple[int, int]:
+    """Row and length of the stretch that is the lowest digit of ``window``."""
+    place = 0
+    while (window >> (4 * place)) & 15 == 0:
+        place += 1
+    digit = (window >> (4 * place)) & 15
+    return 16 * place + digit, digit << (4 * place)
+
+
+@kernel
 def _put_together(figure: int, window: int, table: Floats, start: int, n: int) -> tuple[int, int]:
     """Join the digits of ``window`` for ``n`` windows from ``start`` on; return the row and where they begin in it."""
     row, at, taken = -1, start, 0
@@ -233,6 +245,14 @@ def _divided(totals: Floats, count: float, out: Floats) -> None:
 
 
 @kernel
+def _mean(older: Floats, newer: Floats, count: float, out: Floats) -> None:
+    """Join two sums and divide, in one pass."""
+    share = 1.0 / count
+    for i in range(len(out)):
+        out[i] = quotient(older[i] + newer[i], count, share)
+
+
+@kernel
 def _rooted(totals: Floats, count: float, out: Floats) -> None:
     share = 1.0 / count
     for i in range(len(out)):
@@ -251,6 +271,12 @@ def draw(figure: int, window: int, ddof: int, table: Floats, start: int, out: Fl
         then = start + window - span
         _join_one(figure, table[0, row, start : start + n], table[0, row, then : then + n], out)
         return
+    newest, few = _last_digit(window)
+    if figure == SUM and few < window:  # the last of the digits is joined and divided in one pass
+        then = start + window - few
+        row, at = _put_together(figure, window - few, table, start, n)
+        _mean(table[0, row, at : at + n], table[0, newest, then : then + n], window, out)
+        return
     row, at = _put_together(figure, window, table, start, n)
     if figure == SPREAD:
         _rooted(table[1, row, at : at + n], window - ddof, out)
@@ -258,3 +284,29 @@ def draw(figure: int, window: int, ddof: int, table: Floats, start: int, out: Fl
         _divided(table[1, row, at : at + n], window * (window + 1) // 2, out)
     else:
         _divided(table[0, row, at : at + n], window, out)
+
+
+@kernel
+def loom(figure: int, window: int, bars: int) -> tuple[int, NDArray[np.bool_], Floats]:
+    """Bars to a tile for one window over so many bars, the rows that it wants, and their table."""
+    span = max(min(window, bars), 1)
+    tile = max(min(max(TILE, 4 * span), bars), 1)
+    table, wanted = blank_table(figure, span, tile + span - 1)
+    want(figure, span, wanted)
+    return tile, wanted, table
+
+
+@kernel
+def weave(
+    figure: int, values: Floats, known: tuple[int, int], window: int, ddof: int, first: int, last: int,
+    wanted: NDArray[np.bool_], table: Floats, out: Floats,
+) -> None:  # fmt: skip
+    """Write bars ``first … last − 1`` of a figure over one window; NaN where values of the window are not ``known``."""
+    begin, end = max(first, known[0] + window - 1), min(last, known[1])
+    if begin >= end or window <= ddof:
+        out[: last - first] = np.nan
+        return
+    out[: begin - first] = np.nan
+    out[end - first : last - first] = np.nan
+    fill(figure, values[begin - window + 1 : end], wanted, table)
+    draw(figure, window, ddof, table, 0, out[begin - first : end - first])
