@@ -69,7 +69,7 @@ class Page:
             parts += ["## In short", "", *found, ""]
         self.path.write_text("\n".join(parts), encoding="utf-8")
         record = [row.to_dict() for group in self.rows for row in group]
-        self.path.with_name(".rows.json" if self.path == RESULTS else "rows-quick.json").write_text(json.dumps(record))
+        (environments.HOME / f"rows-{self.profile.name}.json").write_text(json.dumps(record), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
