@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from tradelab.metrics import overfit
 from tradelab.metrics.datasnooping import Snooping, mean_block_of, spa
@@ -89,7 +89,7 @@ class Evidence:
     replayed: int
     judged: int
     joined: int
-    checks: dict[str, Check]
+    checks: Mapping[str, Check]
     ratios: np.ndarray
     blocks: int
     luck: Luck
@@ -166,7 +166,8 @@ def gather(sweep: Swept, by: str, *, min_trades: int, replays: int, draws: int, 
 def replayed(sweep: Swept, best_row: int, best: Result, most: int) -> Replay:
     """Run the best combination and others evenly spread over the sweep again, and keep their returns."""
     rows = _some(_same_account(sweep, best_row), best_row, most)
-    market = np.column_stack([_moves(frame["close"].reindex(best.index).to_numpy()) for frame in best.frames.values()])
+    closes = np.column_stack([frame["close"].reindex(best.index).ffill().to_numpy() for frame in best.frames.values()])
+    drift = np.apply_along_axis(_moves, 0, closes).mean(axis=0)
     joined = max(math.ceil(len(best.index) / _STEPS), 1)
     edges = np.arange(0, len(best.index), joined)
     returns, timing = (np.empty((len(edges), len(rows))) for _ in range(2))
@@ -174,7 +175,7 @@ def replayed(sweep: Swept, best_row: int, best: Result, most: int) -> Replay:
         result = best if row == best_row else sweep.result(row)
         own = np.nan_to_num(result.returns.to_numpy())
         returns[:, column] = np.add.reduceat(own, edges)
-        timing[:, column] = np.add.reduceat(own - _mean_exposure(result) @ market.mean(axis=0), edges)
+        timing[:, column] = np.add.reduceat(own - _mean_exposure(result, closes) @ drift, edges)
     return Replay(rows, returns, timing, joined)
 
 
@@ -279,16 +280,14 @@ def _same_account(sweep: Swept, row: int) -> np.ndarray:
 
 
 def _moves(close: np.ndarray) -> np.ndarray:
-    """Returns a bar of an instrument; 0 where it has no bar or none before."""
-    known = pd.Series(close).ffill().to_numpy()
-    return np.nan_to_num(np.concatenate([[0.0], known[1:] / known[:-1] - 1.0]))
+    """Returns a bar of an instrument, the last close standing where it has no bar; 0 before its first."""
+    return np.nan_to_num(np.concatenate([[0.0], close[1:] / close[:-1] - 1.0]))
 
 
-def _mean_exposure(result: Result) -> np.ndarray:
-    """Mean signed position value over equity, one an instrument."""
+def _mean_exposure(result: Result, closes: np.ndarray) -> np.ndarray:
+    """Mean signed position value over equity, one an instrument; ``closes`` of shape (bars, instruments)."""
     equity = result.equity.to_numpy()
     held = result.positions.to_numpy()
-    closes = np.column_stack([f["close"].reindex(result.index).ffill().to_numpy() for f in result.frames.values()])
     share = np.where(equity[:, None] > 0.0, held * closes / np.where(equity > 0.0, equity, 1.0)[:, None], 0.0)
     return np.nan_to_num(share).mean(axis=0)
 
