@@ -229,7 +229,7 @@ def backtest_overfitting(returns: ArrayLike, *, blocks: int = BLOCKS) -> Overfit
     returns
         Shape (periods, trials), finite, at least two trials and two periods a block.
     blocks
-        Even number of equal stretches of time; the first ones are a period longer where they do not come out even.
+        Even number of equal stretches of time; some are a period longer where they do not come out even.
 
     Examples
     --------
@@ -256,7 +256,7 @@ def block_sums(returns: ArrayLike, blocks: int = BLOCKS) -> Floats:
         raise ValueError("returns hold a NaN or an infinity; figures skip nothing: drop or fill it first.")
     if blocks < 1 or len(array) < 2 * blocks:
         raise ValueError(f"{len(array)} periods cannot be parted into {blocks} blocks of at least two.")
-    edges = -(-np.arange(blocks) * len(array) // blocks)  # rounded up: no block is two longer than another
+    edges = np.arange(blocks) * len(array) // blocks
     counts = np.diff(np.append(edges, len(array))).astype(np.float64)
     return np.stack(
         [
