@@ -92,7 +92,6 @@ def run(case: Case) -> list[Trade]:
     ]
 
 
-@pytest.mark.skipif(not hasattr(tl, "ExitPlan"), reason="tl.ExitPlan and fill='freqtrade' are not there yet")
 @pytest.mark.parametrize("case", CASES)
 def test_trades_are_those_worked_out_by_hand(case):
     if any(minutes % CANDLE for minutes in case.roi):
