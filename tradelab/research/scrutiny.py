@@ -134,7 +134,13 @@ class Scrutiny:
 
 
 def scrutinise(
-    sweep: Swept, *, by: str = "sharpe", min_trades: int = 1, replays: int = 300, draws: int = 1_000, seed: int = 0
+    sweep: Swept,
+    *,
+    by: str = "sharpe",
+    min_trades: int = 1,
+    replays: int | None = None,
+    draws: int = 1_000,
+    seed: int = 0,
 ) -> Scrutiny:
     """Hold the best combination of a sweep against everything that makes bad results look good.
 
@@ -150,7 +156,8 @@ def scrutinise(
         What the best is chosen by, as for ``Sweep.best``.
     replays
         Combinations run again for the reality check: the best, and others evenly spread where there are more. Fewer
-        than all make that test kinder than it should be; the finding says how many.
+        than all make that test kinder than it should be; the finding says how many. ``None``: 300, and fewer, 50 at
+        least, of histories longer than 60 000 bars.
     draws
         Of every bootstrap and every random null.
     seed
@@ -168,7 +175,11 @@ def scrutinise(
     >>> scrutinise(found, draws=200).verdict
     'lie'
     """
-    for name, value, least in (("replays", replays, 1), ("draws", draws, 20), ("min_trades", min_trades, 0)):
+    for name, value, least in (
+        ("replays", 1 if replays is None else replays, 1),
+        ("draws", draws, 20),
+        ("min_trades", min_trades, 0),
+    ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ParameterError(f"{name}={value!r} is not allowed.", allowed=[f"{least} or more"])
     evidence = gather(sweep, by, min_trades=min_trades, replays=replays, draws=draws, seed=seed)

@@ -23,6 +23,7 @@ from tradelab.research.sweep_view import Swept
 
 _STEPS = 4_000  # returns a trial the reality check draws from; longer histories are summed up to as many
 _LEAST_STEPS = 64
+_REPLAYS, _REPLAYED_BARS = 300, 18_000_000
 _TRIALS = 20_000  # of more, that many are judged by CSCV
 _FIRST_TEST = 4  # of 16 blocks: the first quarter is trained on only
 _CHECKED = 3  # instruments
@@ -120,13 +121,14 @@ class Replay(NamedTuple):
     joined: int
 
 
-def gather(sweep: Swept, by: str, *, min_trades: int, replays: int, draws: int, seed: int) -> Evidence:
+def gather(sweep: Swept, by: str, *, min_trades: int, replays: int | None, draws: int, seed: int) -> Evidence:
     """Find out everything; parameters as for ``tl.scrutinise``."""
     row = int(sweep.ranked(by, min_trades=min_trades).index[0])
     best = sweep.result(row)
     setup = setup_of_row(sweep, row, best)
     rng = np.random.default_rng([seed, 0x5C12])  # shares no numbers with bars somebody made from the same seed
-    replay = replayed(sweep, row, best, replays)
+    most = min(_REPLAYS, max(_REPLAYED_BARS // len(best.index), 50)) if replays is None else replays
+    replay = replayed(sweep, row, best, most)
     ratios = _ratios(sweep, best, replay)
     sums, overfitting = judged(sweep, replay, row)
     cash = timing = None
