@@ -57,7 +57,10 @@ def pairs() -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
         ),
         "highest 20": (lambda: windows.highest(high, 20), lambda: talib.MAX(high, 20)),
         "highest 200": (lambda: windows.highest(high, 200), lambda: talib.MAX(high, 200)),
-        "donchian 20": (lambda: ours.donchian(high, low, 20), lambda: (talib.MAX(high, 20), talib.MIN(low, 20))),
+        "donchian 20": (
+            lambda: ours.donchian(high, low, 20),
+            lambda: (talib.MAX(high, 20), talib.MIDPRICE(high, low, 20), talib.MIN(low, 20)),
+        ),
         "psar": (lambda: ours.psar(high, low, 0.02, 0.2), lambda: talib.SAR(high, low, 0.02, 0.2)),
         "roc 10": (lambda: windows.roc(close, 10), lambda: talib.ROCP(close, 10)),
         "momentum 10": (lambda: windows.momentum(close, 10), lambda: talib.MOM(close, 10)),
