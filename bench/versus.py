@@ -197,7 +197,7 @@ def reached(groups: list[list[Row]]) -> list[str]:
         top = report.memory(max(row.peak_mb for row in ours.values()))
         peers = [row for row in timed if row.engine != "tradelab"]
         ratios = ", ".join(f"{row.engine} {report.figure(row.median_ns / least.median_ns)} ×" for row in peers)
-        name = f"{first.section} {first.kind}" if cold_start else first.section
+        name = f"{first.section} cache, {first.kind}" if cold_start else first.section
         found.append(f"- {name}, {shape}: ours {report.seconds(took)}{unit}, {top}{both}; {ratios or 'no peer'}.")
     return found
 
