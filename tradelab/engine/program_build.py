@@ -16,7 +16,8 @@ import numpy as np
 from tradelab.engine import program_ops as ops
 from tradelab.engine.bits import Words, words_of
 from tradelab.engine.program import NEVER, Program, Tables
-from tradelab.engine.program_rows import GROUP, KEPT, KINDS
+from tradelab.engine.program_frame import FRAME
+from tradelab.engine.program_rows import KEPT, KINDS
 from tradelab.engine.windows import known_stretch
 
 Name = Any  # one number, or an int64 array of numbers
@@ -213,7 +214,8 @@ class Builder:
         names = self._names[:, : self._many]
         owners = _owners(names, roots)
         plan = _Plan(names, owners)
-        code = plan.code()
+        groups, windows = plan.groups(self._columns)
+        code = plan.code(FRAME + len(groups))
         table = np.empty((len(roots), 7), np.int64)
         everyone = np.arange(len(roots))
         table[:, 0] = np.searchsorted(plan.owners, everyone, side="left")
@@ -221,12 +223,11 @@ class Builder:
         table[:, 2] = np.concatenate([np.empty(0, np.int64), *self._quiet])
         table[:, 3:] = np.where(roots == NEVER, NEVER, plan.rows[roots]) if len(plan.rows) else NEVER
         shared = int(np.searchsorted(plan.owners, _SHARED, side="right"))
-        groups, windows = plan.groups(self._columns)
         columns = _stacked(self._columns, self.bars, np.float64)
         given = _stacked(self._given, words_of(self.bars), np.uint64)
-        floats, words = map(_whole_lines, plan.kept)
-        tables = Tables(code, table, columns, given, groups, windows, shared, floats, words)
-        return Program(tables, self.bars, plan.most, plan.delays)
+        floats, words = _whole_lines(plan.kept[0]), _whole_lines(FRAME + len(groups) + plan.kept[1])
+        tables = Tables(code, table, columns, given, shared, floats, words)
+        return Program(tables, self.bars, plan.most, groups, windows, plan.delays)
 
 
 _UNUSED, _SHARED = -2, -1
@@ -327,15 +328,16 @@ class _Plan:
             known, unknown = known_stretch(columns[column[begin]])
             rows.append((kind[begin], column[begin], known, unknown, begin, end, begin, keep, ddof[begin]))
             keep += KEPT.get(int(kind[begin]), 0) * (end - begin)
-        return np.array(rows, GROUP), np.ascontiguousarray(window)
+        return np.array(rows, np.int64).reshape(-1, 9), np.ascontiguousarray(window)
 
-    def code(self) -> np.ndarray:
-        """The instructions."""
+    def code(self, frame: int) -> np.ndarray:
+        """The instructions; words are kept behind the ``frame`` first ones."""
         op, a, b, n, _ = self.names[:, self.heads]
         leaf, alone = np.isin(op, _LEAVES), np.isin(op, _ALONE)
         code = np.zeros(len(op), ops.INSTRUCTION)
         constant = op == ops.CONSTANT
         code["op"], code["into"], code["keep"], code["n"] = op, self.into, self.keep, n
+        code["keep"] += np.where(op < ops.LINES, 0, frame)
         code["a"] = np.where(constant, 0, np.where(leaf, a, self.rows[np.where(leaf, 0, a)]))
         code["b"] = np.where(leaf | alone, 0, self.rows[np.where(leaf | alone, 0, b)])
         code["value"][constant] = a[constant].view(np.float64)
