@@ -65,8 +65,8 @@ _SLIPPED_STOPS = (
 )
 _NO_EXIT_SPREAD = (
     "compared at slippage 0 (its spread is paid on entry alone): return to 1e-4 and within one trade (whole units, "
-    "open trades not counted), drawdown to 2e-3 (it books an order at the close, fee and all, one bar later), no Sharpe "
-    "(its own is of daily returns); after a stop it lets the same bar's signal act"
+    "open trades not counted), drawdown to 2e-3 (it books an order at the close, fee and all, one bar later), no "
+    "Sharpe (its own is of daily returns); after a stop it lets the same bar's signal act"
 )
 PEERS = (
     Peer("vectorbt", "vectorbt", _ARRAYS, 750.0, 130.0),
