@@ -1,7 +1,7 @@
 """Measure ours against the peers in one run: answers compared first, then alternating rounds, medians with spread.
 
     python bench/versus.py             the full run, writes bench/RESULTS.md
-    python bench/versus.py --quick     small sizes, only peers that are installed, three minutes at most
+    python bench/versus.py --quick     small sizes, only peers that are installed; minutes
     python bench/versus.py --only sweeps,cold --peers vectorbt,raptorbt
 
 Peers live in environments of their own under ``bench/.envs`` (pinned in ``bench/peers/versions.toml``), made on demand.
