@@ -211,11 +211,8 @@ def fill(figure: int, values: Floats, wanted: NDArray[np.bool_], table: Floats) 
 
 
 @kernel
-def _last_digit(window: int) -> tuple[int, int]:
-    """Row and length of the stretch that is the lowest digit of ``window``."""
-    place = 0
-    while (window >> (4 * place)) & 15 == 0:
-        place += 1
+def _digit(window: int, place: int) -> tuple[int, int]:
+    """Row and length of the stretch that is one hexadecimal digit of ``window``."""
     digit = (window >> (4 * place)) & 15
     return 16 * place + digit, digit << (4 * place)
 
@@ -223,17 +220,17 @@ def _last_digit(window: int) -> tuple[int, int]:
 @kernel
 def _put_together(figure: int, window: int, table: Floats, start: int, n: int) -> tuple[int, int]:
     """Join the digits of ``window`` for ``n`` windows from ``start`` on; return the row and where they begin in it."""
-    row, at, taken = -1, start, 0
-    for place in range(table.shape[1] // 16 - 1, -1, -1):
-        digit = (window >> (4 * place)) & 15
-        if digit:
-            newer, newers = 16 * place + digit, digit << (4 * place)
-            if taken:
-                _join(figure, table, row, at, taken, newer, start + taken, newers, 16 * place, n)
-                row, at = 16 * place, 0
-            else:
-                row = newer
-            taken += newers
+    places = table.shape[1] // 16
+    row, taken = _digit(window, places - 1)
+    at = start
+    for place in range(places - 2, -1, -1):
+        newer, newers = _digit(window, place)
+        if newers and taken:
+            _join(figure, table, row, at, taken, newer, start + taken, newers, 16 * place, n)
+            row, at = 16 * place, 0
+        elif newers:
+            row = newer
+        taken += newers
     return row, at
 
 
@@ -271,7 +268,10 @@ def draw(figure: int, window: int, ddof: int, table: Floats, start: int, out: Fl
         then = start + window - span
         _join_one(figure, table[0, row, start : start + n], table[0, row, then : then + n], out)
         return
-    newest, few = _last_digit(window)
+    place = 0
+    while (window >> (4 * place)) & 15 == 0:
+        place += 1
+    newest, few = _digit(window, place)
     if figure == SUM and few < window:  # the last of the digits is joined and divided in one pass
         then = start + window - few
         row, at = _put_together(figure, window - few, table, start, n)
@@ -289,24 +289,7 @@ def draw(figure: int, window: int, ddof: int, table: Floats, start: int, out: Fl
 @kernel
 def loom(figure: int, window: int, bars: int) -> tuple[int, NDArray[np.bool_], Floats]:
     """Bars to a tile for one window over so many bars, the rows that it wants, and their table."""
-    span = max(min(window, bars), 1)
-    tile = max(min(max(TILE, 4 * span), bars), 1)
-    table, wanted = blank_table(figure, span, tile + span - 1)
-    want(figure, span, wanted)
+    tile = min(max(TILE, 4 * window), bars)
+    table, wanted = blank_table(figure, window, tile + window - 1)
+    want(figure, window, wanted)
     return tile, wanted, table
-
-
-@kernel
-def weave(
-    figure: int, values: Floats, known: tuple[int, int], window: int, ddof: int, first: int, last: int,
-    wanted: NDArray[np.bool_], table: Floats, out: Floats,
-) -> None:  # fmt: skip
-    """Write bars ``first … last − 1`` of a figure over one window; NaN where values of the window are not ``known``."""
-    begin, end = max(first, known[0] + window - 1), min(last, known[1])
-    if begin >= end or window <= ddof:
-        out[: last - first] = np.nan
-        return
-    out[: begin - first] = np.nan
-    out[end - first : last - first] = np.nan
-    fill(figure, values[begin - window + 1 : end], wanted, table)
-    draw(figure, window, ddof, table, 0, out[begin - first : end - first])

@@ -67,12 +67,16 @@ def blank(n: int, head: int) -> Floats:
 def _history(figure: int, values: Floats, window: int, ddof: int) -> Floats:
     """One figure over a whole history."""
     n = len(values)
-    out = np.empty(n)
-    known = known_stretch(values)
-    tile, wanted, table = stretches.loom(figure, window, n)
-    for first in range(0, n, tile):
-        last = min(first + tile, n)
-        stretches.weave(figure, values, known, window, ddof, first, last, wanted, table, out[first:last])
+    begin, end = known_stretch(values)
+    head = begin + window - 1 if window > ddof else n
+    out = blank(n, head)
+    out[max(head, end) :] = np.nan
+    if head < end:
+        tile, wanted, table = stretches.loom(figure, window, end - head)
+        for first in range(head, end, tile):
+            last = min(first + tile, end)
+            stretches.fill(figure, values[first - window + 1 : last], wanted, table)
+            stretches.draw(figure, window, ddof, table, 0, out[first:last])
     return out
 
 
