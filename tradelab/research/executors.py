@@ -194,8 +194,8 @@ class _Sent:
 class Cluster:
     """A Dask cluster: bars go by path where every worker can read them, else they are sent once.
 
-    They are sent as the result of a task, not scattered: what is scattered dies with the workers that have it, a task is
-    done again.
+    They are sent as the result of a task, not scattered: what is scattered dies with the workers that have it, a task
+    is done again.
 
     A batch whose worker died is sent again. Dask does so itself until a worker has died three times with the batch in
     its queue, begun or not, and then calls the batch a killer, which on a shaky cluster says nothing about it.
