@@ -163,10 +163,10 @@ def act_all(
 
 
 @kernel
-def read(line: Row, wishes: Wishes, bar: int, k: int, terms: Row) -> None:
+def read(line: Row, signals: int, wishes: Wishes, bar: int, k: int, terms: Row) -> None:
     """Take down what the strategy has decided at a bar's close."""
-    line.signals = wishes.signals[bar, k]
-    if line.signals != 0:
+    line.signals = signals
+    if signals != 0:
         line.size = one(wishes.size, bar, k, terms.size)
         line.wish_stop = one(wishes.stop, bar, k, terms.stop)
         line.wish_trail = one(wishes.trail, bar, k, terms.trail)
@@ -260,7 +260,7 @@ def total(account: Row, lines: np.ndarray) -> None:
 def open_bar(account: np.ndarray, lines: np.ndarray, market: Market, bar: int, terms: Row) -> None:
     """Charge at a bar's open what holding until then cost."""
     nights = market.nights[bar] if len(market.nights) > 0 else 0.0
-    if nights > 0.0 and account[0].cash < 0.0:
+    if nights > 0.0 and account[0].cash < 0.0 and account[0].ruined == 0:
         account[0].cash += account[0].cash * terms.interest * nights / 365.0
     if nights > 0.0 or len(market.funding) > 0:
         for k in range(len(lines)):
@@ -323,7 +323,7 @@ def live_line(
     n = at_close(account, line, orders, n, k, lived, ends, terms)
     source = bar - terms.latency
     if source >= 0:
-        read(line, wishes, source, k, terms)
+        read(line, np.int64(wishes.signals[source, k]), wishes, source, k, terms)
     if n > before and terms.enter_at_close != 0 and terms.signals_after_exit == 0:
         line.signals = 0
     return n
