@@ -14,6 +14,7 @@ A thread walks the tiles in order, in a workspace of its own::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -111,18 +112,18 @@ def _trim(out: np.ndarray, signal: int, first: int, last: int, quiet: int, count
 
 
 @kernel
-def _all_words(tables: Tables, space: Space, bars: int, begin: int, end: int, out: np.ndarray) -> None:
-    """Signals of combinations ``begin`` up to ``end`` on all bars."""
+def _all_words(tables: Tables, space: Space, bars: int, chosen: np.ndarray, out: np.ndarray) -> None:
+    """Signals of the chosen combinations on all bars."""
     tile = np.empty((4, space.room >> 6), np.uint64)
     for first in range(0, bars, space.room):
         last = min(first + space.room, bars)
         evaluate_tile(tables, space, first, last)
         at, count = first >> 6, (last - first + 63) >> 6
-        for c in range(begin, end):
-            signal_words(tables, space, first, last, c, tile)
+        for k in range(len(chosen)):
+            signal_words(tables, space, first, last, chosen[k], tile)
             for signal in range(4):
                 for w in range(count):
-                    out[c - begin, signal, at + w] = tile[signal, w]
+                    out[k, signal, at + w] = tile[signal, w]
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,9 +181,12 @@ class Program:
 
     def words(self, begin: int = 0, end: int | None = None, *, tile: int | None = None) -> np.ndarray:
         """Signals of combinations ``begin`` up to ``end`` over all bars, uint64 of shape (combinations, 4, words)."""
-        stop = self.combinations if end is None else end
-        out = np.zeros((stop - begin, 4, words_of(self.bars)), np.uint64)
-        _all_words(self.tables, self.space(tile), self.bars, begin, stop, out)
+        return self.some_words(range(begin, self.combinations if end is None else end), tile=tile)
+
+    def some_words(self, chosen: Sequence[int], *, tile: int | None = None) -> np.ndarray:
+        """Signals of the ``chosen`` combinations, each named once, as `words` gives them."""
+        out = np.zeros((len(chosen), 4, words_of(self.bars)), np.uint64)
+        _all_words(self.tables, self.space(tile), self.bars, np.array(chosen, np.int64), out)
         return out
 
 

@@ -50,6 +50,10 @@ class Builder:
             self._value.append(value)
         return found
 
+    def is_line(self, number: int) -> bool:
+        """Whether a number names a line; else it names a condition."""
+        return self._op[number] < ops.LINES
+
     def column(self, values: np.ndarray) -> int:
         """A line that is there already: one value a bar. The same array is the same line."""
         if values.shape != (self.bars,):
@@ -215,7 +219,7 @@ class Builder:
 
 def _stacked(rows: list[np.ndarray], length: int, dtype: type) -> np.ndarray:
     """Rows as one array; the list is emptied on the way, so that what nobody else holds is not held twice."""
-    out = np.empty((len(rows), length), dtype)
+    out: np.ndarray = np.empty((len(rows), length), dtype)
     for k in range(len(rows)):
         out[k], rows[k] = rows[k], np.empty(0)
     return out

@@ -81,3 +81,31 @@ class Backtested(Protocol):
     @property
     def data_hash(self) -> str:
         """Content hash of the bars."""
+
+
+class Walked(Protocol):
+    """What a ``WalkForward`` shows of itself to whoever draws it."""
+
+    @property
+    def windows(self) -> pd.DataFrame:
+        """One row a window."""
+
+    @property
+    def result(self) -> Backtested:
+        """The account over all test windows."""
+
+    @property
+    def equity(self) -> pd.Series:
+        """Its value at each bar's close."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The columns of the chosen parameters."""
+
+    @property
+    def efficiency(self) -> float:
+        """Growth in the tests over growth in training."""
+
+    @property
+    def winning_windows(self) -> float:
+        """Share of the windows that gained."""

@@ -20,19 +20,6 @@ _RECURSIVE_SPANS = 10  # of an exponential average with alpha = 2/(n+1): (1-alph
 _WILDER_SPANS = 20  # of one with alpha = 1/n
 
 
-def _rises_above(a: np.ndarray, b: np.ndarray | float) -> np.ndarray:
-    """True where ``a`` is above ``b`` and was not on the bar before; NaN is neither above nor below.
-
-    Two bars tell it all. ``indicators.cross_above`` also remembers on which side of a touch it came from, however long
-    ago, and no declared warm-up could be honest about that.
-    """
-    above = a > b
-    known = ~(np.isnan(a) | np.isnan(b))
-    crossed = np.zeros(len(a), dtype=bool)
-    crossed[1:] = above[1:] & ~above[:-1] & known[:-1]
-    return crossed
-
-
 def _both_ways(up: np.ndarray, down: np.ndarray) -> Signals:
     """Always in the market: long on the one, short on the other."""
     return Signals(long_entry=up, long_exit=down, short_entry=down, short_exit=up)
@@ -45,7 +32,7 @@ def sma_cross(
     """Follow the trend when a fast simple average crosses a slow one."""
     close = bars["close"].to_numpy()
     a, b = ta.sma(close, fast), ta.sma(close, slow)
-    return _both_ways(_rises_above(a, b), _rises_above(b, a))
+    return _both_ways(ta.rises_above(a, b), ta.rises_above(b, a))
 
 
 @strategy(warmup=lambda fast, slow: _RECURSIVE_SPANS * max(fast, slow) + 1, requires="fast < slow")
@@ -55,7 +42,7 @@ def ema_cross(
     """Follow the trend when a fast exponential average crosses a slow one."""
     close = bars["close"].to_numpy()
     a, b = ta.ema(close, fast), ta.ema(close, slow)
-    return _both_ways(_rises_above(a, b), _rises_above(b, a))
+    return _both_ways(ta.rises_above(a, b), ta.rises_above(b, a))
 
 
 @strategy(warmup=lambda window, **_: _WILDER_SPANS * window + 2, requires="low < middle < high")
@@ -69,10 +56,10 @@ def rsi_reversion(
     """Buy when RSI climbs out of the oversold zone, sell at the middle; the mirror image for shorts."""
     rsi = ta.rsi(bars["close"].to_numpy(), window)
     return Signals(
-        long_entry=_rises_above(rsi, low),
-        long_exit=_rises_above(rsi, middle),
-        short_entry=_rises_above(-rsi, -high),
-        short_exit=_rises_above(-rsi, -middle),
+        long_entry=ta.rises_above(rsi, low),
+        long_exit=ta.rises_above(rsi, middle),
+        short_entry=ta.rises_above(-rsi, -high),
+        short_exit=ta.rises_above(-rsi, -middle),
     )
 
 
@@ -83,10 +70,10 @@ def donchian_breakout(
     """Buy a close above the highest high of the bars before, leave below the lowest low of fewer (the turtles)."""
     close, high, low = (bars[c].to_numpy() for c in ("close", "high", "low"))
     return Signals(
-        long_entry=close > _before(ta.highest(high, window)),
-        long_exit=close < _before(ta.lowest(low, exit_window)),
-        short_entry=close < _before(ta.lowest(low, window)),
-        short_exit=close > _before(ta.highest(high, exit_window)),
+        long_entry=close > ta.previous(ta.highest(high, window)),
+        long_exit=close < ta.previous(ta.lowest(low, exit_window)),
+        short_entry=close < ta.previous(ta.lowest(low, window)),
+        short_exit=close > ta.previous(ta.highest(high, exit_window)),
     )
 
 
@@ -100,10 +87,10 @@ def bollinger_reversion(
     close = bars["close"].to_numpy()
     bands = ta.bollinger(close, window, width)
     return Signals(
-        long_entry=_rises_above(-close, -bands.lower),
-        long_exit=_rises_above(close, bands.middle),
-        short_entry=_rises_above(close, bands.upper),
-        short_exit=_rises_above(-close, -bands.middle),
+        long_entry=ta.rises_above(-close, -bands.lower),
+        long_exit=ta.rises_above(close, bands.middle),
+        short_entry=ta.rises_above(close, bands.upper),
+        short_exit=ta.rises_above(-close, -bands.middle),
     )
 
 
@@ -116,7 +103,7 @@ def macd(
 ) -> Signals:
     """Follow the MACD line when it crosses its signal line."""
     lines = ta.macd(bars["close"].to_numpy(), fast, slow, signal)
-    return _both_ways(_rises_above(lines.line, lines.signal), _rises_above(lines.signal, lines.line))
+    return _both_ways(ta.rises_above(lines.line, lines.signal), ta.rises_above(lines.signal, lines.line))
 
 
 @strategy(warmup=500)
@@ -128,17 +115,10 @@ def psar_trend(
     """Follow Wilder's parabolic stop-and-reverse; it forgets its start after a few reversals."""
     close = bars["close"].to_numpy()
     sar = ta.psar(bars["high"].to_numpy(), bars["low"].to_numpy(), step, maximum)
-    return _both_ways(_rises_above(close, sar), _rises_above(sar, close))
+    return _both_ways(ta.rises_above(close, sar), ta.rises_above(sar, close))
 
 
 @strategy(warmup=1)
 def buy_and_hold(bars: pd.DataFrame) -> Signals:
     """Buy once and keep: the yardstick."""
     return Signals(long_entry=np.ones(len(bars), dtype=bool))
-
-
-def _before(values: np.ndarray) -> np.ndarray:
-    """The value of the bar before; NaN on the first."""
-    shifted = np.full(len(values), np.nan)
-    shifted[1:] = values[:-1]
-    return shifted

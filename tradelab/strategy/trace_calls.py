@@ -1,0 +1,39 @@
+"""Note an indicator that was asked for, instead of reckoning it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tradelab.strategy.trace_symbols import Number, Symbol, named, plain, standing
+from tradelab.strategy.trace_world import Node, World
+
+
+def world_of(arguments: Mapping[str, Any]) -> World | None:
+    """The watching that one of the arguments belongs to; ``None`` when all are real."""
+    return next((value.world for value in arguments.values() if isinstance(value, Symbol)), None)
+
+
+def called(
+    world: World,
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    checks: Mapping[str, Callable[[str, Any], Any]],
+) -> Any:
+    """Stand-ins for what ``function`` gives.
+
+    Parameters
+    ----------
+    function
+        The indicator as its users call it.
+    arguments
+        All of them, in the order of its signature.
+    checks
+        By argument, what refuses a wrong value: each of the combinations' values goes through it.
+    """
+    for name, check in checks.items():
+        value = arguments[name]
+        for one in set(value.values) if isinstance(value, Number) else [value]:
+            check(f"{function.__name__}: {name}", one)
+    args = tuple(plain(standing(world, value)) for value in arguments.values())
+    return named(world, Node(f"ta.{function.__name__}", "", args, function))
