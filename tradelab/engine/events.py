@@ -15,12 +15,13 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from tradelab.engine.book import ACCOUNT, LINE, ORDER, clear
+from tradelab.engine.borrow import borrowed
 from tradelab.engine.exits import LAST, RUIN
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN
 from tradelab.engine.jit import Row, kernel
 from tradelab.engine.program import Space, Tables, evaluate_tile, signal_words
 from tradelab.engine.quiet import FAR, corridor, leap, leap_following, leaps, moves, next_clock, resting_corridor
-from tradelab.engine.simulate import ORDERS_A_BAR, Wishes, at_close, charge, inside, one, read, written
+from tradelab.engine.simulate import ORDERS_A_BAR, at_close, charge, inside, read_row, written
 from tradelab.engine.tally import (
     PART,
     TALLY,
@@ -77,6 +78,15 @@ class State(NamedTuple):
     tallies: np.ndarray
     parts: np.ndarray  # (combinations, parts)
     tails: np.ndarray  # (combinations, 4): the last word of the tile before, for what acts late
+
+
+class Day(NamedTuple):
+    """What the calendar says of a bar: nights it ends, funding due, whether a session or history ends with it."""
+
+    nights: float
+    funding: float
+    ends: bool
+    is_last: bool
 
 
 @kernel
@@ -150,35 +160,32 @@ def late(words: np.ndarray, tail: np.ndarray, bars: int, count: int) -> None:
 
 @kernel
 def live_bar(
-    account: Row, line: Row, orders: np.ndarray, bar: Bar, signals: int, tape: Tape, wishes: Wishes, terms: Row
+    account: Row, line: Row, orders: np.ndarray, bar: Bar, day: Day, signals: int, wish: Row, given: int, terms: Row
 ) -> int:
     """Live one bar of one line in full, as ``simulate.live`` does; return how many orders it came to."""
-    n, last_bar = 0, len(tape.close) - 1
-    i = bar.number
-    nights = one_of(tape.nights, i)
+    n = 0
+    i, nights = bar.number, day.nights
     if nights > 0.0 and account.cash < 0.0 and account.ruined == 0:
         account.cash += account.cash * terms.interest * nights / 365.0
-    if line.qty != 0.0 and (nights > 0.0 or len(tape.funding) > 0):
-        charge(account, line, bar.open, nights, one_of(tape.funding, i), terms)
+    if line.qty != 0.0 and (nights > 0.0 or day.funding != 0.0):
+        charge(account, line, bar.open, nights, day.funding, terms)
     if terms.enter_at_close == 0 and (line.signals != 0 or line.due != 0):
-        if i == last_bar and terms.enters_on_last_bar == 0:
+        if day.is_last and terms.enters_on_last_bar == 0:
             line.signals &= LONG_EXIT | SHORT_EXIT
         n = written(orders, n, line, i, 0, AT_OPEN, act(account, line, bar, bar.open, True, terms))
         n = written(orders, n, line, i, 0, AT_OPEN, act(account, line, bar, bar.open, False, terms))
     before = n
     if line.qty != 0.0 or line.rest_side != 0:
-        n = inside(account, line, orders, n, 0, bar, one(wishes.unit, i, 0, np.nan), terms)
-    ends = len(tape.ends) > 0 and tape.ends[i] != 0
-    n = at_close(account, line, orders, n, 0, bar, ends, terms)
-    if i >= terms.latency:
-        read(line, signals, wishes, i - terms.latency, 0, terms)
+        n = inside(account, line, orders, n, 0, bar, wish.unit, terms)
+    n = at_close(account, line, orders, n, 0, bar, day.ends, terms)
+    read_row(line, signals, wish, given, terms)
     if n > before and terms.enter_at_close != 0 and terms.signals_after_exit == 0:
         line.signals = 0
     if terms.enter_at_close != 0 and (line.signals != 0 or line.due != 0):
         stand(account, line, bar.close, bar.high - bar.low)
         n = written(orders, n, line, i, 0, AT_CLOSE, act(account, line, bar, bar.close, True, terms))
         n = written(orders, n, line, i, 0, AT_CLOSE, act(account, line, bar, bar.close, False, terms))
-    if i == last_bar and terms.last_bar != LEFT_OPEN:
+    if day.is_last and terms.last_bar != LEFT_OPEN:
         quote = bar.open if terms.last_bar == CLOSED_AT_OPEN else bar.close
         n = close_line(account, line, orders, n, bar, quote, LAST, terms)
     stand(account, line, bar.close, bar.high - bar.low)
@@ -207,7 +214,7 @@ def close_line(account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, qu
 @kernel
 def walk(
     account: Row, line: Row, seat: Row, tally: Row, first: int, last: int, origin: int, words: np.ndarray,
-    running: np.ndarray, orders: np.ndarray, tape: Tape, wishes: Wishes, terms: Row, parts: int,
+    running: np.ndarray, orders: np.ndarray, tape: Tape, rows: np.ndarray, given: int, terms: Row, parts: int,
 ) -> None:  # fmt: skip
     """Carry one combination over bars ``first`` up to ``last`` of the tile that begins at ``origin``."""
     opens, highs, lows, closes, blocks = tape.open, tape.high, tape.low, tape.close, tape.blocks
@@ -250,13 +257,19 @@ def walk(
                 stand(account, line, closes[before], highs[before] - lows[before])
                 bar = until
                 if signal == before and before >= terms.latency:
-                    read(line, signals_at(words, before - origin), wishes, before - terms.latency, 0, terms)
+                    wish = rows[before - terms.latency if len(rows) > 1 else 0]
+                    read_row(line, signals_at(words, before - origin), wish, given, terms)
                     continue
                 if bar == last:
                     break
         volume = tape.volume[bar] if len(tape.volume) > 0 else np.nan
         lived = Bar(bar, opens[bar], highs[bar], lows[bar], closes[bar], volume)
-        n = live_bar(account, line, orders, lived, signals_at(words, bar - origin), tape, wishes, terms)
+        day = Day(0.0, 0.0, False, bar == last_bar)
+        if len(tape.clock) > 0:
+            ends = len(tape.ends) > 0 and tape.ends[bar] != 0
+            day = Day(one_of(tape.nights, bar), one_of(tape.funding, bar), ends, bar == last_bar)
+        wish = rows[max(bar - terms.latency, 0) if len(rows) > 1 else 0]
+        n = live_bar(account, line, orders, lived, day, signals_at(words, bar - origin), wish, given, terms)
         for j in range(n):
             count_order(tally, seat, orders[j])
         market = closes[bar] / closes[bar - 1] - 1.0 if bar > 0 else 0.0
@@ -265,9 +278,42 @@ def walk(
 
 
 @kernel
+def borrow_tape(t: Tape) -> Tape:
+    """Borrow all arrays of a tape."""
+    return Tape(
+        borrowed(t.open), borrowed(t.high), borrowed(t.low), borrowed(t.close), borrowed(t.volume),
+        borrowed(t.blocks), borrowed(t.funding), borrowed(t.nights), borrowed(t.ends), borrowed(t.clock),
+    )  # fmt: skip
+
+
+@kernel
+def borrow_state(s: State) -> State:
+    """Borrow all arrays of a state."""
+    return State(
+        borrowed(s.accounts), borrowed(s.lines), borrowed(s.seats), borrowed(s.tallies), borrowed(s.parts),
+        borrowed(s.tails),
+    )  # fmt: skip
+
+
+@kernel
+def borrow_tables(t: Tables) -> Tables:
+    """Borrow all arrays of a program."""
+    return Tables(
+        borrowed(t.code), borrowed(t.combinations), borrowed(t.columns), borrowed(t.given), t.shared, t.float_base,
+        t.word_base,
+    )  # fmt: skip
+
+
+@kernel
+def borrow_space(s: Space) -> Space:
+    """Borrow a program's memory."""
+    return Space(borrowed(s.floats), borrowed(s.words), s.room)
+
+
+@kernel
 def sweep(
-    tables: Tables, space: Space, tape: Tape, wishes: Wishes, terms: np.ndarray, which: np.ndarray, flags: np.ndarray,
-    state: State, edges: np.ndarray, begin_at: int, end_at: int,
+    tables: Tables, space: Space, tape: Tape, rows: np.ndarray, given: int, terms: np.ndarray, which: np.ndarray,
+    flags: np.ndarray, state: State, edges: np.ndarray, begin_at: int, end_at: int,
 ) -> None:  # fmt: skip
     """Carry combinations ``begin_at`` up to ``end_at`` over all bars.
 
@@ -275,6 +321,8 @@ def sweep(
     ----------
     tables, space
         The program of their signals, and one thread's memory for it.
+    rows, given
+        Shape (bars,) of ``WISH`` and the bits of what it gives, as in ``simulate.Wishes``; or one empty row and 0.
     terms, which
         Rows of ``TERMS``, and which of them each combination trades on.
     flags
@@ -285,9 +333,11 @@ def sweep(
         Shape (parts + 1,): the bars at which the parts of history begin, and the number of bars.
     """
     bars, room = len(tape.close), space.room
-    words = np.empty((4, room >> 6), np.uint64)
-    running = np.empty((room + 1, 8))
-    orders = np.empty(ORDERS_A_BAR, ORDER)
+    lent_words, lent_running = np.empty((4, room >> 6), np.uint64), np.empty((room + 1, 8))
+    lent_orders = np.empty(ORDERS_A_BAR, ORDER)
+    words, running, orders = borrowed(lent_words), borrowed(lent_running), borrowed(lent_orders)
+    tape, rows, state = borrow_tape(tape), borrowed(rows), borrow_state(state)
+    tables, space = borrow_tables(tables), borrow_space(space)
     parts = len(edges) - 1
     first, part = 0, 0
     while first < bars:
@@ -309,12 +359,12 @@ def sweep(
             seat, tally = state.seats[c], state.tallies[c]
             at, now = first, part
             while now < parts and edges[now + 1] <= last:
-                walk(account, line, seat, tally, at, edges[now + 1], first, words, running, orders, tape, wishes, row, parts)
+                walk(account, line, seat, tally, at, edges[now + 1], first, words, running, orders, tape, rows, given, row, parts)
                 end_part(tally, state.parts[c, now])
                 at = edges[now + 1]
                 now += 1
             if at < last:
-                walk(account, line, seat, tally, at, last, first, words, running, orders, tape, wishes, row, parts)
+                walk(account, line, seat, tally, at, last, first, words, running, orders, tape, rows, given, row, parts)
             part_after = now
         part = part_after
         first = last

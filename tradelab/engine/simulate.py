@@ -21,7 +21,15 @@ from tradelab.engine.book import ORDER, open_account, value_at
 from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
 from tradelab.engine.jit import Row, kernel
-from tradelab.engine.terms import CLOSED_AT_OPEN, LEFT_OPEN, MAX_TARGETS
+from tradelab.engine.terms import (
+    CLOSED_AT_OPEN,
+    GIVES_EXIT_SIZE,
+    GIVES_SIZE,
+    GIVES_STOP,
+    GIVES_TRAIL,
+    LEFT_OPEN,
+    MAX_TARGETS,
+)
 from tradelab.engine.trading import (
     AT_MARKET,
     LONG_EXIT,
@@ -61,18 +69,13 @@ class Market(NamedTuple):
 class Wishes(NamedTuple):
     """What the strategy wants, shape (bars, instruments), each row known at its bar's close.
 
-    ``signals`` holds the flags as bits; the rest is read on the bar that decides. An array without rows: the value in
-    the terms, for all bars. ``unit`` is the ATR (or the size of one unit of risk), ``price`` that of a resting entry.
+    ``signals`` holds the flags as bits. ``rows`` of ``WISH`` has what is given bar by bar, and ``given`` says which
+    fields are; without rows all is in the terms.
     """
 
     signals: np.ndarray
-    size: np.ndarray
-    stop: np.ndarray
-    trail: np.ndarray
-    target: np.ndarray
-    unit: np.ndarray
-    price: np.ndarray
-    exit_size: np.ndarray
+    rows: np.ndarray
+    given: int
 
 
 class Marks(NamedTuple):
@@ -163,17 +166,29 @@ def act_all(
 
 
 @kernel
-def read(line: Row, signals: int, wishes: Wishes, bar: int, k: int, terms: Row) -> None:
+def read(line: Row, signals: int, terms: Row) -> None:
     """Take down what the strategy has decided at a bar's close."""
     line.signals = signals
     if signals != 0:
-        line.size = one(wishes.size, bar, k, terms.size)
-        line.wish_stop = one(wishes.stop, bar, k, terms.stop)
-        line.wish_trail = one(wishes.trail, bar, k, terms.trail)
-        line.wish_target = one(wishes.target, bar, k, np.nan)
-        line.wish_unit = one(wishes.unit, bar, k, np.nan)
-        line.wish_price = one(wishes.price, bar, k, np.nan)
-        line.wish_exit = one(wishes.exit_size, bar, k, terms.exit_size)
+        line.size, line.wish_stop, line.wish_trail = terms.size, terms.stop, terms.trail
+        line.wish_target = line.wish_unit = line.wish_price = np.nan
+        line.wish_exit = terms.exit_size
+
+
+@kernel
+def read_row(line: Row, signals: int, wish: Row, given: int, terms: Row) -> None:
+    """The same where some of it is given bar by bar."""
+    read(line, signals, terms)
+    if signals != 0:
+        if given & GIVES_SIZE:
+            line.size = wish.size
+        if given & GIVES_STOP:
+            line.wish_stop = wish.stop
+        if given & GIVES_TRAIL:
+            line.wish_trail = wish.trail
+        if given & GIVES_EXIT_SIZE:
+            line.wish_exit = wish.exit_size
+        line.wish_target, line.wish_unit, line.wish_price = wish.target, wish.unit, wish.price
 
 
 @kernel
@@ -317,13 +332,17 @@ def live_line(
     lived = bar_of(market, bar, k)
     before = n
     if line.qty != 0.0 or line.rest_side != 0:
-        unit = one(wishes.unit, bar, k, np.nan)
+        unit = wishes.rows[bar, k].unit if len(wishes.rows) > 0 else np.nan
         n = inside(account, line, orders, n, k, lived, unit, terms)
     ends = len(market.session_end) > 0 and market.session_end[bar, k] != 0
     n = at_close(account, line, orders, n, k, lived, ends, terms)
     source = bar - terms.latency
     if source >= 0:
-        read(line, np.int64(wishes.signals[source, k]), wishes, source, k, terms)
+        signals = np.int64(wishes.signals[source, k])
+        if len(wishes.rows) > 0:
+            read_row(line, signals, wishes.rows[source, k], wishes.given, terms)
+        else:
+            read(line, signals, terms)
     if n > before and terms.enter_at_close != 0 and terms.signals_after_exit == 0:
         line.signals = 0
     return n
