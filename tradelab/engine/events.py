@@ -159,6 +159,16 @@ def late(words: np.ndarray, tail: np.ndarray, bars: int, count: int) -> None:
 
 
 @kernel
+def act_twice(account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, quote: float, when: int, terms: Row) -> int:
+    """Do what waits on a line: its exit, then its entry."""
+    if line.qty != 0.0:
+        n = written(orders, n, line, bar.number, 0, when, act(account, line, bar, quote, True, terms))
+    if line.signals != 0:
+        n = written(orders, n, line, bar.number, 0, when, act(account, line, bar, quote, False, terms))
+    return n
+
+
+@kernel
 def live_bar(
     account: Row, line: Row, orders: np.ndarray, bar: Bar, day: Day, signals: int, wish: Row, given: int, terms: Row
 ) -> int:
@@ -172,8 +182,7 @@ def live_bar(
     if terms.enter_at_close == 0 and (line.signals != 0 or line.due != 0):
         if day.is_last and terms.enters_on_last_bar == 0:
             line.signals &= LONG_EXIT | SHORT_EXIT
-        n = written(orders, n, line, i, 0, AT_OPEN, act(account, line, bar, bar.open, True, terms))
-        n = written(orders, n, line, i, 0, AT_OPEN, act(account, line, bar, bar.open, False, terms))
+        n = act_twice(account, line, orders, n, bar, bar.open, AT_OPEN, terms)
     before = n
     if line.qty != 0.0 or line.rest_side != 0:
         n = inside(account, line, orders, n, 0, bar, wish.unit, terms)
@@ -183,8 +192,7 @@ def live_bar(
         line.signals = 0
     if terms.enter_at_close != 0 and (line.signals != 0 or line.due != 0):
         stand(account, line, bar.close, bar.high - bar.low)
-        n = written(orders, n, line, i, 0, AT_CLOSE, act(account, line, bar, bar.close, True, terms))
-        n = written(orders, n, line, i, 0, AT_CLOSE, act(account, line, bar, bar.close, False, terms))
+        n = act_twice(account, line, orders, n, bar, bar.close, AT_CLOSE, terms)
     if day.is_last and terms.last_bar != LEFT_OPEN:
         quote = bar.open if terms.last_bar == CLOSED_AT_OPEN else bar.close
         n = close_line(account, line, orders, n, bar, quote, LAST, terms)
