@@ -131,7 +131,10 @@ class Bench:
         checked = fitted | peer.check | (peer.check_stops if fitted["stops"] else {})
         theirs = self._figures(peer, checked)
         ours = roster.OURS[0]
-        mine = self._figures(ours, checked | {"peer": ours.name, "threads": ours.threads})
+        try:
+            mine = self._figures(ours, checked | {"peer": ours.name, "threads": ours.threads})
+        except crew.Gone as gone:
+            return f"✗ not compared, ours failed: {gone}"
         return verdict(mine, theirs, peer.compared)
 
     def _figures(self, peer: Peer, checked: dict[str, Any]) -> dict[str, list[float]]:

@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tradelab.engine.jit import kernel
+from tradelab.engine.recursive import NEUTRAL, strength
 from tradelab.engine.windows import Floats, blank, ema, first_known, first_unknown, highest, lowest, rolling_std, sma
-
-NEUTRAL = 50.0
 
 
 class Macd(NamedTuple):
@@ -65,26 +64,8 @@ def bollinger(values: Floats, window: int, width: float) -> Bands:
 @kernel
 def rsi(values: Floats, window: int) -> Floats:
     """Wilder's relative strength index, 0 to 100: average rise over average rise plus average fall."""
-    n = len(values)
-    start = first_known(values)
-    out = blank(n, start + window)
-    if start + window >= n:
-        return out
-    rise = 0.0
-    fall = 0.0
-    for i in range(start + 1, start + window + 1):
-        change = values[i] - values[i - 1]
-        rise += 0.5 * (abs(change) + change)  # max(change, 0), but a NaN stays one
-        fall += 0.5 * (abs(change) - change)
-    share = 1.0 / window
-    rise *= share
-    fall *= share
-    out[start + window] = NEUTRAL if rise + fall == 0.0 else 100.0 * rise / (rise + fall)
-    for i in range(start + window + 1, n):
-        change = values[i] - values[i - 1]
-        rise += share * (0.5 * (abs(change) + change) - rise)
-        fall += share * (0.5 * (abs(change) - change) - fall)
-        out[i] = NEUTRAL if rise + fall == 0.0 else 100.0 * rise / (rise + fall)
+    out = np.empty(len(values))
+    strength(values, window, 0, len(values), np.zeros(4), out)
     return out
 
 

@@ -1,13 +1,15 @@
-"""Build a program: name lines and conditions one by one, and what was named before is found again, not made twice.
+"""Build a program: name lines and conditions, and what was named before is found again, not made twice.
 
-Every function of `Builder` returns the number of what it names. Two combinations that ask for the same thing get the
-same number, whoever asked first; `Builder.build` then sees what several combinations share, which is computed once a
-tile for all, and what one alone uses, which is computed when its signals are asked for.
+Every function of `Builder` returns the number of what it names, and takes arrays of numbers as well as single ones: a
+sweep names ten thousand crossings in one call. Two combinations that ask for the same thing get the same number,
+whoever asked first; `Builder.build` then sees what several combinations share, which is computed once a tile for all,
+and what one alone uses, which is computed when its signals are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +17,12 @@ from tradelab.engine import program_ops as ops
 from tradelab.engine.bits import Words, words_of
 from tradelab.engine.program import NEVER, Program, Tables
 
-_UNUSED, _SHARED = -1, -2
+Name = Any  # one number, or an int64 array of numbers
+
 _TWINS = (ops.RISES, ops.CROSSES)  # instructions with two results: which one a name means is its ``n``, 0 up, 1 down
 _LEAVES = (ops.COLUMN, ops.CONSTANT, ops.GIVEN, ops.ALWAYS)
 _ALONE = (ops.NEGATIVE, ops.SIZE, ops.DELAY, ops.NOT, ops.LATER)
+_TWO = (ops.ADD, ops.SUBTRACT, ops.MULTIPLY, ops.DIVIDE, ops.LESSER, ops.GREATER)
 
 
 class Builder:
@@ -28,31 +32,56 @@ class Builder:
         self.bars = bars
         self._columns: list[np.ndarray] = []
         self._given: list[np.ndarray] = []
-        self._op: list[int] = []
-        self._a: list[int] = []
-        self._b: list[int] = []
-        self._n: list[int] = []
-        self._value: list[float] = []
-        self._known: dict[tuple[object, ...], int] = {}
         self._places: dict[int, int] = {}
-        self._roots: list[tuple[int, ...]] = []
-        self._quiet: list[int] = []
+        self._known: dict[int, dict[tuple[int, int, int], int]] = {}
+        self._names = np.zeros((5, 64), np.int64)  # of each name: op, a, b, n, level
+        self._many = 0
+        self._roots: list[np.ndarray] = []
+        self._quiet: list[np.ndarray] = []
 
-    def _named(self, op: int, a: int = 0, b: int = 0, n: int = 0, value: float = 0.0) -> int:
-        key = (op, a, b, n, value.hex())  # by its digits: 0.0 and −0.0 are equal, and divide differently
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = len(self._op)
-            self._op.append(op)
-            self._a.append(a)
-            self._b.append(b)
-            self._n.append(n)
-            self._value.append(value)
-        return found
+    def _named(self, op: int, a: Name = 0, b: Name = 0, n: Name = 0) -> Name:
+        """The number of each row of (op, a, b, n), a new one where there is none yet."""
+        known = self._known.setdefault(op, {})
+        if np.ndim(a) == 0 and np.ndim(b) == 0 and np.ndim(n) == 0:
+            key = (int(a), int(b), int(n))
+            return known[key] if key in known else int(self._new(op, known, np.array([key]))[0])
+        rows = np.stack(np.broadcast_arrays(a, b, n), axis=-1).astype(np.int64)
+        distinct, inverse = _distinct(rows)
+        keys = list(map(tuple, distinct.tolist()))
+        numbers = np.array([known.get(key, -1) for key in keys], np.int64)
+        fresh = numbers < 0
+        if fresh.any():
+            numbers[fresh] = self._new(op, known, distinct[fresh])
+        return numbers[inverse]
 
-    def is_line(self, number: int) -> bool:
-        """Whether a number names a line; else it names a condition."""
-        return self._op[number] < ops.LINES
+    def _new(self, op: int, known: dict[tuple[int, int, int], int], rows: np.ndarray) -> np.ndarray:
+        end = self._many + len(rows)
+        if end > self._names.shape[1]:
+            wider = np.zeros((5, 2 * end), np.int64)
+            wider[:, : self._many] = self._names[:, : self._many]
+            self._names = wider
+        numbers = np.arange(self._many, end)
+        self._names[0, self._many : end] = op
+        self._names[1:4, self._many : end] = rows.T
+        if op not in _LEAVES:  # one level above what it is made of
+            level = self._names[4, rows[:, 0]]
+            if op not in _ALONE:
+                level = np.maximum(level, self._names[4, rows[:, 1]])
+            self._names[4, self._many : end] = level + 1
+        known.update(zip(map(tuple, rows.tolist()), numbers.tolist(), strict=True))
+        self._many = end
+        return numbers
+
+    def _op(self, name: Name) -> Any:
+        return self._names[0, name]
+
+    def is_line(self, name: Name) -> bool:
+        """Whether all of these are lines; else one is a condition."""
+        return bool(np.all(self._op(name) < ops.LINES))
+
+    def is_condition(self, name: Name) -> bool:
+        """Whether all of these are conditions; else one is a line."""
+        return bool(np.all(self._op(name) >= ops.LINES))
 
     def column(self, values: np.ndarray) -> int:
         """A line that is there already: one value a bar. The same array is the same line."""
@@ -62,59 +91,58 @@ class Builder:
         if place is None:
             place = self._places[id(values)] = len(self._columns)
             self._columns.append(values)
-        return self._named(ops.COLUMN, place)
+        return int(self._named(ops.COLUMN, place))
 
     def constant(self, value: float) -> int:
         """The same number on every bar."""
-        return self._named(ops.CONSTANT, value=float(value))
+        bits = int(np.float64(value).view(np.int64))  # 0.0 and −0.0 are equal, and divide differently
+        return int(self._named(ops.CONSTANT, bits))
 
-    def negative(self, a: int) -> int:
+    def negative(self, a: Name) -> Name:
         """The line with its sign turned."""
-        return self._a[a] if self._op[a] == ops.NEGATIVE else self._named(ops.NEGATIVE, a)
+        return self._named(ops.NEGATIVE, a)
 
-    def size(self, a: int) -> int:
+    def size(self, a: Name) -> Name:
         """The line without its sign."""
         return self._named(ops.SIZE, a)
 
-    def combine(self, op: int, a: int, b: int) -> int:
+    def combine(self, op: int, a: Name, b: Name) -> Name:
         """Two lines by ``ADD``, ``SUBTRACT``, ``MULTIPLY``, ``DIVIDE``, ``LESSER`` or ``GREATER``."""
-        if op not in (ops.ADD, ops.SUBTRACT, ops.MULTIPLY, ops.DIVIDE, ops.LESSER, ops.GREATER):
+        if op not in _TWO:
             raise ValueError(f"operation {op} does not make a line of two; take one from ADD to GREATER.")
         return self._named(op, a, b)
 
-    def delayed(self, a: int, n: int) -> int:
+    def delayed(self, a: Name, n: Name) -> Name:
         """The line ``n`` bars late; NaN on the first ``n``."""
-        self._require_past(n)
-        return self._named(ops.DELAY, a, n=n) if n else a
+        return self._shifted(ops.DELAY, a, n)
 
-    def above(self, a: int, b: int) -> int:
+    def above(self, a: Name, b: Name) -> Name:
         """Where line ``a`` is above ``b``."""
-        if self._op[a] == self._op[b] == ops.NEGATIVE:
-            return self._named(ops.ABOVE, self._a[b], self._a[a])
-        return self._named(ops.ABOVE, a, b)
+        return self._named(ops.ABOVE, *self._turned(a, b))
 
-    def reaches(self, a: int, b: int) -> int:
+    def reaches(self, a: Name, b: Name) -> Name:
         """Where line ``a`` is at or above ``b``."""
-        if self._op[a] == self._op[b] == ops.NEGATIVE:
-            return self._named(ops.REACHES, self._a[b], self._a[a])
-        return self._named(ops.REACHES, a, b)
+        return self._named(ops.REACHES, *self._turned(a, b))
 
-    def equals(self, a: int, b: int) -> int:
+    def equals(self, a: Name, b: Name) -> Name:
         """Where two lines are equal; NaN equals nothing."""
-        return self._named(ops.EQUALS, min(a, b), max(a, b))
+        return self._named(ops.EQUALS, np.minimum(a, b), np.maximum(a, b))
 
-    def rises_above(self, a: int, b: int) -> int:
+    def rises_above(self, a: Name, b: Name) -> Name:
         """Where line ``a`` is above ``b`` and was known to be at or below it on the bar before."""
-        return self._twin(ops.RISES, a, b)
+        a, b = self._turned(a, b)
+        return self._named(ops.RISES, np.minimum(a, b), np.maximum(a, b), np.where(np.less_equal(a, b), 0, 1))
 
-    def crosses_above(self, a: int, b: int) -> int:
+    def crosses_above(self, a: Name, b: Name) -> Name:
         """Where line ``a`` has come to lie above ``b``, having last lain below (`windows.crossings` is 1)."""
-        return self._twin(ops.CROSSES, a, b)
+        a, b = self._turned(a, b)
+        return self._named(ops.CROSSES, np.minimum(a, b), np.maximum(a, b), np.where(np.less_equal(a, b), 0, 1))
 
-    def _twin(self, op: int, a: int, b: int) -> int:
-        if self._op[a] == self._op[b] == ops.NEGATIVE:
-            a, b = self._a[b], self._a[a]
-        return self._named(op, a, b, 0) if a <= b else self._named(op, b, a, 1)
+    def _turned(self, a: Name, b: Name) -> tuple[Name, Name]:
+        """−a above −b is b above a, and one line less."""
+        if np.all(self._op(a) == ops.NEGATIVE) and np.all(self._op(b) == ops.NEGATIVE):
+            return self._names[1, b], self._names[1, a]
+        return a, b
 
     def given(self, words: Words) -> int:
         """Words that are there already, 64 bars each (`tradelab.engine.bits.pack`). The same array is the same row."""
@@ -124,97 +152,167 @@ class Builder:
         if place is None:
             place = self._places[id(words)] = len(self._given)
             self._given.append(words)
-        return self._named(ops.GIVEN, place)
+        return int(self._named(ops.GIVEN, place))
 
     def always(self) -> int:
         """True on every bar."""
-        return self._named(ops.ALWAYS)
+        return int(self._named(ops.ALWAYS))
 
-    def both(self, a: int, b: int) -> int:
+    def both(self, a: Name, b: Name) -> Name:
         """Where both conditions hold."""
-        return a if a == b else self._named(ops.AND, min(a, b), max(a, b))
+        return self._named(ops.AND, np.minimum(a, b), np.maximum(a, b))
 
-    def either(self, a: int, b: int) -> int:
+    def either(self, a: Name, b: Name) -> Name:
         """Where one condition holds, or both."""
-        return a if a == b else self._named(ops.OR, min(a, b), max(a, b))
+        return self._named(ops.OR, np.minimum(a, b), np.maximum(a, b))
 
-    def differ(self, a: int, b: int) -> int:
+    def differ(self, a: Name, b: Name) -> Name:
         """Where one condition holds and the other does not."""
-        return self._named(ops.DIFFER, min(a, b), max(a, b))
+        return self._named(ops.DIFFER, np.minimum(a, b), np.maximum(a, b))
 
-    def fails(self, a: int) -> int:
+    def fails(self, a: Name) -> Name:
         """Where the condition does not hold."""
-        return self._a[a] if self._op[a] == ops.NOT else self._named(ops.NOT, a)
+        return self._named(ops.NOT, a)
 
-    def later(self, a: int, n: int) -> int:
+    def later(self, a: Name, n: Name) -> Name:
         """The condition ``n`` bars late; false on the first ``n``."""
-        self._require_past(n)
-        return self._named(ops.LATER, a, n=n) if n else a
+        return self._shifted(ops.LATER, a, n)
 
-    def _require_past(self, n: int) -> None:
-        if n < 0:
-            raise ValueError(f"a shift by {n} bars looks into the future.")
+    def _shifted(self, op: int, a: Name, n: Name) -> Name:
+        if np.any(np.less(n, 0)):
+            raise ValueError(f"a shift by {np.min(n)} bars looks into the future.")
+        if np.all(np.equal(n, 0)):
+            return a
+        shifted = self._named(op, a, 0, n)
+        return shifted if np.ndim(shifted) == 0 else np.where(np.equal(n, 0), a, shifted)
 
     def combination(self, roots: Sequence[int | None], quiet: int = 0) -> int:
         """Add a combination: long entry, long exit, short entry, short exit, ``None`` for never.
 
-        It says nothing before bar ``quiet``.
+        It says nothing before bar ``quiet``. Returns its number.
         """
-        self._roots.append(tuple(NEVER if root is None else root for root in roots))
-        self._quiet.append(quiet)
-        return len(self._roots) - 1
+        self.combinations(np.array([[NEVER if root is None else root for root in roots]]), np.array([quiet]))
+        return sum(map(len, self._quiet)) - 1
+
+    def combinations(self, roots: np.ndarray, quiet: np.ndarray) -> None:
+        """Add many at once: ``roots`` of shape (combinations, 4) with ``NEVER`` for never, ``quiet`` one each."""
+        self._roots.append(np.asarray(roots, np.int64))
+        self._quiet.append(np.asarray(quiet, np.int64))
 
     def build(self) -> Program:
         """Return the program of all that was named and is used; the builder has done its work then."""
-        owners = self._owners()
-        own: dict[int, list[int]] = {}
-        for node, owner in enumerate(owners):
-            if owner != _UNUSED:
-                own.setdefault(owner, []).append(node)
-        writer = _Writer(self)
-        writer.write(own.get(_SHARED, ()))
-        shared, common = len(writer.code), (dict(writer.rows), writer.lines, writer.words)
-        lines, words = writer.lines, writer.words
-        table = np.empty((len(self._roots), 7), np.int64)
-        for c, roots in enumerate(self._roots):
-            rows, writer.lines, writer.words = common
-            writer.rows = dict(rows) if c == 0 else writer.rows
-            begin = len(writer.code)
-            writer.write(own.get(c, ()))
-            table[c] = (begin, len(writer.code), self._quiet[c], *(writer.rows[r] if r >= 0 else NEVER for r in roots))
-            lines, words = max(lines, writer.lines), max(words, writer.words)
-        return Program(
-            Tables(
-                np.array(writer.code, ops.INSTRUCTION),
-                table,
-                _stacked(self._columns, self.bars, np.float64),
-                _stacked(self._given, words_of(self.bars), np.uint64),
-                shared,
-                -(-writer.kept_floats // 8) * 8,
-                -(-writer.kept_words // 8) * 8,
-            ),
-            self.bars,
-            (lines, words),
-        )
+        roots = np.concatenate([np.empty((0, 4), np.int64), *self._roots])
+        names = self._names[:, : self._many]
+        owners = _owners(names, roots)
+        plan = _Plan(names, owners)
+        code = plan.code()
+        table = np.empty((len(roots), 7), np.int64)
+        everyone = np.arange(len(roots))
+        table[:, 0] = np.searchsorted(plan.owners, everyone, side="left")
+        table[:, 1] = np.searchsorted(plan.owners, everyone, side="right")
+        table[:, 2] = np.concatenate([np.empty(0, np.int64), *self._quiet])
+        table[:, 3:] = np.where(roots == NEVER, NEVER, plan.rows[roots]) if len(plan.rows) else NEVER
+        shared = int(np.searchsorted(plan.owners, _SHARED, side="right"))
+        columns = _stacked(self._columns, self.bars, np.float64)
+        given = _stacked(self._given, words_of(self.bars), np.uint64)
+        return Program(Tables(code, table, columns, given, shared, *map(_whole_lines, plan.kept)), self.bars, plan.most)
 
-    def _owners(self) -> list[int]:
-        """Of each name, the one combination that uses it, or that several do, or none."""
-        owners = [_UNUSED] * len(self._op)
-        for c, roots in enumerate(self._roots):
-            waiting = [root for root in roots if root >= 0]
-            while waiting:
-                node = waiting.pop()
-                if owners[node] in (c, _SHARED):
-                    continue
-                owners[node] = c if owners[node] == _UNUSED else _SHARED
-                waiting.extend(self._needs(node))
-        return owners
 
-    def _needs(self, node: int) -> Iterable[int]:
-        op = self._op[node]
-        if op in _LEAVES:
-            return ()
-        return (self._a[node],) if op in _ALONE else (self._a[node], self._b[node])
+_UNUSED, _SHARED = -2, -1
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows of three whole numbers, and which of them each row is."""
+    code = np.zeros(len(rows), np.int64)
+    for column in rows.T:
+        if len(column) and (column != column[0]).any():
+            part = np.unique(column, return_inverse=True)[1]
+            code = np.unique(code * (int(part.max()) + 1) + part, return_inverse=True)[1]
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    return rows[first], inverse
+
+
+def _owners(names: np.ndarray, roots: np.ndarray) -> np.ndarray:
+    """Of each name, the one combination that uses it, or that several do (``_SHARED``), or none (``_UNUSED``)."""
+    op, a, b, _, level = names
+    lowest, highest = np.full(len(op), len(roots)), np.full(len(op), -1)
+    for column in roots.T:
+        users = np.flatnonzero(column >= 0)
+        np.minimum.at(lowest, column[users], users)
+        np.maximum.at(highest, column[users], users)
+    leaf, alone = np.isin(op, _LEAVES), np.isin(op, _ALONE)
+    for at in range(int(level.max(initial=0)), 0, -1):
+        here = np.flatnonzero((level == at) & (highest >= 0) & ~leaf)
+        for part, children in ((here, a), (here[~alone[here]], b)):
+            np.minimum.at(lowest, children[part], lowest[part])
+            np.maximum.at(highest, children[part], highest[part])
+    return np.where(highest < 0, _UNUSED, np.where(lowest == highest, lowest, _SHARED))
+
+
+class _Plan:
+    """Names in the order in which they are computed, each with its row: what is shared first, then one by one.
+
+    ``rows`` has the row of each name; ``owners`` the owner of each instruction; ``kept`` how many floats and words are
+    kept from tile to tile, ``most`` how many rows of lines and of words are in use at once.
+    """
+
+    def __init__(self, names: np.ndarray, owners: np.ndarray) -> None:
+        self.names = names
+        op, a, b, n, _ = names
+        used = np.flatnonzero(owners != _UNUSED)
+        twin = np.isin(op[used], _TWINS)
+        order = np.lexsort((np.where(twin, 0, n[used]), b[used], a[used], op[used], owners[used]))
+        used, twin = used[order], twin[order]
+        same = np.zeros(len(used), bool)  # as the name before, but for which of the two results is meant
+        same[1:] = twin[1:] & (owners[used][1:] == owners[used][:-1])
+        for column in (op, a, b):
+            same[1:] &= column[used][1:] == column[used][:-1]
+        head = used[~same]
+        by_level = np.lexsort((head, names[4, head], owners[head]))
+        self.heads = head[by_level]
+        self.owners = owners[self.heads]
+        place = np.empty(len(head), np.int64)
+        place[by_level] = np.arange(len(head))
+        self._lay_rows()
+        self.rows = np.zeros(len(op), np.int64)
+        self.rows[used] = self.into[place[np.cumsum(~same) - 1]] + np.where(twin, n[used], 0)
+
+    def _lay_rows(self) -> None:
+        op, n = self.names[0, self.heads], self.names[3, self.heads]
+        line = op < ops.LINES
+        size = np.where(np.isin(op, _TWINS), 2, 1)
+        shared = self.owners == _SHARED
+        begins = np.searchsorted(self.owners, self.owners)  # where each one's owner begins
+        self.into = np.zeros(len(op), np.int64)
+        most = []
+        for kind in (line, ~line):
+            taken = np.concatenate([[0], np.cumsum(np.where(kind, size, 0))])
+            common = int(np.sum(np.where(kind & shared, size, 0)))
+            rows = taken[:-1] - np.where(shared, 0, taken[begins] - common)
+            self.into[kind] = rows[kind]
+            most.append(int(max((rows + size)[kind].max(initial=0), common)))
+        self.most = (most[0], most[1])
+        floats = np.where(op == ops.DELAY, n, 0)
+        words = np.where(np.isin(op, _TWINS), 1, np.where(op == ops.LATER, (n >> 6) + 1, 0))
+        self.kept = (int(floats.sum()), int(words.sum()))
+        self.keep = np.where(op == ops.DELAY, np.cumsum(floats) - floats, np.cumsum(words) - words)
+
+    def code(self) -> np.ndarray:
+        """The instructions."""
+        op, a, b, n, _ = self.names[:, self.heads]
+        leaf, alone = np.isin(op, _LEAVES), np.isin(op, _ALONE)
+        code = np.zeros(len(op), ops.INSTRUCTION)
+        constant = op == ops.CONSTANT
+        code["op"], code["into"], code["keep"], code["n"] = op, self.into, self.keep, n
+        code["a"] = np.where(constant, 0, np.where(leaf, a, self.rows[np.where(leaf, 0, a)]))
+        code["b"] = np.where(leaf | alone, 0, self.rows[np.where(leaf | alone, 0, b)])
+        code["value"][constant] = a[constant].view(np.float64)
+        return code
+
+
+def _whole_lines(size: int) -> int:
+    """Rounded up to whole cache lines of eight."""
+    return -(-size // 8) * 8
 
 
 def _stacked(rows: list[np.ndarray], length: int, dtype: type) -> np.ndarray:
@@ -223,50 +321,3 @@ def _stacked(rows: list[np.ndarray], length: int, dtype: type) -> np.ndarray:
     for k in range(len(rows)):
         out[k], rows[k] = rows[k], np.empty(0)
     return out
-
-
-class _Writer:
-    """Write names as instructions, and give each a row."""
-
-    def __init__(self, source: Builder) -> None:
-        self.source = source
-        self.code: list[tuple[int, int, int, int, int, int, float]] = []
-        self.rows: dict[int, int] = {}
-        self.lines = self.words = 0
-        self.kept_floats = self.kept_words = 0
-
-    def write(self, nodes: Iterable[int]) -> None:
-        """Write instructions for ``nodes``, in the order they were named, which is one they can be computed in."""
-        of, pairs = self.source, {}
-        for node in nodes:
-            op, a, b, n = of._op[node], of._a[node], of._b[node], of._n[node]
-            if op in _TWINS:
-                if (op, a, b) not in pairs:
-                    pairs[op, a, b] = self._row(op, 2)
-                    self._put(op, pairs[op, a, b], a, b, self._keep(op, n), n, 0.0)
-                self.rows[node] = pairs[op, a, b] + n
-                continue
-            into = self.rows[node] = self._row(op, 1)
-            self._put(op, into, a, b, self._keep(op, n), n, of._value[node])
-
-    def _put(self, op: int, into: int, a: int, b: int, keep: int, n: int, value: float) -> None:
-        if op not in _LEAVES:
-            a = self.rows[a]
-            b = 0 if op in _ALONE else self.rows[b]
-        self.code.append((op, into, a, b, keep, n, value))
-
-    def _row(self, op: int, many: int) -> int:
-        if op < ops.LINES:
-            self.lines += many
-            return self.lines - many
-        self.words += many
-        return self.words - many
-
-    def _keep(self, op: int, n: int) -> int:
-        """Room to keep what the next tile must know."""
-        if op == ops.DELAY:
-            self.kept_floats += n
-            return self.kept_floats - n
-        size = {ops.RISES: 1, ops.CROSSES: 1, ops.LATER: (n >> 6) + 1}.get(op, 0)
-        self.kept_words += size
-        return self.kept_words - size

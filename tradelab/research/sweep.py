@@ -1,173 +1,107 @@
-"""Run a strategy over a grid of parameters, and keep one row of figures for each."""
+"""Run a strategy over many combinations of parameters, and keep one row of figures for each."""
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tradelab.engine.fills import FillPolicy
-from tradelab.metrics.summary import Summary
-from tradelab.model.errors import ConfigError, MissingExtraError, ParameterError, UnknownNameError
-from tradelab.research.backtest import backtest_tape, require_warmup, split_parameters
-from tradelab.research.inputs import Tape, read_bars
-from tradelab.research.ranking import LOW_IS_GOOD
-from tradelab.research.result import Result
+from tradelab.model.errors import ParameterError
+from tradelab.model.units import Timeframe
+from tradelab.research.adaptive import Tried, climb
+from tradelab.research.checks import require_choice
+from tradelab.research.executors import Crew, crew_of
+from tradelab.research.figures import row_dtype
+from tradelab.research.job import Job, Source, sources_of
+from tradelab.research.memory import estimate, require_memory
+from tradelab.research.runner import working_bytes
+from tradelab.research.search import Adaptive, Plan, Rules
+from tradelab.research.space import domains_of
+from tradelab.research.sweep_folder import load_sweep, manifest_of
+from tradelab.research.sweep_result import Sweep
+from tradelab.research.sweep_run import CombinationFailed, Course, Ledger, Pace
+from tradelab.research.sweep_store import Folder, bars_said, write_bars
 from tradelab.strategy.registry import find
 from tradelab.strategy.spec import Strategy
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-_FIGURES = tuple(Summary.__dataclass_fields__)
-_WORDS = {"start_ns", "end_ns", "bars", "periods_per_year", "calendar", "annualisation", "init_cash"}
-
-
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """Figures of every combination that ran.
-
-    Parameters
-    ----------
-    table
-        One row a combination: its parameters, then the fields of ``Summary``.
-    axes
-        The columns of the swept parameters, in the order they were given: their names, with ``_set`` behind where a
-        field of ``Summary`` bears the same (``fees`` are what was paid, ``fees_set`` the rate that was swept).
-    points
-        The parameters of each row as they were given; the table may show them in another type.
-    total, left_out
-        Combinations in the grid, and how many of them break the strategy's rule (``fast < slow``) and were not run.
-    complete
-        False when the sweep was interrupted; what was done is in the table.
-    """
-
-    table: pd.DataFrame
-    axes: tuple[str, ...]
-    points: tuple[Mapping[str, Any], ...]
-    total: int
-    left_out: int
-    complete: bool
-    strategy: Strategy
-    tape: Tape
-    fixed: Mapping[str, Any]
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def best(self, by: str = "sharpe", *, min_trades: int = 1) -> Result:
-        """Run the best combination again and return its whole ``Result``; undefined figures never win.
-
-        Parameters
-        ----------
-        by
-            A field of ``Summary``; where less is better (``volatility``, ``fees`` …) the least wins.
-        min_trades
-            Leave out combinations that closed fewer trades.
-        """
-        ranked = self.ranked(by, min_trades=min_trades)
-        return self.result(int(ranked.index[0]))
-
-    def ranked(self, by: str = "sharpe", *, min_trades: int = 1) -> pd.DataFrame:
-        """The table from best to worst by one figure, without undefined ones."""
-        self._require_figure(by)
-        good = self.table[(self.table["trades"] >= min_trades) & self.table[by].notna()]
-        if good.empty:
-            raise ConfigError(
-                f"no combination has a defined {by} and at least {min_trades} closed trades.",
-                fix="Lower min_trades, widen the grid or take more bars.",
-            )
-        return good.sort_values(by, ascending=by in LOW_IS_GOOD, kind="stable")
-
-    def result(self, row: int) -> Result:
-        """Run the combination of one row of the table again and return its whole ``Result``."""
-        if row not in self.table.index:
-            raise ParameterError(f"row {row} is not in the table.", allowed=[f"0 … {len(self.table) - 1}"])
-        return backtest_tape(self.tape, self.strategy, {**self.fixed, **self.points[row]})
-
-    def plot(self, by: str = "sharpe") -> go.Figure:
-        """Draw one figure over what was swept: a line over one parameter, a heatmap over the first two of more."""
-        MissingExtraError.unless("plotly", "report", "drawing")
-        from tradelab.research import plots
-
-        if len(self.axes) > 1:
-            return self.heatmap(by)
-        self._require_figure(by)
-        return plots.sweep_lines(self.table.set_index(self.axes[0])[by].sort_index(), by, self.strategy.name)
-
-    def heatmap(self, by: str = "sharpe", x: str | None = None, y: str | None = None) -> go.Figure:
-        """Draw one figure over two parameters; where more were swept, the best over the others is shown."""
-        MissingExtraError.unless("plotly", "report", "drawing")
-        from tradelab.research import plots
-
-        self._require_figure(by)
-        names = [a for a in self.axes if a not in (x, y)]
-        x = x or (names.pop(0) if names else None)
-        y = y or (names.pop(0) if names else None)
-        for axis in (x, y):
-            if axis not in self.axes:
-                raise ParameterError(f"a heatmap needs two swept parameters; {axis!r} is none.", allowed=self.axes)
-        best = self.table.pivot_table(
-            index=y,
-            columns=x,
-            values=by,
-            aggfunc="min" if by in LOW_IS_GOOD else "max",
-            dropna=False,  # None is a value too
-        )
-        return plots.heatmap(best, by, self.strategy.name)
-
-    def _require_figure(self, by: str) -> None:
-        known = [name for name in _FIGURES if name not in _WORDS and name != "grade"]
-        if by not in known:
-            raise UnknownNameError.of("figure", by, known)
-
-    def __str__(self) -> str:
-        state = "" if self.complete else f", interrupted after {len(self)}"
-        left = f", {self.left_out} against the rule {self.strategy.requires}" if self.left_out else ""
-        return f"Sweep of {self.strategy.name} over {' × '.join(self.axes)}: {self.total} combinations{left}{state}"
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        shown = ["total_return", "sharpe", "max_drawdown", "trades", "win_rate", "profit_factor", "grade"]
-        top = self.table.sort_values("sharpe", ascending=False).head(10)[[*self.axes, *shown]]
-        form = {
-            "total_return": "{:.1%}",
-            "max_drawdown": "{:.1%}",
-            "win_rate": "{:.1%}",
-            "sharpe": "{:.2f}",
-            "profit_factor": "{:.2f}",
-        }
-        rows = top.to_html(formatters={k: v.format for k, v in form.items()}, na_rep="–", border=0)
-        return f"<p><b>{self}</b></p>{rows}"
+__all__ = ["Adaptive", "Sweep", "load_sweep", "sweep"]
 
 
 def sweep(
     bars: pd.DataFrame | Mapping[str, pd.DataFrame],
     strategy: str | Strategy,
     *,
+    search: Any = "grid",
+    samples: int | None = None,
+    seed: int = 0,
+    by: str = "sharpe",
+    each: bool = False,
+    timeframes: Iterable[str | Timeframe] | None = None,
+    path: str | Path | None = None,
+    executor: Any = None,
+    threads: int | None = None,
+    blocks: int = 16,
+    on_error: str = "raise",
+    memory_limit: int | str | None = None,
     progress: bool = True,
     **parameters: Any,
 ) -> Sweep:
-    """Backtest every combination of the parameters that were given as several values.
+    """Backtest many combinations of the parameters that were given as several values or as a ``Range``.
 
-    A range, list, tuple, array or set is swept; a single value is fixed. Ctrl-C, or *interrupt kernel*, stops and keeps
-    what is done.
+    A range, list, tuple, array, set or ``tl.Range`` is swept; a single value is fixed. Ctrl-C, or *interrupt kernel*,
+    stops and keeps what is done. What a row says depends on neither threads, executor, nor the order of work.
 
     Parameters
     ----------
     bars
-        As for ``backtest``.
+        As for ``backtest``: one instrument, or several that share one account.
     strategy
         A strategy or its registered name.
+    search
+        ``"grid"``: every combination. ``"random"``, ``"sobol"``: ``samples`` of them, drawn by chance or evenly spread
+        (``search`` extra). ``"optuna"``, a sampler of Optuna, or ``Adaptive(sampler, per_round)``: each round of them
+        chosen by what the earlier ones came to (``search`` extra).
+    samples, seed
+        How many combinations to draw, and what from; those that break the strategy's rule are drawn again.
+    by
+        The figure an adaptive search climbs; over several accounts, its mean.
+    each
+        Give every instrument an account of its own: one row a combination and symbol.
+    timeframes
+        Sweep these timeframes too, made of the bars given, as ``tl.Catalog`` would: one row a combination and
+        timeframe.
+    path
+        A folder to keep finished rows in. The same call goes on where it was stopped or killed; another one is refused.
+    executor
+        A ``dask.distributed.Client`` (``cluster`` extra) or a ``ProcessPoolExecutor``; threads by default.
+    threads
+        How many; one a processor by default.
+    blocks
+        Keep sums of returns over so many equal blocks of bars (32 bytes each); 0 for none.
+    on_error
+        ``"raise"`` what a combination raises, with what was done in the error's attribute ``sweep``; ``"skip"`` it: its
+        figures are undefined, and the table's column ``error`` says why.
+    memory_limit
+        Refuse a sweep that would need more: bytes, or ``"2 GB"``. Four fifths of what is free by default.
     progress
         Show a progress bar.
     **parameters
         Parameters of the strategy and terms of the backtest; either may be swept (``sl_stop=[0.01, 0.02]``).
+
+    Raises
+    ------
+    ConfigError
+        Nothing to sweep; it does not fit into memory; ``path`` holds another sweep.
+    ParameterError
+        An unknown, mistyped or out-of-range parameter, said before the first run.
+    TooFewBarsError
+        A combination needs more bars to warm up than there are, said before the first run.
 
     Examples
     --------
@@ -177,91 +111,149 @@ def sweep(
     (6, True)
     """
     chosen = find(strategy)
-    axes = {name: _values(name, value) for name, value in parameters.items() if _is_many(value)}
-    if not axes:
-        raise ConfigError("nothing to sweep.", fix="Give at least one parameter several values: fast=range(5, 50, 5).")
-    fixed = {name: value for name, value in parameters.items() if name not in axes}
-    grid = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    runnable = [point for point in grid if _allowed(chosen, {**fixed, **point})]
-    if not runnable:
-        raise ConfigError(f"all {len(grid)} combinations break the rule {chosen.requires} of {chosen.name}.")
-    tape = read_bars(bars)
-    for point in runnable:  # said before the first run, not after an hour of them
-        require_warmup(tape, chosen, split_parameters({**fixed, **point})[1])
-    columns = {name: f"{name}_set" if name in _FIGURES else name for name in axes}
-    rows, complete = _run(chosen, tape, fixed, runnable, progress)
-    shown = [
-        {columns[name]: _shown(value) for name, value in point.items()} | figures
-        for point, figures in zip(runnable, rows, strict=False)
-    ]
-    return Sweep(
-        table=pd.DataFrame(shown, columns=[*columns.values(), *_FIGURES]),
-        axes=tuple(columns.values()),
-        points=tuple(runnable[: len(rows)]),
-        total=len(grid),
-        left_out=len(grid) - len(runnable),
-        complete=complete,
-        strategy=chosen,
-        tape=tape,
-        fixed=fixed,
-    )
+    require_choice("on_error", on_error, ("raise", "skip"))
+    domains = domains_of(chosen, parameters)
+    rules = Rules(chosen, {name: value for name, value in parameters.items() if name not in domains})
+    plan = Plan.of(search, domains, rules, samples=samples, seed=seed, by=by)
+    dtype = row_dtype(_require_blocks(blocks))
+    crew = crew_of(executor, threads)
+    with contextlib.ExitStack() as stack:
+        stack.callback(crew.close)
+        sources = sources_of(bars, each=each, timeframes=timeframes)
+        _fit(plan, sources, dtype, crew, memory_limit)
+        space = plan.choose(tuple(source.open() for source in sources))
+        job = Job(sources, chosen, rules.fixed, space, blocks, len(space) if plan.adaptive is None else plan.count)
+        folder = None
+        if path is not None:
+            said = bars_said(sources)
+            folder = Folder(path, manifest_of(job, plan, said))
+            stack.callback(folder.close)
+            job = replace(job, sources=write_bars(sources, said, folder.path / "bars"))
+        elif not crew.local:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tradelab-sweep-")))
+            job = replace(job, sources=write_bars(sources, bars_said(sources), scratch))
+        return _Voyage(job, plan, crew, folder, on_error == "skip").run(progress)
 
 
-def _run(
-    strategy: Strategy, tape: Tape, fixed: Mapping[str, Any], points: list[dict[str, Any]], progress: bool
-) -> tuple[list[dict[str, Any]], bool]:
-    from tqdm.auto import tqdm
+class _Voyage:
+    """One sweep under way: what it computes, what it has, and what becomes of it when it is stopped."""
 
-    rows: list[dict[str, Any]] = []
-    try:
-        for point in tqdm(points, desc=strategy.name, unit="run", disable=not progress):
-            rows.append(_figures(tape, strategy, {**fixed, **point}, point))
-    except KeyboardInterrupt:
-        return rows, False
-    return rows, True
+    def __init__(self, job: Job, plan: Plan, crew: Crew, folder: Folder | None, skip_errors: bool) -> None:
+        self.job, self.plan, self.folder, self.skip_errors = job, plan, folder, skip_errors
+        self.ledger = Ledger.of(len(job.sources) * job.size, job.dtype)
+        if folder is not None:
+            folder.load(self.ledger)
+        self.bar: Any = None
+        self.course = Course(crew, self.ledger, Pace(crew.slots), skip_errors, self._entered, self._ticked)
 
+    def run(self, progress: bool) -> Sweep:
+        """Compute what is missing and return the whole."""
+        from tqdm.auto import tqdm
 
-def _figures(tape: Tape, strategy: Strategy, parameters: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return backtest_tape(tape, strategy, parameters).summary.to_dict()
-    except Exception as error:
-        error.add_note(f"in the sweep of {strategy.name} at {', '.join(f'{k}={v!r}' for k, v in point.items())}")
-        raise
-
-
-def _shown(value: Any) -> Any:
-    """A swept value as a cell of the table: numbers and words as they are, a fill policy as words."""
-    return value if isinstance(value, (int, float, str, type(None))) else str(value)
-
-
-def _is_many(value: Any) -> bool:
-    if isinstance(value, FillPolicy) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return False
-    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, pd.Series, pd.DataFrame))
-
-
-def _values(name: str, value: Iterable[Any]) -> list[Any]:
-    values = [v.item() if isinstance(v, np.generic) else v for v in value]
-    if not values:
-        raise ParameterError(f"{name} has no values to sweep.", fix="Give at least one.")
-    try:
-        distinct = list(dict.fromkeys(values))
-        return sorted(distinct) if isinstance(value, (set, frozenset)) else distinct  # a set has no order of its own
-    except TypeError as error:
-        raise ParameterError(
-            f"{name} cannot be swept over {type(values[0]).__name__} values: {error}.",
-            fix="Sweep numbers and words; values bar by bar are given one at a time, as a Series.",
-        ) from error
-
-
-def _allowed(strategy: Strategy, parameters: Mapping[str, Any]) -> bool:
-    """Whether a combination obeys the strategy's rule; a value that is wrong on its own is refused for all."""
-    _, own = split_parameters(parameters)  # refuses wrong terms before the first run
-    try:
-        strategy.resolve(own)
-    except ParameterError:
-        full = {name: p.accept(own.get(name, p.default), strategy.name) for name, p in strategy.parameters.items()}
-        if own.keys() - full.keys() or strategy.allows(full):
+        known = int(self.ledger.done.sum()) if self.plan.adaptive is None else 0
+        self.bar = tqdm(
+            total=len(self.ledger.done), initial=known, desc=self.job.strategy.name, unit="run", disable=not progress
+        )
+        failure = None
+        try:
+            if self.plan.adaptive is None:
+                self.course.run(self.job, np.flatnonzero(~self.ledger.done))
+            else:
+                self._climb(self.plan.adaptive)
+        except KeyboardInterrupt:
+            return self._so_far(complete=False)
+        except CombinationFailed as failed:
+            failure = failed
+        except Exception as error:
+            _attach(error, self._so_far(complete=False))
             raise
-        return False
-    return True
+        finally:
+            self.bar.close()
+            if self.folder is not None:
+                self.folder.flush(self.job, self.ledger)
+        if failure is None:
+            if self.folder is not None:
+                self.folder.finish(self.job.space)
+            return self._so_far(complete=True)
+        point = ", ".join(f"{name}={value!r}" for name, value in self._said(failure.row).items())
+        failure.error.add_note(f"in the sweep of {self.job.strategy.name} at {point}")
+        _attach(failure.error, self._so_far(complete=False))
+        raise failure.error
+
+    def _entered(self, rows: np.ndarray) -> None:
+        self.bar.update(len(rows))
+        if self.folder is not None and self.folder.wait(rows):
+            self.folder.flush(self.job, self.ledger)
+
+    def _ticked(self) -> None:
+        self.bar.refresh()
+
+    def _climb(self, adaptive: Adaptive) -> None:
+        """Let the search choose round by round; rows that a folder brought are told without being computed."""
+        kept = self.folder.points(self.job) if self.folder is not None else {}
+        accounts = np.arange(len(self.job.sources))[:, None]
+
+        def figure(tried: Tried, places: np.ndarray) -> np.ndarray:
+            self.job = replace(self.job, space=tried.space(tuple(self.plan.domains)))
+            rows = accounts * self.job.size + places
+            for row in rows.ravel().tolist():
+                if row in kept and kept[row] != self.job.point(row):
+                    raise ParameterError(
+                        f"{self.plan.says} asked for {self.job.point(row)} where it asked for {kept[row]} before.",
+                        fix="Give it a fresh sampler with a seed, or another path.",
+                    )
+            missing = rows.ravel()[~self.ledger.done[rows.ravel()]]
+            self.bar.update(rows.size - len(missing))
+            self.course.run(self.job, missing)
+            values: np.ndarray = self.ledger.figures[self.plan.by][rows].mean(axis=0)
+            return values
+
+        tried = climb(
+            adaptive, self.plan.domains, self.plan.rules,
+            samples=self.plan.count, seed=self.plan.seed, by=self.plan.by, figure=figure,
+        )  # fmt: skip
+        self.job = replace(self.job, space=tried.space(tuple(self.plan.domains)))
+
+    def _said(self, row: int) -> dict[str, Any]:
+        source = self.job.source(row)
+        labels = {name: getattr(source, name) for name in ("symbol", "timeframe") if getattr(source, name)}
+        return labels | self.job.point(row)
+
+    def _so_far(self, *, complete: bool) -> Sweep:
+        done = self.ledger.done.reshape(len(self.job.sources), -1)
+        rows = np.flatnonzero(done & (np.arange(self.job.size) < len(self.job.space)))
+        whole = len(rows) == len(self.ledger.done)
+        space = self.job.space
+        return Sweep(
+            job=self.job,
+            rows=rows,
+            figures=self.ledger.figures if whole else self.ledger.figures[rows],
+            total=space.total,
+            left_out=space.left_out,
+            complete=complete,
+            errors={int(np.searchsorted(rows, row)): said for row, said in self.ledger.errors.items()},
+            shows_errors=self.skip_errors,
+        )
+
+
+def _attach(error: BaseException, found: Sweep) -> None:
+    with contextlib.suppress(AttributeError):  # an exception with slots has no room for it
+        error.sweep = found  # type: ignore[attr-defined]
+
+
+def _require_blocks(blocks: object) -> int:
+    if isinstance(blocks, int) and not isinstance(blocks, bool) and 0 <= blocks <= 1024:
+        return blocks
+    raise ParameterError(f"blocks={blocks!r} is no number of blocks.", allowed=["0 … 1024"])
+
+
+def _fit(plan: Plan, sources: tuple[Source, ...], dtype: np.dtype, crew: Crew, limit: int | str | None) -> None:
+    """Refuse a sweep that does not fit into memory, before its combinations are even listed."""
+    needed = estimate(
+        bars=sum(len(frame) for source in sources for frame in source.open().frames.values()),
+        rows=plan.count * len(sources),
+        row_bytes=dtype.itemsize + 9 + 4 * len(plan.domains),  # figures; row number and whether done; parameters
+        threads=crew.slots if crew.local else 0,
+        thread_bytes=max(working_bytes(source.open()) for source in sources),
+    )
+    require_memory(needed, limit)

@@ -25,6 +25,8 @@ RESERVED = frozenset({
     "exit_size", "entry_type", "entry_price", "expiry", "latency", "leverage", "maintenance", "liquidation_fee",
     "funding", "borrow", "interest", "swap_long", "swap_short", "sl_stop", "sl_trail", "tp_stop", "sl_price",
     "tp_price", "plan", "session",
+    "search", "samples", "by", "each", "timeframes", "path", "executor", "threads", "blocks", "on_error",
+    "memory_limit",
 })
 # fmt: on
 SIGNAL_NAMES = ("long_entry", "long_exit", "short_entry", "short_exit")
@@ -34,12 +36,14 @@ SIGNAL_NAMES = ("long_entry", "long_exit", "short_entry", "short_exit")
 class Range:
     """Allowed values of a parameter, both ends included; ``step`` is what a form or a sweep walks by.
 
-    Used in an annotation: ``fast: Annotated[int, Range(2, 200)] = 10``.
+    Used in an annotation: ``fast: Annotated[int, Range(2, 200)] = 10``; and as what a sweep draws from, where ``log``
+    draws as many values between 1 and 10 as between 10 and 100.
     """
 
     low: float
     high: float
     step: float | None = None
+    log: bool = False
 
     def __str__(self) -> str:
         return f"{self.low:g} … {self.high:g}"
@@ -199,6 +203,19 @@ class Strategy:
     def allows(self, full: Mapping[str, Any]) -> bool:
         """Whether parameters that are fine alone are fine together."""
         return self._condition is None or bool(eval(self._condition, {"__builtins__": {}}, dict(full)))
+
+    def allows_each(self, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Whether each of many combinations is fine, given as arrays of objects; ``None``: this rule takes them singly.
+
+        Raises
+        ------
+        ValueError, TypeError, AttributeError
+            The rule does what arrays cannot (``and``, ``or``, a chain of comparisons); ask ``allows`` for each.
+        """
+        if self._condition is None:
+            return None
+        verdict = eval(self._condition, {"__builtins__": {}}, dict(columns))
+        return verdict.astype(bool) if isinstance(verdict, np.ndarray) else None
 
     def warmup_bars(self, given: Mapping[str, object]) -> int:
         """Bars the strategy needs with these parameters."""

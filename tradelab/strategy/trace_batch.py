@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 
 from tradelab.engine import program_ops as ops
-from tradelab.engine.bits import pack, words_of
+from tradelab.engine.bits import pack
 from tradelab.engine.program import Program
 from tradelab.engine.program_build import Builder
 from tradelab.model.errors import ParameterError
 from tradelab.strategy.spec import SIGNAL_NAMES, Strategy
 from tradelab.strategy.trace import Way, watch
-from tradelab.strategy.trace_lower import Steps
+from tradelab.strategy.trace_lower import Lowering
 from tradelab.strategy.trace_memory import IndicatorMemory, remembering
 from tradelab.strategy.trace_world import Untraceable
 
@@ -111,7 +111,7 @@ def compile_batch(
         Whatever the strategy itself raises, with a note that says at which point.
     """
     columns, many = _columns(strategy, points)
-    quiet = [max(math.ceil(strategy.warmup(**_point(columns, c))) - 1, 0) for c in range(many)]
+    quiet = [max(math.ceil(strategy.warmup(**point)) - 1, 0) for point in _rows(columns, many)]
     reason = f"{many} combinations" if many < _FEWEST else ""
     if not reason:
         try:
@@ -123,6 +123,13 @@ def compile_batch(
 
 def _point(columns: Mapping[str, list[Any]], c: int) -> dict[str, Any]:
     return {name: values[c] for name, values in columns.items()}
+
+
+def _rows(columns: Mapping[str, list[Any]], many: int) -> Iterator[dict[str, Any]]:
+    """Each combination's parameters."""
+    names = tuple(columns)
+    rows = zip(*columns.values(), strict=True) if names else [()] * many
+    return (dict(zip(names, row, strict=True)) for row in rows)
 
 
 def _columns(strategy: Strategy, points: Points) -> tuple[dict[str, list[Any]], int]:
@@ -148,9 +155,9 @@ def _columns(strategy: Strategy, points: Points) -> tuple[dict[str, list[Any]], 
             if (type(value), value) not in accepted:
                 accepted[type(value), value] = parameter.accept(value, strategy.name)
         columns[name] = [accepted[type(value), value] for value in values]
-    for c in range(many):
-        if not strategy.allows(_point(columns, c)):
-            strategy.resolve(_point(columns, c))  # says which rule
+    for point in _rows(columns, many) if strategy.requires else ():
+        if not strategy.allows(point):
+            strategy.resolve(point)  # says which rule
     return columns, many
 
 
@@ -162,26 +169,19 @@ def _watched(
     whole_bytes: int,
     checked: bool,
 ) -> Batch:
-    steps = Steps(bars)
+    lowering = Lowering(bars, whole_bytes)
     ways = watch(strategy, bars, columns, len(quiet))
-    roots = np.full((len(quiet), 4), -1, np.int64)
-    for way in ways:
-        for k, distinct in enumerate(steps.distinct(way.roots, len(way.places))):
-            if distinct is not None:
-                roots[way.places, k] = distinct
-    lines, flags = steps.whole(np.unique(roots[roots >= 0]).tolist())
-    needed = lines * 8 * len(bars) + flags * 8 * words_of(len(bars))
-    if needed > whole_bytes:
-        raise Untraceable(f"{lines} whole lines would take {needed / 1e9:.1f} GB")
+    roots = np.empty((len(quiet), 4), np.int64)
     try:
-        for c, row in enumerate(roots.tolist()):
-            steps.builder.combination([steps.lower(r) if r >= 0 else None for r in row], quiet[c])
+        for way in ways:
+            roots[way.places] = lowering.add(way.roots, len(way.places))
     except RecursionError as error:
         raise Untraceable("takes too many steps, each on the one before") from error
-    program = steps.build()
+    lowering.builder.combinations(roots, np.array(quiet))
+    program = lowering.build()
     if checked:
         _hold_to_function(strategy, bars, columns, program, ways)
-    return Batch(program, "program", _said(program, lines, len(ways)))
+    return Batch(program, "program", _said(program, lowering.whole_lines, len(ways)))
 
 
 def _hold_to_function(

@@ -1,10 +1,9 @@
-"""Turn what was watched into a program: each distinct step once, as instructions where the engine has them."""
+"""Turn what was watched into a program: instructions where the engine has them, whole columns where it has not."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,147 +11,185 @@ import pandas as pd
 
 from tradelab.engine import program_ops as ops
 from tradelab.engine.bits import pack
-from tradelab.engine.program import Program
+from tradelab.engine.program import NEVER, Program
 from tradelab.engine.program_build import Builder
 from tradelab.strategy.trace_world import Choices, Node, Untraceable
 
 _MEMO_BYTES = 256 * 2**20
 
-
-@dataclass(frozen=True)
-class Ref:
-    """An argument that is another step."""
-
-    place: int
+Names = Any  # the builder's number for all combinations of a way, or an int64 array with one for each
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One distinct step: a node, with the parameters of the combinations that ask for it."""
+class Lowering:
+    """One program in the making, out of all ways that were watched.
 
-    op: str
-    args: tuple[Any, ...]
-    real: Callable[..., Any]
+    Parameters
+    ----------
+    bars
+        The real ones.
+    whole_bytes
+        Most memory for whole columns.
+    """
 
-
-class Steps:
-    """All distinct steps of all ways, and what becomes of each."""
-
-    def __init__(self, bars: pd.DataFrame) -> None:
+    def __init__(self, bars: pd.DataFrame, whole_bytes: int) -> None:
         self.bars = bars
         self.builder = Builder(len(bars))
-        self.steps: list[Step] = []
-        self._known: dict[Hashable, int] = {}
-        self._lowered: dict[int, int] = {}
-        self._memo: OrderedDict[int, Any] = OrderedDict()
+        self.whole_lines = 0
+        self._bytes, self._limit = 0, whole_bytes
+        self._codes: dict[Hashable, int] = {}
+        self._columns: dict[Hashable, int] = {}
+        self._memo: OrderedDict[Hashable, Any] = OrderedDict()
         self._memo_bytes = 0
+        self._names: dict[Node, Names] = {}
+        self._alike: dict[Hashable, Node] = {}
+        self._choices: dict[Choices, np.ndarray] = {}
 
-    def distinct(self, roots: Iterable[Node | None], combinations: int) -> list[np.ndarray | None]:
-        """For each root, the step of each combination: int64 of shape (combinations,)."""
-        kept = list(roots)
-        places: dict[Node, np.ndarray | int] = {}
-        for node in _in_order(kept):
-            places[node] = self._numbered(node, places, combinations)
-        return [None if r is None else np.broadcast_to(np.int64(places[r]), (combinations,)) for r in kept]
+    def add(self, roots: Iterable[Node | None], combinations: int) -> np.ndarray:
+        """Lower one way's four roots; the builder's numbers, int64 of shape (combinations, 4).
 
-    def _numbered(self, node: Node, places: dict[Node, Any], combinations: int) -> np.ndarray | int:
-        """Number a node's distinct steps; one number where all combinations share one."""
-        codes: list[Any] = []
-        for arg in node.args:
-            if isinstance(arg, Node):
-                codes.append(places[arg])
-            else:
-                codes.append(_coded(arg.values) if isinstance(arg, Choices) else 0)
-        many = [code for code in codes if isinstance(code, np.ndarray)]
-        if not many:
-            return self._step(node, places, 0)
-        _, first, inverse = _unique_rows(many)
-        numbers = np.array([self._step(node, places, int(c)) for c in first], np.int64)
-        return numbers[inverse] if len(numbers) > 1 else int(numbers[0])
-
-    def _step(self, node: Node, places: dict[Node, Any], combination: int) -> int:
-        """The step that a node is for one combination."""
-        args: list[Any] = []
-        for arg in node.args:
-            if isinstance(arg, Node):
-                place = places[arg]
-                args.append(Ref(int(place[combination] if isinstance(place, np.ndarray) else place)))
-            else:
-                args.append(arg.values[combination] if isinstance(arg, Choices) else arg)
-        key = (node.op, node.key, *(a if isinstance(a, Ref) else (type(a), repr(a)) for a in args))
-        if key not in self._known:
-            self._known[key] = len(self.steps)
-            self.steps.append(Step(node.op, tuple(args), node.real))
-        return self._known[key]
-
-    def whole(self, roots: Iterable[int]) -> tuple[int, int]:
-        """How many whole lines and whole conditions a program with these roots keeps in memory."""
-        seen: set[int] = set()
-        waiting, lines, flags = list(roots), 0, 0
-        while waiting:
-            place = waiting.pop()
-            if place in seen:
-                continue
-            seen.add(place)
-            step = self.steps[place]
-            if step.op in INSTRUCTIONS:
-                waiting.extend(arg.place for arg in step.args if isinstance(arg, Ref))
-            elif step.op == "flags":
-                flags += 1
-            elif step.op != "bar":
-                lines += 1
-        return lines, flags
-
-    def lower(self, place: int) -> int:
-        """The builder's number of a step."""
-        found = self._lowered.get(place)
-        if found is None:
-            step = self.steps[place]
-            make = INSTRUCTIONS.get(step.op)
-            found = make(self, *step.args) if make else self._column(self.real(place))
-            self._lowered[place] = found
-        return found
-
-    def line(self, arg: Any) -> int:
-        """The builder's number of a line, or of a number on every bar."""
-        return self._sort(self.lower(arg.place), True) if isinstance(arg, Ref) else self.builder.constant(float(arg))
-
-    def flags(self, arg: Ref) -> int:
-        """The builder's number of a condition."""
-        return self._sort(self.lower(arg.place), False)
-
-    def _sort(self, number: int, line: bool) -> int:
-        if self.builder.is_line(number) != line:
-            raise Untraceable("gives other things on all bars than on the first few hundred")
-        return number
+        Raises
+        ------
+        Untraceable
+            Too much would have to be kept whole, or a step gives other things on all bars than on the sample.
+        """
+        self._names, self._alike, self._choices = {}, {}, {}
+        out = np.full((combinations, 4), NEVER, np.int64)
+        for k, root in enumerate(roots):
+            if root is not None:
+                out[:, k] = self.flags(self._merged(root))
+        return out
 
     def build(self) -> Program:
         """The program of all combinations that were added to the builder."""
         self._memo.clear()  # or columns would be held twice while they are stacked
         return self.builder.build()
 
+    def _merged(self, root: Node) -> Node:
+        """The same graph, in which steps that do the same are one."""
+        merged: dict[Node, Node] = {}
+        for node in _in_order(root):
+            args = tuple(merged[a] if isinstance(a, Node) else a for a in node.args)
+            key = (node.op, node.key, *(self._mark(a) for a in args))
+            if key not in self._alike:
+                self._alike[key] = Node(node.op, node.key, args, node.real)
+            merged[node] = self._alike[key]
+        return merged[root]
+
+    def _mark(self, arg: Any) -> Hashable:
+        if isinstance(arg, Choices):
+            return self.codes(arg).tobytes()
+        return arg if isinstance(arg, Node) else _told(arg)
+
+    def codes(self, choices: Choices) -> np.ndarray:
+        """A code for each combination's value: equal values of one type have one."""
+        if choices not in self._choices:
+            codes = self._codes
+            told = [codes.setdefault(_told(value), len(codes)) for value in choices.values]
+            self._choices[choices] = np.array(told, np.int64)
+        return self._choices[choices]
+
+    def names(self, node: Node) -> Names:
+        """The builder's numbers of a step."""
+        if node not in self._names:
+            make = INSTRUCTIONS.get(node.op) or _PARTS.get(_part(node))
+            self._names[node] = make(self, *node.args) if make else self.whole(node)
+        return self._names[node]
+
+    def line(self, arg: Any) -> Names:
+        """The builder's numbers of a line, or of a number on every bar."""
+        if isinstance(arg, Node):
+            names = self.names(arg)
+            return names if self.builder.is_line(names) else _differs()
+        if isinstance(arg, Choices):
+            return self.each(arg, lambda value: self.builder.constant(float(value)))
+        return self.builder.constant(float(arg))
+
+    def flags(self, node: Node) -> Names:
+        """The builder's numbers of a condition."""
+        names = self.names(node)
+        return names if self.builder.is_condition(names) else _differs()
+
+    def count(self, arg: Any) -> Any:
+        """A whole number, or one for each combination."""
+        return self.each(arg, int) if isinstance(arg, Choices) else int(arg)
+
+    def each(self, choices: Choices, make: Callable[[Any], int]) -> np.ndarray:
+        """``make`` of each combination's value, done once for each distinct value."""
+        _, first, inverse = np.unique(self.codes(choices), return_index=True, return_inverse=True)
+        return np.array([make(value) for value in choices.values[first]], np.int64)[inverse]
+
+    def whole(self, node: Node) -> Names:
+        """Whole columns, one for each distinct set of parameters below a step, done for real."""
+        parameters = {id(a): a for step in _in_order(node) for a in step.args if isinstance(a, Choices)}
+        columns = [self.codes(choices) for choices in parameters.values()]
+        code = columns[0] if columns else np.zeros(1, np.int64)
+        for column in columns[1:]:
+            code = np.unique(code, return_inverse=True)[1] * (int(column.max()) + 1) + column
+        _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+        keys = {int(c): self._key(node, int(c)) for c in first}
+        self._require_room(node, len(set(keys.values()) - self._columns.keys()))
+        for c, key in keys.items():
+            if key not in self._columns:
+                self._columns[key] = self._column(self._real(node, c))
+        names = np.array([self._columns[key] for key in keys.values()], np.int64)
+        return names[inverse] if len(names) > 1 else int(names[0])
+
+    def _require_room(self, node: Node, fresh: int) -> None:
+        if node.op != "bar":
+            line = node.op != "flags"
+            self.whole_lines += fresh
+            self._bytes += fresh * len(self.bars) * 8 // (1 if line else 64)
+        if self._bytes > self._limit:
+            raise Untraceable(f"{self.whole_lines} whole columns would take {self._bytes / 1e9:.1f} GB")
+
     def _column(self, value: Any) -> int:
         array = value.to_numpy() if isinstance(value, pd.Series) else np.asarray(value)
         if array.shape != (len(self.bars),) or array.dtype not in (bool, np.float64):
-            raise Untraceable("gives other things on all bars than on the first few hundred")
+            _differs()
         if array.dtype == bool:
             return self.builder.given(pack(array))
         return self.builder.column(np.ascontiguousarray(array))
 
-    def real(self, place: int) -> Any:
-        """What the function itself would have got; the latest are kept."""
-        if place in self._memo:
-            self._memo.move_to_end(place)
-            return self._memo[place]
-        step = self.steps[place]
-        if step.op == "bars":
+    def _key(self, node: Node, c: int) -> Hashable:
+        """What tells a step with one combination's parameters from all others."""
+        told = (
+            self._key(a, c) if isinstance(a, Node) else _told(a.values[c] if isinstance(a, Choices) else a)
+            for a in node.args
+        )
+        return (node.op, node.key, *told)
+
+    def _real(self, node: Node, c: int) -> Any:
+        """What the function itself would have got with one combination's parameters; the latest are kept."""
+        if node.op == "bars":
             return self.bars
-        value = step.real(*(self.real(a.place) if isinstance(a, Ref) else a for a in step.args))
-        self._memo[place] = value
+        key = self._key(node, c)
+        if key in self._memo:
+            self._memo.move_to_end(key)
+            return self._memo[key]
+        args = (
+            self._real(a, c) if isinstance(a, Node) else a.values[c] if isinstance(a, Choices) else a for a in node.args
+        )
+        value = node.real(*args)
+        self._memo[key] = value
         self._memo_bytes += _size(value)
         while self._memo_bytes > _MEMO_BYTES and len(self._memo) > 1:
             self._memo_bytes -= _size(self._memo.popitem(last=False)[1])
         return value
+
+
+def _differs() -> Any:
+    raise Untraceable("gives other things on all bars than on the first few hundred")
+
+
+def _told(value: Any) -> Hashable:
+    """A plain value by which it is known: 1 is not 1.0, nor 0.0 −0.0."""
+    kind = type(value)
+    return (kind, str(value)) if kind is float and value == 0.0 else (kind, value)
+
+
+def _part(node: Node) -> tuple[str, Hashable]:
+    """Of which indicator a step takes which line."""
+    return (node.args[0].op, node.key) if node.op == "part" else ("", "")
 
 
 def _size(value: Any) -> int:
@@ -160,10 +197,10 @@ def _size(value: Any) -> int:
     return sum(int(getattr(part, "nbytes", 0)) for part in parts if isinstance(part, np.ndarray | pd.Series))
 
 
-def _in_order(roots: Iterable[Node | None]) -> list[Node]:
-    """All nodes below ``roots``, each after what it is made of."""
+def _in_order(root: Node) -> list[Node]:
+    """All nodes below ``root``, each after what it is made of."""
     done: dict[Node, None] = {}
-    waiting = [(root, False) for root in roots if root is not None]
+    waiting = [(root, False)]
     while waiting:
         node, ready = waiting.pop()
         if node in done:
@@ -176,49 +213,35 @@ def _in_order(roots: Iterable[Node | None]) -> list[Node]:
     return list(done)
 
 
-def _coded(values: np.ndarray) -> np.ndarray:
-    """Equal numbers of one type get one code; 0.0 and −0.0, or 1 and 1.0, are not the same."""
-    codes: dict[Hashable, int] = {}
-    return np.array([codes.setdefault((type(v), repr(v)), len(codes)) for v in values], np.int64)
+def _two(op: int) -> Callable[..., Names]:
+    return lambda low, a, b: low.builder.combine(op, low.line(a), low.line(b))
 
 
-def _unique_rows(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct rows of several columns of numbers: their codes, where each is first, and which each row is."""
-    code = np.unique(columns[0], return_inverse=True)[1].astype(np.int64)
-    for column in columns[1:]:
-        other = np.unique(column, return_inverse=True)[1]
-        code = np.unique(code * (int(other.max()) + 1) + other, return_inverse=True)[1]
-    return np.unique(code, return_index=True, return_inverse=True)
+def _logic(name: str) -> Callable[..., Names]:
+    return lambda low, *flags: getattr(low.builder, name)(*map(low.flags, flags))
 
 
-def _two(op: int) -> Callable[..., int]:
-    return lambda steps, a, b: steps.builder.combine(op, steps.line(a), steps.line(b))
-
-
-def _flags(name: str) -> Callable[..., int]:
-    return lambda steps, *flags: getattr(steps.builder, name)(*(steps.flags(f) for f in flags))
-
-
-def _compared(name: str, *, swapped: bool = False, turned: bool = False) -> Callable[..., int]:
-    def make(steps: Steps, a: Any, b: Any) -> int:
-        left, right = steps.line(a), steps.line(b)
-        made = int(getattr(steps.builder, name)(*((right, left) if swapped else (left, right))))
-        return steps.builder.fails(made) if turned else made
+def _compared(name: str, *, swapped: bool = False, turned: bool = False) -> Callable[..., Names]:
+    def make(low: Lowering, a: Any, b: Any) -> Names:
+        left, right = low.line(a), low.line(b)
+        made = getattr(low.builder, name)(*((right, left) if swapped else (left, right)))
+        return low.builder.fails(made) if turned else made
 
     return make
 
 
-def _unknown(steps: Steps, a: Any) -> int:
-    return steps.builder.fails(steps.builder.equals(steps.line(a), steps.line(a)))
+def _unknown(low: Lowering, a: Any) -> Names:
+    return low.builder.fails(low.builder.equals(low.line(a), low.line(a)))
 
 
-INSTRUCTIONS: dict[str, Callable[..., int]] = {
-    "same": lambda steps, a: steps.lower(a.place),
-    "delay": lambda steps, a, n: steps.builder.delayed(steps.line(a), n),
-    "ta.previous": lambda steps, a, n: steps.builder.delayed(steps.line(a), n),
-    "later": lambda steps, a, n: steps.builder.later(steps.flags(a), n),
-    "negative": lambda steps, a: steps.builder.negative(steps.line(a)),
-    "size": lambda steps, a: steps.builder.size(steps.line(a)),
+# By the name of the step: what the engine does itself.
+INSTRUCTIONS: dict[str, Callable[..., Names]] = {
+    "same": lambda low, a: low.names(a),
+    "delay": lambda low, a, n: low.builder.delayed(low.line(a), low.count(n)),
+    "ta.previous": lambda low, a, n: low.builder.delayed(low.line(a), low.count(n)),
+    "later": lambda low, a, n: low.builder.later(low.flags(a), low.count(n)),
+    "negative": lambda low, a: low.builder.negative(low.line(a)),
+    "size": lambda low, a: low.builder.size(low.line(a)),
     "add": _two(ops.ADD),
     "subtract": _two(ops.SUBTRACT),
     "multiply": _two(ops.MULTIPLY),
@@ -235,8 +258,9 @@ INSTRUCTIONS: dict[str, Callable[..., int]] = {
     "ta.rises_above": _compared("rises_above"),
     "ta.cross_above": _compared("crosses_above"),
     "ta.cross_below": _compared("crosses_above", swapped=True),
-    "both": _flags("both"),
-    "either": _flags("either"),
-    "differ": _flags("differ"),
-    "fails": _flags("fails"),
+    "both": _logic("both"),
+    "either": _logic("either"),
+    "differ": _logic("differ"),
+    "fails": _logic("fails"),
 }
+_PARTS: dict[tuple[str, Hashable], Callable[..., Names]] = {}

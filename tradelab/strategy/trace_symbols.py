@@ -153,8 +153,11 @@ class Number(Symbol):
     @classmethod
     def of(cls, world: World, values: Sequence[Any]) -> Any:
         """One number for each combination; the plain number itself where it is the same for all."""
-        if len({(type(v), repr(v)) for v in values}) == 1:
-            return values[0]
+        first = values[0]
+        if all(type(v) is type(first) and v == first for v in values) and (
+            first != 0 or len(set(map(str, values))) == 1
+        ):
+            return first
         held = np.empty(len(values), dtype=object)
         held[:] = values
         return cls(world, held)

@@ -8,6 +8,7 @@ import pytest
 
 import tradelab as tl
 from tradelab.model.errors import ConfigError, ParameterError, TooFewBarsError, UnknownNameError
+from tradelab.research import runner
 from tradelab.research import sweep as module
 
 
@@ -51,7 +52,7 @@ def test_terms_of_the_backtest_can_be_swept_too(bars):
 
 
 def test_an_interrupt_keeps_what_is_done(bars, monkeypatch):
-    real, done = module.backtest_tape, []
+    real, done = runner.backtest_tape, []
 
     def interrupted(*args):
         if len(done) == 3:
@@ -59,8 +60,8 @@ def test_an_interrupt_keeps_what_is_done(bars, monkeypatch):
         done.append(1)
         return real(*args)
 
-    monkeypatch.setattr(module, "backtest_tape", interrupted)
-    found = tl.sweep(bars, "sma_cross", fast=range(2, 9), progress=False)
+    monkeypatch.setattr(runner, "backtest_tape", interrupted)
+    found = tl.sweep(bars, "sma_cross", fast=range(2, 9), threads=1, progress=False)
     assert (len(found), found.complete, found.total) == (3, False, 7)
     assert "interrupted after 3" in str(found)
 
@@ -112,7 +113,7 @@ def test_values_of_a_set_run_in_ascending_order(bars):
 
 
 def test_a_window_longer_than_the_bars_is_refused_before_the_first_run(bars, monkeypatch):
-    monkeypatch.setattr(module, "backtest_tape", lambda *_: pytest.fail("a backtest ran"))
+    monkeypatch.setattr(runner, "backtest_tape", lambda *_: pytest.fail("a backtest ran"))
     with pytest.raises(TooFewBarsError, match="needs 801"):
         tl.sweep(bars, "sma_cross", slow=[20, 800], progress=False)
 
@@ -135,7 +136,7 @@ def test_an_error_in_the_middle_says_at_which_combination(bars, monkeypatch):
     def fails(tape, strategy, parameters):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "backtest_tape", fails)
+    monkeypatch.setattr(runner, "backtest_tape", fails)
     with pytest.raises(ZeroDivisionError) as caught:
         tl.sweep(bars, "sma_cross", fast=[5, 10], progress=False)
     assert caught.value.__notes__ == ["in the sweep of sma_cross at fast=5"]
@@ -145,7 +146,7 @@ def test_a_sweep_stopped_in_its_first_run_can_still_be_looked_at(bars, monkeypat
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "backtest_tape", interrupted)
+    monkeypatch.setattr(runner, "backtest_tape", interrupted)
     found = tl.sweep(bars, "sma_cross", fast=[5, 10], fees=[0.0, 0.01], progress=False)
     assert (len(found), found.complete) == (0, False)
     assert "interrupted after 0" in found._repr_html_()

@@ -1,0 +1,57 @@
+"""Time whole processes from their start to their first answer, with numba's cache warm and with none."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from peers import bars, crew, plan, report, roster
+from peers.measure import Bench, Row
+from peers.plan import Profile
+
+PATIENCE_S = 900.0
+TITLES = {"sweep": "sweep of 105 × 5,000, stops", "rich": "one rich backtest, 5,000 bars, stops"}
+
+
+def rounds(bench: Bench, profile: Profile, kind: str, *, empty: bool) -> list[Row]:
+    """Start every engine in turn, as often as the profile says; the first start with a warm cache fills it."""
+    turns = profile.cold_empty if empty else profile.cold_rounds
+    peers = [peer for peer in bench.contenders(kind) if peer.threads == 1]
+    cache = "empty" if empty else "warm"
+    rows = [Row(f"cold {cache}", bench.envs[p.name].title, 1, True, 5_000, 1, kind=kind) for p in peers]
+    for turn in range(turns + (not empty) if turns else 0):
+        for row, peer in zip(rows, peers, strict=True):
+            environment = bench.envs[peer.name]
+            if environment.python is None:
+                row.problem = f"not installed: {environment.reason}"
+            if row.problem:
+                continue
+            case = plan.cold(kind) | {"peer": peer.name, "threads": 1, "fill": peer.fill}
+            case["file"] = str(bars.path(case["bars"]))
+            row.bars, row.combinations = case["bars"], roster.count(case)
+            bench.say(f"  cold, {cache} cache: {environment.title}, {kind}")
+            try:
+                found = crew.cold(environment, peer.engine, case, empty=empty, timeout_s=PATIENCE_S)
+            except crew.Gone as gone:
+                row.problem = str(gone)
+                continue
+            row.peak_mb = found["peak_mb"]
+            if empty or turn:
+                row.seconds.append(found["seconds"])
+    return [row for row in rows if row.seconds or row.problem]
+
+
+def table(groups: list[list[Row]]) -> list[str]:
+    """One line an engine, first answer and cache."""
+    body = []
+    for group in groups:
+        mine = next(
+            (statistics.median(row.seconds) for row in group if row.engine == "tradelab" and row.seconds), math.nan
+        )
+        for row in group:
+            took = statistics.median(row.seconds) if row.seconds else math.nan
+            times = f"✗ {row.problem}" if row.problem else report.spread(row.seconds)
+            ratio = report.figure(took / mine)
+            cache = row.section.removeprefix("cold ")
+            body.append([TITLES[row.kind], cache, row.engine, times, report.memory(row.peak_mb), ratio])
+    return report.lines(["first answer", "numba cache", "engine", "seconds", "peak memory", "× ours"], body)

@@ -1,0 +1,89 @@
+"""A fingerprint changes when what a thing means does, and only then."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tradelab as tl
+from tradelab.model.errors import ConfigError
+from tradelab.research.fingerprint import fingerprint
+
+BODY = """
+def helper(x):
+    return x {op} 1
+
+LEVEL = {level}
+
+def made():
+    inner = {inner}
+    def function(bars, window: int = {window}):
+        {words}
+        return helper(bars) + window + LEVEL + inner {tail}
+    return function
+"""
+PLAIN = {"op": "+", "level": 3, "inner": 5, "window": 10, "words": '"""One."""', "tail": ""}
+
+
+def function_of(**changed: object):
+    space: dict = {"__name__": "somewhere"}
+    exec(BODY.format(**{**PLAIN, **changed}), space)
+    return space["made"]()
+
+
+def test_a_function_is_its_code_defaults_closure_helpers_and_globals():
+    plain = fingerprint(function_of())
+    changed = [{"op": "-"}, {"level": 4}, {"inner": 6}, {"window": 11}, {"tail": "+ 0.5"}]
+    prints = [fingerprint(function_of(**change)) for change in changed]
+    assert len({plain, *prints}) == 1 + len(changed)
+
+
+def test_words_and_blank_lines_are_not_part_of_a_function():
+    assert fingerprint(function_of(words='"""Another."""\n\n        # and a comment')) == fingerprint(function_of())
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        [1, 1.0, True, "1", b"1", None, [1], (1,), {"1": 1}, {1}],
+        [[1, 2], [2, 1], [[1], 2], [1, 2, None]],
+        [np.arange(3), np.arange(3.0), np.arange(3)[None], np.arange(4)[1:]],
+        [pd.Series([1.0, 2.0]), pd.Series([2.0, 1.0]), pd.Series([1.0, 2.0], index=[5, 6])],
+        [tl.FillPolicy(), tl.FillPolicy(exits_on_entry_bar=False)],
+        [tl.Range(1, 2), tl.Range(1, 3), tl.Range(1, 2, log=True)],
+    ],
+)
+def test_values_that_differ_have_different_prints(different):
+    assert len({fingerprint(value) for value in different}) == len(different)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({3, 1, 2}, {2, 3, 1}),
+        (np.arange(10)[::2], np.array([0, 2, 4, 6, 8])),
+        (np.float64(0.5), np.array(0.5)[()]),
+        (float("nan"), float("nan")),
+    ],
+)
+def test_values_that_are_alike_have_one_print(one, other):
+    assert fingerprint(one) == fingerprint(other)
+
+
+def test_another_process_finds_the_same_prints():
+    program = (
+        "from tradelab.research.fingerprint import fingerprint; from tradelab.strategy.registry import find\n"
+        "s = find('rsi_reversion'); print(fingerprint((s.function, s.warmup, {'b', 'a', 'c'}, {'x': 1.5})))"
+    )
+    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in "ab"]
+    assert len({run.stdout for run in runs}) == 1
+    assert len(runs[0].stdout.strip()) == 16
+
+
+def test_what_cannot_be_described_is_refused():
+    with pytest.raises(ConfigError, match="cannot be described"):
+        fingerprint(x for x in "abc")

@@ -1,0 +1,147 @@
+"""Carry averages that remember everything from bar to bar, and from tile to tile.
+
+A whole history is one tile. What a tile leaves behind for the next is a row of ``state``, zeros at first: how many
+values were seen, and the averages; before ``window`` values were seen, their sums. NaN at the head is passed over, and
+a NaN further on stays in the average for good.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradelab.engine.jit import kernel
+from tradelab.engine.rounding import fma
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+NEUTRAL = 50.0  # the strength of a market that stands still
+
+_BLOCK = 16  # bars of all windows that stay in the nearest cache until they are turned round
+_FEW = 4  # below as many windows one after another is faster than side by side
+
+
+@kernel
+def smoothed(values: Floats, window: int, weight: float, first: int, last: int, state: Floats, out: Floats) -> None:
+    """Exponential average of bars ``first … last − 1`` with ``weight`` on the newest, from the mean of ``window`` on.
+
+    ``state`` has shape (2,): values seen, and their sum or average.
+    """
+    seen, level = state[0], state[1]
+    i = first
+    while i < last and seen < window:
+        if seen > 0.0 or not np.isnan(values[i]):
+            level += values[i]
+            seen += 1.0
+        if seen == window:
+            level /= window
+        out[i - first] = level if seen == window else np.nan
+        i += 1
+    rest, drawn = values[i:last], out[i - first : last - first]
+    for j in range(len(rest)):
+        level = fma(weight, rest[j] - level, level)
+        drawn[j] = level
+    state[0], state[1] = seen, level
+
+
+@kernel
+def smoothed_rows(
+    values: Floats, windows: Ints, weights: Floats, first: int, last: int, state: Floats, out: Floats
+) -> None:
+    """`smoothed` for many windows, those under way side by side; ``state`` (windows, 2), ``out`` (windows, ≥ bars)."""
+    going = np.nonzero(state[:, 0] >= windows)[0]
+    if len(going) < _FEW:
+        going = going[:0]
+    levels, shares, drawn = np.empty(len(going)), np.empty(len(going)), np.empty((_BLOCK, len(going)))
+    for k in range(len(going)):
+        levels[k], shares[k] = state[going[k], 1], weights[going[k]]
+    for begin in range(first, last if len(going) else first, _BLOCK):
+        bars = min(_BLOCK, last - begin)
+        for i in range(bars):
+            value, row = values[begin + i], drawn[i]
+            for k in range(len(levels)):
+                level = fma(shares[k], value - levels[k], levels[k])
+                levels[k], row[k] = level, level
+        _turn(drawn, bars, going, begin - first, out)
+    for k in range(len(windows)):
+        if len(going) == 0 or state[k, 0] < windows[k]:
+            smoothed(values, windows[k], weights[k], first, last, state[k], out[k])
+    for k in range(len(going)):
+        state[going[k], 1] = levels[k]
+
+
+@kernel
+def _turn(drawn: Floats, bars: int, rows: Ints, at: int, out: Floats) -> None:
+    """Write columns of a block of bars into ``rows`` of ``out``, from column ``at`` on."""
+    for k in range(len(rows)):
+        row = out[rows[k], at : at + bars]
+        for i in range(bars):
+            row[i] = drawn[i, k]
+
+
+@kernel
+def _strength(rise: float, fall: float) -> float:
+    """Share of rises in all that moved, 0 to 100."""
+    return NEUTRAL if rise + fall == 0.0 else 100.0 * rise / (rise + fall)
+
+
+@kernel
+def strength(values: Floats, window: int, first: int, last: int, state: Floats, out: Floats) -> None:
+    """Wilder's relative strength index of bars ``first … last − 1``.
+
+    ``state`` has shape (4,): values seen, sum or average of rises, the same of falls, and the value before.
+    """
+    seen, rise, fall, before = state[0], state[1], state[2], state[3]
+    share = 1.0 / window
+    i = first
+    while i < last and seen <= window:
+        if seen > 0.0:
+            change = values[i] - before
+            rise += 0.5 * (abs(change) + change)  # max(change, 0), but a NaN stays one
+            fall += 0.5 * (abs(change) - change)
+        if seen > 0.0 or not np.isnan(values[i]):
+            before = values[i]
+            seen += 1.0
+        if seen > window:
+            rise *= share
+            fall *= share
+        out[i - first] = _strength(rise, fall) if seen > window else np.nan
+        i += 1
+    rest, drawn = values[i:last], out[i - first : last - first]
+    for j in range(len(rest)):
+        change = rest[j] - before
+        before = rest[j]
+        rise = fma(share, 0.5 * (abs(change) + change) - rise, rise)
+        fall = fma(share, 0.5 * (abs(change) - change) - fall, fall)
+        drawn[j] = _strength(rise, fall)
+    state[0], state[1], state[2], state[3] = seen, rise, fall, before
+
+
+@kernel
+def strength_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, out: Floats) -> None:
+    """`strength` for many windows, those under way side by side; ``state`` (windows, 4), ``out`` (windows, ≥ bars)."""
+    going = np.nonzero(state[:, 0] > windows)[0]
+    if len(going) < _FEW:
+        going = going[:0]
+    rises, falls, shares = np.empty(len(going)), np.empty(len(going)), np.empty(len(going))
+    drawn = np.empty((_BLOCK, len(going)))
+    for k in range(len(going)):
+        rises[k], falls[k], shares[k] = state[going[k], 1], state[going[k], 2], 1.0 / windows[going[k]]
+    before = state[going[0], 3] if len(going) else 0.0
+    for begin in range(first, last if len(going) else first, _BLOCK):
+        bars = min(_BLOCK, last - begin)
+        for i in range(bars):
+            change, row = values[begin + i] - before, drawn[i]
+            before = values[begin + i]
+            gain, loss = 0.5 * (abs(change) + change), 0.5 * (abs(change) - change)
+            for k in range(len(rises)):
+                rise = fma(shares[k], gain - rises[k], rises[k])
+                fall = fma(shares[k], loss - falls[k], falls[k])
+                rises[k], falls[k], row[k] = rise, fall, _strength(rise, fall)
+        _turn(drawn, bars, going, begin - first, out)
+    for k in range(len(windows)):
+        if len(going) == 0 or state[k, 0] <= windows[k]:
+            strength(values, windows[k], first, last, state[k], out[k])
+    for k in range(len(going)):
+        state[going[k], 1], state[going[k], 2], state[going[k], 3] = rises[k], falls[k], before
