@@ -81,8 +81,9 @@ class State(NamedTuple):
 
 
 class Day(NamedTuple):
-    """What the calendar says of a bar: nights it ends, funding due, whether a session or history ends with it."""
+    """What else is known of a bar: ATR, nights it ends, funding due, whether a session or history ends with it."""
 
+    unit: float
     nights: float
     funding: float
     ends: bool
@@ -185,7 +186,7 @@ def live_bar(
         n = act_twice(account, line, orders, n, bar, bar.open, AT_OPEN, terms)
     before = n
     if line.qty != 0.0 or line.rest_side != 0:
-        n = inside(account, line, orders, n, 0, bar, wish.unit, terms)
+        n = inside(account, line, orders, n, 0, bar, day.unit, terms)
     n = at_close(account, line, orders, n, 0, bar, day.ends, terms)
     read_row(line, signals, wish, given, terms)
     if n > before and terms.enter_at_close != 0 and terms.signals_after_exit == 0:
@@ -272,10 +273,11 @@ def walk(
                     break
         volume = tape.volume[bar] if len(tape.volume) > 0 else np.nan
         lived = Bar(bar, opens[bar], highs[bar], lows[bar], closes[bar], volume)
-        day = Day(0.0, 0.0, False, bar == last_bar)
+        unit = rows[bar].unit if len(rows) > 1 else np.nan
+        day = Day(unit, 0.0, 0.0, False, bar == last_bar)
         if len(tape.clock) > 0:
             ends = len(tape.ends) > 0 and tape.ends[bar] != 0
-            day = Day(one_of(tape.nights, bar), one_of(tape.funding, bar), ends, bar == last_bar)
+            day = Day(unit, one_of(tape.nights, bar), one_of(tape.funding, bar), ends, bar == last_bar)
         wish = rows[max(bar - terms.latency, 0) if len(rows) > 1 else 0]
         n = live_bar(account, line, orders, lived, day, signals_at(words, bar - origin), wish, given, terms)
         for j in range(n):
@@ -340,12 +342,30 @@ def sweep(
     edges
         Shape (parts + 1,): the bars at which the parts of history begin, and the number of bars.
     """
+    room = space.room
+    words, running = np.empty((4, room >> 6), np.uint64), np.empty((room + 1, 8))
+    orders = np.empty(ORDERS_A_BAR, ORDER)
+    carry_all(
+        borrow_tables(tables), borrow_space(space), borrow_tape(tape), borrowed(rows), given, terms, which, flags,
+        borrow_state(state), edges, begin_at, end_at, borrowed(words), borrowed(running), borrowed(orders),
+    )  # fmt: skip
+    keep(words, running, orders)
+
+
+@kernel
+def keep(words: np.ndarray, running: np.ndarray, orders: np.ndarray) -> int:
+    """Be the last to use what was lent, so that it is not given back before."""
+    return len(words) + len(running) + len(orders)
+
+
+@kernel
+def carry_all(
+    tables: Tables, space: Space, tape: Tape, rows: np.ndarray, given: int, terms: np.ndarray, which: np.ndarray,
+    flags: np.ndarray, state: State, edges: np.ndarray, begin_at: int, end_at: int, words: np.ndarray,
+    running: np.ndarray, orders: np.ndarray,
+) -> None:  # fmt: skip
+    """Walk the tiles, and in each all combinations."""
     bars, room = len(tape.close), space.room
-    lent_words, lent_running = np.empty((4, room >> 6), np.uint64), np.empty((room + 1, 8))
-    lent_orders = np.empty(ORDERS_A_BAR, ORDER)
-    words, running, orders = borrowed(lent_words), borrowed(lent_running), borrowed(lent_orders)
-    tape, rows, state = borrow_tape(tape), borrowed(rows), borrow_state(state)
-    tables, space = borrow_tables(tables), borrow_space(space)
     parts = len(edges) - 1
     first, part = 0, 0
     while first < bars:
