@@ -44,6 +44,7 @@ from tradelab.engine.trading import (
     SHORT_EXIT,
     Bar,
     act,
+    forget_entry,
     leave,
 )
 
@@ -182,7 +183,7 @@ def live_bar(
         charge(account, line, bar.open, nights, day.funding, terms)
     if terms.enter_at_close == 0 and (line.signals != 0 or line.due != 0):
         if day.is_last and terms.enters_on_last_bar == 0:
-            line.signals &= LONG_EXIT | SHORT_EXIT
+            forget_entry(line, terms)
         n = act_twice(account, line, orders, n, bar, bar.open, AT_OPEN, terms)
     before = n
     if line.qty != 0.0 or line.rest_side != 0:

@@ -32,8 +32,6 @@ from tradelab.engine.terms import (
 )
 from tradelab.engine.trading import (
     AT_MARKET,
-    LONG_EXIT,
-    SHORT_EXIT,
     Bar,
     Fill,
     act,
@@ -41,6 +39,7 @@ from tradelab.engine.trading import (
     close_bar,
     end_inside,
     fill_resting,
+    forget_entry,
     guard,
     leave,
 )
@@ -253,13 +252,6 @@ def leave_all(
 
 
 @kernel
-def forget_entries(lines: np.ndarray) -> None:
-    """Let only exits wait."""
-    for k in range(len(lines)):
-        lines[k].signals &= LONG_EXIT | SHORT_EXIT
-
-
-@kernel
 def total(account: Row, lines: np.ndarray) -> None:
     """Value all positions at their last close and add them up afresh, so that no rounding gathers in the totals."""
     net, gross = 0.0, 0.0
@@ -303,7 +295,8 @@ def live(
         ends = bar == len(market.close) - 1
         if terms.enter_at_close == 0 and waits(lines):
             if ends and terms.enters_on_last_bar == 0:
-                forget_entries(lines)
+                for k in range(k_all):
+                    forget_entry(lines[k], terms)
             n = act_all(account, lines, orders, n, bar, market, AT_OPEN, terms)
         for k in range(k_all):
             if np.isnan(market.open[bar, k]):

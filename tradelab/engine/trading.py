@@ -198,6 +198,14 @@ def opened(account: Row, line: Row, bar: Bar, wish: Fill, held: float, rate: flo
 
 
 @kernel
+def forget_entry(line: Row, terms: Row) -> None:
+    """Let only what closes a position wait."""
+    if decide(line.qty, line.signals, line.layers < terms.layers, terms.turns_round != 0) == NOTHING:
+        line.signals = 0
+    line.signals &= LONG_EXIT | SHORT_EXIT
+
+
+@kernel
 def act(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row) -> Fill:
     """Do what waits on a line, at ``quote``: its exit when it is the turn of ``exits``, else its entry."""
     if np.isnan(quote):
@@ -327,7 +335,10 @@ def begin_bar(line: Row) -> None:
 
 @kernel
 def end_inside(line: Row, bar: Bar, unit: float, terms: Row) -> None:
-    """Let the exits of a position learn the bar, unless its path has taught them on the way."""
+    """Hold a stop that looks at closes against this one, then let the exits learn the bar, unless its path did."""
+    direction = 1 if line.qty > 0.0 else -1
+    if terms.stop_at_close != 0 and passed(-direction, line.stop, bar.close):
+        line.due = STOP
     if line.inside != 0:
         line.inside = 0
         learn(line, bar.close, bar.close, unit, terms)
@@ -337,10 +348,7 @@ def end_inside(line: Row, bar: Bar, unit: float, terms: Row) -> None:
 
 @kernel
 def close_bar(line: Row, bar: Bar, session_ends: bool, terms: Row) -> None:
-    """Decide at the close what the clock or the close itself asks: an exit that is done as a market order is."""
-    direction = 1 if line.qty > 0.0 else -1
-    if terms.stop_at_close != 0 and passed(-direction, line.stop, bar.close):
-        line.due = STOP
+    """Decide at the close what the clock asks: an exit that is done as a market order is."""
     next_fill = bar.number if terms.enter_at_close != 0 else bar.number + 1
     if terms.max_bars > 0 and next_fill - line.entry_bar >= terms.max_bars:
         line.due = TIME
