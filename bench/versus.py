@@ -1,7 +1,7 @@
 """Measure ours against the peers in one run: answers compared first, then alternating rounds, medians with spread.
 
     python bench/versus.py             the full run, writes bench/RESULTS.md
-    python bench/versus.py --quick     small sizes, only peers that are installed, three minutes at most
+    python bench/versus.py --quick     small sizes, only peers that are installed; minutes
     python bench/versus.py --only sweeps,cold --peers vectorbt,raptorbt
 
 Peers live in environments of their own under ``bench/.envs`` (pinned in ``bench/peers/versions.toml``), made on demand.
@@ -14,6 +14,7 @@ import compileall
 import contextlib
 import datetime as dt
 import json
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from peers import cold, crew, environments, plan, report, roster
 from peers.measure import Bench, Row
 from peers.plan import Profile
 
-SECTIONS = ("sweeps", "once", "rich", "events", "published", "cold")
+SECTIONS = ("sweeps", "ladder", "once", "rich", "events", "published", "cold")
 RESULTS = environments.BENCH / "RESULTS.md"
 QUICK_RESULTS = environments.HOME / "RESULTS-quick.md"
 
@@ -42,6 +43,8 @@ def main() -> None:
         for title, text in _MAKERS[section](bench, profile, page.rows):
             page.add(title, text)
         page.write(time.perf_counter() - began)
+    bench.close()
+    print("\n".join(["", *reached(page.rows)]))
     print(f"\nwritten to {page.path.name} in {report.seconds(time.perf_counter() - began)}")
 
 
@@ -60,14 +63,13 @@ class Page:
 
     def write(self, spent_s: float) -> None:
         """Write the page as it is now, targets last."""
-        reached = _reached(self.rows)
+        found = reached(self.rows)
         parts = [*_head(self.profile, self.envs, spent_s), *self.parts]
-        if reached:
-            parts += ["## Ratios that were asked for", "", *reached, ""]
-            print("\n" + "\n".join(reached))
+        if found:
+            parts += ["## In short", "", *found, ""]
         self.path.write_text("\n".join(parts), encoding="utf-8")
         record = [row.to_dict() for group in self.rows for row in group]
-        self.path.with_name(".rows.json" if self.path == RESULTS else "rows-quick.json").write_text(json.dumps(record))
+        (environments.HOME / f"rows-{self.profile.name}.json").write_text(json.dumps(record), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -122,6 +124,19 @@ def _sweeps(bench: Bench, profile: Profile, rows: list[list[Row]]) -> list[tuple
     return [("Sweeps", [*says, *report.table(groups), "", *report.notes(groups)])]
 
 
+def _ladder(bench: Bench, profile: Profile, rows: list[list[Row]]) -> list[tuple[str, list[str]]]:
+    groups = [bench.group("ladder", plan.ladder(profile))]
+    rows += groups
+    says = [
+        "RSI above 50, fast average above slow, close above fast; 1 % risked a trade, three targets, trailing stop,"
+    ]
+    says += [
+        "break-even. No peer here sweeps such a rule; its single result is held to the reference by our tests.",
+        "",
+    ]
+    return [("A rule with everything a trade can do", [*says, *report.table(groups)])]
+
+
 def _once(bench: Bench, profile: Profile, rows: list[list[Row]]) -> list[tuple[str, list[str]]]:
     groups = [bench.group("once", plan.once(profile))]
     rows += groups
@@ -165,30 +180,31 @@ def _cold(bench: Bench, profile: Profile, rows: list[list[Row]]) -> list[tuple[s
     return [("Cold start", [*says, *cold.table(groups)])]
 
 
-def _reached(groups: list[list[Row]]) -> list[str]:
-    """The ratios of the issue, from the rows of this run and nothing else."""
+def reached(groups: list[list[Row]]) -> list[str]:
+    """One line a case: ours, the gain of a second thread, every peer's time over ours; from this run's rows alone."""
     found = []
     for group in groups:
-        ours = {
-            row.threads: row.median_ns for row in group if row.engine == "tradelab" and row.seconds and not row.problem
-        }
-        if not ours or group[0].section not in ("sweep", "once", "rich"):
+        timed = [row for row in group if row.seconds and not row.problem]
+        ours = {row.threads: row for row in timed if row.engine == "tradelab"}
+        if not ours:
             continue
-        first = group[0]
-        shape = (
-            f"{first.section}, {first.asked_combinations:,} × {first.asked_bars:,}{', stops' if first.stops else ''}"
-        )
-        least = min(ours.values())
-        peers = [row for row in group if row.engine != "tradelab" and row.seconds and not row.problem]
-        ratios = ", ".join(f"{row.engine} × {report.figure(row.median_ns / least)}" for row in peers)
-        both = f"; two threads {ours[1] / ours[2]:.2f} × one" if {1, 2} <= ours.keys() else ""
-        top = max(row.peak_mb for row in group if row.engine == "tradelab" and row.seconds)
-        found.append(f"- {shape}: ours {report.figure(least)} ns, {report.memory(top)}{both}; {ratios}.")
+        first, least = group[0], min(ours.values(), key=lambda row: row.median_ns)
+        shape = f"{first.asked_combinations:,} × {first.asked_bars:,}{', stops' if first.stops else ''}"
+        cold_start = first.section.startswith("cold")
+        took = statistics.median(least.seconds) if cold_start else least.asked_s
+        unit = "" if cold_start else f" ({report.figure(least.median_ns)} ns a bar and combination)"
+        both = f"; two threads {ours[1].median_ns / ours[2].median_ns:.2f} × one" if {1, 2} <= ours.keys() else ""
+        top = report.memory(max(row.peak_mb for row in ours.values()))
+        peers = [row for row in timed if row.engine != "tradelab"]
+        ratios = ", ".join(f"{row.engine} {report.figure(row.median_ns / least.median_ns)} ×" for row in peers)
+        name = f"{first.section} cache, {first.kind}" if cold_start else first.section
+        found.append(f"- {name}, {shape}: ours {report.seconds(took)}{unit}, {top}{both}; {ratios or 'no peer'}.")
     return found
 
 
 _MAKERS: dict[str, Callable[[Bench, Profile, list[list[Row]]], list[tuple[str, list[str]]]]] = {
     "sweeps": _sweeps,
+    "ladder": _ladder,
     "once": _once,
     "rich": _rich,
     "events": _events,

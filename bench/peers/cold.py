@@ -14,21 +14,23 @@ TITLES = {"sweep": "sweep of 105 × 5,000, stops", "rich": "one rich backtest, 5
 
 
 def rounds(bench: Bench, profile: Profile, kind: str, *, empty: bool) -> list[Row]:
-    """Start every engine in turn, as often as the profile says; the first start with a warm cache fills it."""
+    """Start every engine in turn, as often as the profile says; a start that only fills the cache is not counted."""
     turns = profile.cold_empty if empty else profile.cold_rounds
     peers = [peer for peer in bench.contenders(kind) if peer.threads == 1]
     cache = "empty" if empty else "warm"
-    rows = [Row(f"cold {cache}", bench.envs[p.name].title, 1, True, 5_000, 1, kind=kind) for p in peers]
-    for turn in range(turns + (not empty) if turns else 0):
+    asked = plan.cold(kind)
+    size = asked["bars"], roster.count(asked)
+    rows = [Row(f"cold {cache}", bench.envs[p.name].title, 1, True, *size, *size, kind=kind) for p in peers]
+    fills = bool(turns) and profile.cold_fill and not empty
+    for turn in range(turns + fills):
         for row, peer in zip(rows, peers, strict=True):
             environment = bench.envs[peer.name]
             if environment.python is None:
                 row.problem = f"not installed: {environment.reason}"
             if row.problem:
                 continue
-            case = plan.cold(kind) | {"peer": peer.name, "threads": 1, "fill": peer.fill}
+            case = asked | {"peer": peer.name, "threads": 1, "fill": peer.fill}
             case["file"] = str(bars.path(case["bars"]))
-            row.bars, row.combinations = case["bars"], roster.count(case)
             bench.say(f"  cold, {cache} cache: {environment.title}, {kind}")
             try:
                 found = crew.cold(environment, peer.engine, case, empty=empty, timeout_s=PATIENCE_S)
@@ -36,7 +38,7 @@ def rounds(bench: Bench, profile: Profile, kind: str, *, empty: bool) -> list[Ro
                 row.problem = str(gone)
                 continue
             row.peak_mb = found["peak_mb"]
-            if empty or turn:
+            if turn or not fills:
                 row.seconds.append(found["seconds"])
     return [row for row in rows if row.seconds or row.problem]
 

@@ -75,6 +75,8 @@ class Bench:
         self.limits = limits
         self.say = say
         self._answers: dict[str, dict[str, list[float]]] = {}
+        self._checker: crew.Worker | None = None
+        self._warmed: set[tuple[str, str, bool]] = set()
 
     def contenders(self, kind: str) -> list[Peer]:
         """Ours and the peers that take part in a kind and were asked for."""
@@ -115,36 +117,59 @@ class Bench:
         row.bars, row.combinations = fitted["bars"], roster.count(fitted)
         self.say(f"  {section}: {environment.title}, {peer.threads} thread(s), {row.combinations} × {row.bars:,}")
         try:
-            row.equal = self._compare(peer, fitted)
+            self._warm(peer, fitted)
             worker = crew.Worker(environment, peer.engine)
-            worker.ask("prepare", PREPARE_S, case=fitted)
-            worker.ask("round", self._patience())  # compiles, and warms what can be warm
+            row.equal = self._compare(peer, fitted, worker)
         except crew.Gone as gone:
             row.problem = str(gone)
             return row, None
         return row, worker
 
-    def _compare(self, peer: Peer, fitted: dict[str, Any]) -> str:
-        """Hold a peer's answers to ours on the very case it is timed on; in a process of its own."""
+    def _warm(self, peer: Peer, fitted: dict[str, Any]) -> None:
+        """Fill numba's cache in a process of its own, so that no peak of memory is the compiler's."""
+        key = (peer.name, fitted["kind"], fitted["stops"])
+        if not self.limits.warm or key in self._warmed:
+            return
+        self._warmed.add(key)
+        tiny = fitted | {"bars": 2_000, "file": str(bars.path(2_000)), "windows": fitted["windows"][:3], "threads": 1}
+        if "orders" in tiny:
+            tiny["orders"] = 20
+        worker = crew.Worker(self.envs[peer.name], peer.engine)
+        with contextlib.closing(worker):
+            worker.ask("prepare", PREPARE_S, case=tiny)
+            worker.ask("round", PREPARE_S)
+
+    def _compare(self, peer: Peer, fitted: dict[str, Any], worker: crew.Worker) -> str:
+        """Hold a peer's answers to ours on the very case it is timed on, and leave it ready to be timed."""
+        checked = fitted | peer.check | (peer.check_stops if fitted["stops"] else {})
+        worker.ask("prepare", PREPARE_S, case=checked)
+        theirs = worker.ask("figures", self._patience())["figures"]
+        if checked != fitted:
+            worker.ask("prepare", PREPARE_S, case=fitted)
+            worker.ask("round", self._patience())
         if peer.name == environments.OURS or not peer.compared:
             return "–"
-        checked = fitted | peer.check | (peer.check_stops if fitted["stops"] else {})
-        theirs = self._figures(peer, checked)
-        ours = roster.OURS[0]
         try:
-            mine = self._figures(ours, checked | {"peer": ours.name, "threads": ours.threads})
+            return verdict(self._ours(checked), theirs, peer.compared)
         except crew.Gone as gone:
+            self._checker = None
             return f"✗ not compared, ours failed: {gone}"
-        return verdict(mine, theirs, peer.compared)
 
-    def _figures(self, peer: Peer, checked: dict[str, Any]) -> dict[str, list[float]]:
-        key = repr(sorted(checked.items()))
+    def _ours(self, checked: dict[str, Any]) -> dict[str, list[float]]:
+        """Our figures for a case, from a process that is never timed."""
+        ours = roster.OURS[0]
+        asked = checked | {"peer": ours.name, "threads": ours.threads}
+        key = repr(sorted(asked.items()))
         if key not in self._answers:
-            worker = crew.Worker(self.envs[peer.name], peer.engine)
-            with contextlib.closing(worker):
-                worker.ask("prepare", PREPARE_S, case=checked)
-                self._answers[key] = worker.ask("figures", self._patience())["figures"]
+            self._checker = self._checker or crew.Worker(self.envs[ours.name], ours.engine)
+            self._checker.ask("prepare", PREPARE_S, case=asked)
+            self._answers[key] = self._checker.ask("figures", self._patience())["figures"]
         return self._answers[key]
+
+    def close(self) -> None:
+        """End the process that gives our answers."""
+        if self._checker:
+            self._checker.close()
 
     def _patience(self) -> float:
         return max(300.0, 40.0 * self.limits.round_s)

@@ -23,7 +23,7 @@ class Profile:
     rich_bars, event_bars, once_bars
         Bars of the single runs.
     cold_rounds, cold_empty
-        Fresh processes an engine with a warm cache, and with an empty one.
+        Fresh processes an engine with a warm cache, and with an empty one; ``cold_fill`` starts one more to warm it.
     """
 
     name: str
@@ -36,11 +36,23 @@ class Profile:
     feed_bars: int
     cold_rounds: int
     cold_empty: int
+    cold_fill: bool
     published: bool
 
 
 QUICK = Profile(
-    "quick", Limits(1.0, 1.0, 3, slow_s=0.5), (5_000,), (100, 1_000), (5_000,), 5_000, 100_000, 50_000, 1, 0, False
+    "quick",
+    Limits(1.0, 1.0, 3, warm=False),
+    (5_000,),
+    (100, 1_000),
+    (5_000,),
+    5_000,
+    100_000,
+    50_000,
+    1,
+    0,
+    False,
+    False,
 )
 FULL = Profile(
     "full",
@@ -53,6 +65,7 @@ FULL = Profile(
     1_000_000,
     5,
     2,
+    True,
     True,
 )
 
@@ -82,6 +95,11 @@ def rich(profile: Profile) -> Iterator[dict[str, Any]]:
 def events(profile: Profile) -> dict[str, Any]:
     """One unit on crossings, as event-driven engines run it, on bars that end flat."""
     return measure.case("events", bars.flat_end(profile.event_bars, PAIR), PAIR)
+
+
+def ladder(profile: Profile) -> dict[str, Any]:
+    """A rule with three conditions and all a trade can do; no peer here runs it as a sweep."""
+    return measure.case("ladder", profile.bars[-1], bars.windows(profile.combinations[1]))
 
 
 def feed(profile: Profile) -> dict[str, Any]:

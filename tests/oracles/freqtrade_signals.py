@@ -178,6 +178,11 @@ SIGNALS = [
         [(1, 2, "long", "force_exit", 100, 103)],
     ),
     Case(
+        "an exit signal beside an entry signal is ignored on the candle before the last, too",
+        "100 101 99 100 L / 100 101 99 100 Ll / 103 104 102 103",
+        [(1, 2, "long", "force_exit", 100, 103)],
+    ),
+    Case(
         "entry and exit signal of one side on one candle open nothing",
         "100 101 99 100 Ll / 100 101 99 100 / 100 101 99 100 / 100 101 99 100",
         [],

@@ -152,6 +152,13 @@ POSITIVE = [
         trailing=Trailing(positive=0.015625, offset=0.03125),
     ),
     Case(
+        "profits are compared to eight decimals: 102.5 is not beyond 2.5 percent",
+        "100 101 99 100 L / 100 100 99 100 / 100 102.5 99 101 / 101 101.5 97 98 / 98 99 97 98",
+        [(1, 3, "long", "trailing_stop_loss", 100, 97.375)],
+        stoploss=0.05,
+        trailing=Trailing(positive=0.02, offset=0.025),
+    ),
+    Case(
         "a stop that came nearer stays when the profit falls back under the offset",
         "100 101 99 100 L / 100 100 99 100 / 103 106 103 105"
         "/ 102.95 102.98 102.94 102.95 / 102.9 103 102 102.5 / 102 103 101 102",

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 import tradelab as tl
-from tradelab.engine.fills import POLICIES
 
 FULL = os.environ.get("TRADELAB_ORACLES") == "full"
 
@@ -26,11 +25,6 @@ MINUTES = {
 }
 SERIES = [*BUNDLED, *MINUTES]
 SIGNALS = ["entries", "exits", "short_entries", "short_exits"]
-
-
-def has_preset(name: str) -> bool:
-    """Whether ``tl.backtest(..., fill=name)`` is there."""
-    return name in POLICIES
 
 
 @lru_cache

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 import tradelab as tl
-from tests.oracles import real_bars
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -58,8 +57,6 @@ def theirs(oracle, goog) -> pd.Series:
 
 @pytest.fixture(scope="module")
 def result(goog) -> tl.Result:
-    if not real_bars.has_preset("backtesting.py"):
-        pytest.skip('fill="backtesting.py" is not there yet')
     bars = goog.tz_localize("UTC")
     fast, slow = bars["Close"].rolling(FAST).mean(), bars["Close"].rolling(SLOW).mean()
     up = (fast > slow) & (fast.shift(1) < slow.shift(1))  # backtesting.lib.crossover is strict on both bars

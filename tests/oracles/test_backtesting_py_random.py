@@ -22,10 +22,7 @@ import tradelab as tl
 from tests.oracles import real_bars
 from tests.oracles.real_bars import BUNDLED, FULL, MINUTES, SERIES, SIGNALS
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(not real_bars.has_preset("backtesting.py"), reason='fill="backtesting.py" is not there yet'),
-]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 ROUNDS = 200 if FULL else 30  # a series
 

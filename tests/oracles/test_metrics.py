@@ -1,6 +1,7 @@
 """Figures of returns and trades against empyrical-reloaded, quantstats and vectorbt, to 1e-9."""
 
 import warnings
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -120,12 +121,54 @@ def test_what_quantstats_defines_alike_is_equal(quantstats, returns):
     same(r.excess_kurtosis(returns), quantstats.kurtosis(series))
 
 
-def test_quantstats_means_a_fitted_normal_by_value_at_risk(quantstats, oracle):
-    """The two libraries differ by name alone; ours is the historical one (see `tradelab.metrics.returns.tail`)."""
+def dated(returns):
+    return pd.Series(returns, index=pd.date_range("2010-01-01", periods=len(returns), freq="D"))
+
+
+@pytest.mark.parametrize("cutoff", [0.05, 0.01])
+def test_ours_and_empyrical_s_value_at_risk_are_historical(empyrical, returns, cutoff):
+    """The quantile of what happened, interpolated between two returns; the shortfall is the mean of what lies below."""
+    quantile = np.quantile(returns, cutoff)
+    below = returns[returns <= quantile]
+    for value_at_risk, cvar in (
+        (r.value_at_risk(returns, cutoff=cutoff), r.cvar(returns, cutoff=cutoff)),
+        (empyrical.value_at_risk(returns, cutoff), empyrical.conditional_value_at_risk(returns, cutoff)),
+    ):
+        same(value_at_risk, quantile)
+        same(cvar, below.mean())
+
+
+@pytest.mark.parametrize("cutoff", [0.05, 0.01])
+def test_quantstats_value_at_risk_is_that_of_a_fitted_normal(quantstats, returns, cutoff):
+    """They share the name with ours: a quantile and the mean below it, but of a normal of that mean and spread."""
+    mean, spread, z = returns.mean(), returns.std(ddof=1), NormalDist().inv_cdf(cutoff)
+    same(mean + z * spread, quantstats.value_at_risk(dated(returns), confidence=1 - cutoff))
+    same(mean - spread * NormalDist().pdf(z) / cutoff, quantstats.cvar(dated(returns), confidence=1 - cutoff))
+
+
+def test_the_two_definitions_lie_apart(quantstats, oracle):
     returns = google(oracle)
-    series = pd.Series(returns, index=pd.date_range("2010-01-01", periods=len(returns), freq="D"))
-    assert quantstats.value_at_risk(series) == pytest.approx(-0.0344, abs=1e-4)
+    assert quantstats.value_at_risk(dated(returns)) == pytest.approx(-0.0344, abs=1e-4)
     assert r.value_at_risk(returns) == pytest.approx(-0.0308, abs=1e-4)
+    assert r.cvar(returns) < quantstats.cvar(dated(returns))  # fat tails: the normal overstates the one, not the other
+
+
+def test_quantstats_historical_shortfall_is_ours(quantstats, returns):
+    for cutoff in (0.05, 0.01):
+        theirs = quantstats.cvar(dated(returns), confidence=1 - cutoff, method="historical")
+        same(r.cvar(returns, cutoff=cutoff), theirs)
+
+
+def test_quantstats_beta_is_ours_and_its_alpha_is_not_compounded(quantstats, returns, market):
+    theirs = quantstats.greeks(dated(returns), dated(market), periods=PER_YEAR)
+    ours = r.alpha_beta(returns, market, periods_per_year=PER_YEAR)
+    same(ours.beta, theirs["beta"])
+    same(((1 + ours.alpha) ** (1 / PER_YEAR) - 1) * PER_YEAR, theirs["alpha"])
+
+
+def test_every_drawdown_equals_quantstats(quantstats, returns):
+    ours = r.drawdown(returns)
+    np.testing.assert_allclose(ours, quantstats.to_drawdown_series(dated(returns)), rtol=1e-9, atol=1e-12)
 
 
 def test_bar_by_bar_wins_equal_quantstats(quantstats, returns):

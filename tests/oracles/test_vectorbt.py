@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 import tradelab as tl
+from tests.oracles import vectorbt_columns
+from tests.oracles.vectorbt_columns import Column
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -42,30 +44,8 @@ def theirs(vbt: ModuleType, bars: pd.DataFrame, signals: dict[str, pd.Series], *
 
 
 def assert_same(result: tl.Result, portfolio) -> None:
-    """Orders, trades, cash and equity, to 1e-9 of their size."""
-    orders, records = result.outcome.run.orders, portfolio.orders.records
-    assert len(orders) == len(records)
-    np.testing.assert_array_equal(orders["bar"], records["idx"])
-    np.testing.assert_array_equal(orders["side"] > 0, records["side"] == 0)
-    for ours, name in (("qty", "size"), ("price", "price"), ("fees", "fees")):
-        np.testing.assert_allclose(orders[ours], records[name], rtol=1e-9, atol=1e-12)
-    trades, records = result.outcome.trades, portfolio.trades.records
-    assert len(trades) == len(records)
-    for ours, name in (("entry_bar", "entry_idx"), ("exit_bar", "exit_idx"), ("is_open", None)):
-        expected = records["status"] == 0 if name is None else records[name]
-        np.testing.assert_array_equal(trades[ours], expected)
-    for ours, name in (
-        ("qty", "size"),
-        ("entry_price", "entry_price"),
-        ("exit_price", "exit_price"),
-        ("entry_fees", "entry_fees"),
-        ("exit_fees", "exit_fees"),
-        ("return", "return"),
-    ):
-        np.testing.assert_allclose(trades[ours], records[name], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(trades["pnl"], records["pnl"], rtol=1e-9, atol=1e-9 * CASH)
-    np.testing.assert_allclose(result.equity, portfolio.value(), rtol=1e-9)
-    np.testing.assert_allclose(result.cash, portfolio.cash(), rtol=1e-9, atol=1e-9 * CASH)
+    column = Column(portfolio.orders.records, portfolio.trades.records, portfolio.value(), portfolio.cash())
+    vectorbt_columns.assert_same(result, column, CASH)
 
 
 def random_terms(chance: np.random.Generator, direction: str) -> dict[str, object]:

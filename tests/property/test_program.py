@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tradelab.engine import indicators, windows
 from tradelab.engine import program_ops as ops
-from tradelab.engine import windows
 from tradelab.engine.bits import pack, unpack, words_of
 from tradelab.engine.program_build import Builder
 
@@ -19,6 +19,16 @@ _ARITHMETIC = {
     ops.DIVIDE: np.divide,
     ops.LESSER: np.minimum,
     ops.GREATER: np.maximum,
+}
+_ROLLED = {
+    ops.SMA: windows.sma,
+    ops.WMA: windows.wma,
+    ops.EMA: windows.ema,
+    ops.RMA: windows.rma,
+    ops.RSI: indicators.rsi,
+    ops.HIGHEST: windows.highest,
+    ops.LOWEST: windows.lowest,
+    ops.DEVIATION: lambda values, window: windows.rolling_std(values, window, 0),
 }
 
 
@@ -48,6 +58,7 @@ class Pair:
             if head == 3:
                 values[rng.random(bars) < 0.05] = np.nan  # holes too
             self.lines.append((self.builder.column(values), values))
+        self.columns = list(self.lines)
         given = rng.random(bars) < 0.3
         self.flags.append((self.builder.given(pack(given)), given))
         self.flags.append((self.builder.always(), np.ones(bars, bool)))
@@ -59,7 +70,9 @@ class Pair:
         n = draw.draw(st.sampled_from([0, 1, 2, 63, 64, 65, 130, 700]))
         level = draw.draw(st.sampled_from([-1.0, -0.0, 0.0, 2.5]))
         op = draw.draw(st.sampled_from(list(_ARITHMETIC)))
-        makes = draw.draw(st.integers(0, 15))
+        makes = draw.draw(st.integers(0, 17))
+        c, column = draw.draw(st.sampled_from(self.columns))
+        kind, window = draw.draw(st.sampled_from(list(_ROLLED))), draw.draw(st.sampled_from([1, 2, 5, 40, 90]))
         with np.errstate(all="ignore"):
             line = {
                 0: lambda: (b.constant(level), np.full(len(x), level)),
@@ -67,6 +80,8 @@ class Pair:
                 2: lambda: (b.size(i), abs(x)),
                 3: lambda: (b.combine(op, i, j), _ARITHMETIC[op](x, y)),
                 4: lambda: (b.delayed(i, n), late_line(x, n)),
+                16: lambda: (b.rolled(kind, c, window), _ROLLED[kind](column, window)),
+                17: lambda: (b.rolled(kind, c, window + 1), _ROLLED[kind](column, window + 1)),
             }
             flag = {
                 5: lambda: (b.above(i, j), x > y),

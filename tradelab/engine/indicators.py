@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tradelab.engine.jit import kernel
-from tradelab.engine.recursive import NEUTRAL, strength
-from tradelab.engine.windows import Floats, blank, ema, first_known, first_unknown, highest, lowest, rolling_std, sma
+from tradelab.engine.recursive import NEUTRAL, smoothed, strength
+from tradelab.engine.rounding import fma
+from tradelab.engine.windows import Floats, blank, first_known, first_unknown, highest, lowest, rolling_std, sma
 
 
 class Macd(NamedTuple):
@@ -75,14 +76,28 @@ def macd(values: Floats, fast: int, slow: int, signal: int) -> Macd:
 
     ``fast`` is below ``slow``. The line starts at bar ``slow − 1``, the signal at ``slow + signal − 2``.
     """
+    n = len(values)
+    line, mean, histogram = np.empty(n), np.empty(n), np.empty(n)
+    shares = 2.0 / (fast + 1.0), 2.0 / (slow + 1.0), 2.0 / (signal + 1.0)
+    state = np.zeros((3, 2))
     start = first_known(values)
-    line = ema(values, slow)
-    ahead = min(start + slow - fast, len(values))
-    quick = ema(values[ahead:], fast)
-    for i in range(ahead, len(values)):
-        line[i] = quick[i - ahead] - line[i]
-    mean = ema(line, signal)
-    return Macd(line, mean, line - mean)
+    head = min(start + slow + signal, n)  # from here on all three averages are under way
+    smoothed(values, slow, shares[1], 0, head, state[1], line)
+    ahead = min(start + slow - fast, head)
+    smoothed(values, fast, shares[0], ahead, head, state[0], mean)
+    for i in range(head - ahead):
+        line[ahead + i] = mean[i] - line[ahead + i]
+    smoothed(line, signal, shares[2], 0, head, state[2], mean)
+    for i in range(head):
+        histogram[i] = line[i] - mean[i]
+    quick, slack, trend = state[0, 1], state[1, 1], state[2, 1]
+    for i in range(head, n):  # in one loop, for each alone would wait for itself
+        quick = fma(shares[0], values[i] - quick, quick)
+        slack = fma(shares[1], values[i] - slack, slack)
+        apart = quick - slack
+        trend = fma(shares[2], apart - trend, trend)
+        line[i], mean[i], histogram[i] = apart, trend, apart - trend
+    return Macd(line, mean, histogram)
 
 
 @kernel
@@ -103,21 +118,26 @@ def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
 @kernel
 def atr(high: Floats, low: Floats, close: Floats, window: int) -> Floats:
     """Wilder's average of the true range, first known at bar ``window``; fused, one array instead of two."""
-    n = len(high)
     start = max(first_known(high), first_known(low), first_known(close))
-    out = blank(n, start + window)
-    if start + window >= n:
+    stop = start + min(first_unknown(high[start:]), first_unknown(low[start:]), first_unknown(close[start:]) + 1)
+    head = start + window
+    out = blank(len(high), head)
+    out[max(head, stop) :] = np.nan
+    if head >= stop:
         return out
     level = 0.0
-    for i in range(start + 1, start + window + 1):
+    for i in range(start + 1, head + 1):
         level += _reach(high, low, close, i)
     level /= window
-    out[start + window] = level
+    out[head] = level
     share = 1.0 / window
     keep = 1.0 - share
-    for i in range(start + window + 1, n):
-        level = keep * level + share * _reach(high, low, close, i)
-        out[i] = level
+    tops, floors, before, drawn = high[head + 1 : stop], low[head + 1 : stop], close[head : stop - 1], out[head + 1 :]
+    for i in range(len(tops)):  # all known, and a plain choice is quicker than np.maximum, which heeds NaN
+        top = tops[i] if tops[i] > before[i] else before[i]
+        floor = floors[i] if floors[i] < before[i] else before[i]
+        level = fma(keep, level, share * (top - floor))
+        drawn[i] = level
     return out
 
 
@@ -197,30 +217,32 @@ def psar(high: Floats, low: Floats, step: float, maximum: float) -> Floats:
     n = len(high)
     out = np.full(n, np.nan)
     start = max(first_known(high), first_known(low))
-    stop = start + min(first_unknown(high[start:], n - start), first_unknown(low[start:], n - start))
+    stop = start + min(first_unknown(high[start:]), first_unknown(low[start:]))
     if start + 1 >= stop:
         return out
     fell, rose = low[start] - low[start + 1], high[start + 1] - high[start]
     side = -1.0 if fell > 0.0 and fell > rose else 1.0  # a short is a long in a mirror: all prices times −1
     extreme = high[start + 1] if side > 0.0 else -low[start + 1]
     level = low[start] if side > 0.0 else -high[start]
-    first = min(step, maximum)
-    share = first
-    for i in range(start + 1, stop):
-        far, near = (high[i], low[i]) if side > 0.0 else (-low[i], -high[i])
-        far_before, near_before = (high[i - 1], low[i - 1]) if side > 0.0 else (-low[i - 1], -high[i - 1])
-        if i == start + 1:
-            far_before, near_before = far, near
-        if near <= level:
+    i = start + 1
+    share = min(step, maximum)
+    while i < stop:
+        tops, floors = (high, low) if side > 0.0 else (low, high)
+        near = side * floors[max(i - 1, start + 1)]
+        while i < stop and side * floors[i] > level:  # one trend
+            out[i] = side * level
+            before, near, far = near, side * floors[i], side * tops[i]
+            pressed = min(share + step, maximum)
+            share = pressed if far > extreme else share
+            extreme = far if far > extreme else extreme
+            level = min(level + share * (extreme - level), min(before, near))
+            i += 1
+        if i < stop:
+            far, far_before = side * tops[i], side * tops[max(i - 1, start + 1)]
             level = max(extreme, far_before, far)
             out[i] = side * level
-            side, share = -side, first
-            level, extreme = -level, -near
-            far, near, far_before, near_before = -near, -far, -near_before, -far_before
-        else:
-            out[i] = side * level
-            if far > extreme:
-                extreme = far
-                share = min(share + step, maximum)
-        level = min(level + share * (extreme - level), near_before, near)
+            level, extreme, share = -level, -side * floors[i], min(step, maximum)
+            level = min(level + share * (extreme - level), -far_before, -far)
+            side = -side
+            i += 1
     return out

@@ -21,8 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tradelab.engine.bits import WORD, bits_from, words_of
+from tradelab.engine.far import address_of, call
 from tradelab.engine.jit import kernel
-from tradelab.engine.program_ops import RISES, execute, rises
+from tradelab.engine.program_frame import EXECUTE, FRAME, GROUP_COUNT, SELF, execute_far
+from tradelab.engine.program_ops import RISES, rises
+from tradelab.engine.program_rows import DRAW, KIND
 
 # Columns of `Tables.combinations`: its instructions, its first bar that may speak, and the rows of its four signals,
 # in the order of `tradelab.engine.trading`'s flags; a row of −1 never speaks.
@@ -50,7 +53,10 @@ class Tables(NamedTuple):
 
 
 class Space(NamedTuple):
-    """Memory of one thread: lines, words, and what is kept from tile to tile; ``room`` is the bars of a tile."""
+    """Memory of one thread: lines, words, and what is kept from tile to tile; ``room`` is the bars of a tile.
+
+    Made by `Program.space`; the program must outlive it, for the words begin with where its tables lie.
+    """
 
     floats: np.ndarray
     words: np.ndarray
@@ -60,11 +66,11 @@ class Space(NamedTuple):
 @kernel
 def evaluate_tile(tables: Tables, space: Space, first: int, last: int) -> None:
     """Compute what combinations share on bars ``first`` up to ``last``; tiles come in order and none is left out."""
-    begin = np.int64(0)  # a plain 0 would be a type, and a compilation, of its own
-    execute(
-        tables.code, begin, tables.shared, tables.columns, tables.given, space.floats, space.words,
-        tables.float_base, tables.word_base, space.room, first, last,
-    )  # fmt: skip
+    words = space.words
+    for k in range(words[GROUP_COUNT]):
+        call(words[FRAME + k], words[SELF], k, first, last, 0)
+    if tables.shared > 0:
+        call(words[EXECUTE], words[SELF], 0, tables.shared, first, last)
 
 
 @kernel
@@ -75,18 +81,15 @@ def signal_words(tables: Tables, space: Space, first: int, last: int, combinatio
     needs the bar before.
     """
     begin, end = tables.combinations[combination, BEGIN], tables.combinations[combination, END]
-    floats, words, room = space.floats, space.words, space.room
+    words, room = space.words, space.room
     count, stride = (last - first + 63) >> 6, room >> 6
     if end == begin + 1 and tables.code[begin].op == RISES:  # one crossing both ways: nearly all sweeps are this
         step = tables.code[begin]
         up = tables.word_base + step.into * stride
         a, b = tables.float_base + step.a * room, tables.float_base + step.b * room
-        rises(floats, a, b, words, up, up + stride, step.keep, count)
+        rises(space.floats, a, b, words, up, up + stride, step.keep, count)
     elif end > begin:
-        execute(
-            tables.code, begin, end, tables.columns, tables.given, floats, words, tables.float_base, tables.word_base,
-            room, first, last,
-        )  # fmt: skip
+        call(words[EXECUTE], words[SELF], begin, end, first, last)
     quiet = tables.combinations[combination, QUIET]
     for signal in range(4):
         row = tables.combinations[combination, LONG_ENTRY + signal]
@@ -138,11 +141,18 @@ class Program:
         Bars of the columns.
     rows
         Rows of lines and of words a tile needs.
+    groups, windows
+        What is drawn tile by tile (columns in `tradelab.engine.program_rows`), and the windows it is drawn over; int64.
+    delays
+        Floats kept of delayed lines, which come first and are not known on the first bars.
     """
 
     tables: Tables
     bars: int
     rows: tuple[int, int]
+    groups: np.ndarray
+    windows: np.ndarray
+    delays: int
 
     @property
     def combinations(self) -> int:
@@ -167,10 +177,25 @@ class Program:
         if room < WORD or room % WORD:
             raise ValueError(f"tile={tile!r} is no number of whole words; give a multiple of 64.")
         floats = _aligned(self.tables.float_base + self.rows[0] * room, np.float64)
-        floats[: self.tables.float_base] = np.nan  # a delayed line is not known on the first bars
+        floats[: self.tables.float_base] = 0.0
+        floats[: self.delays] = np.nan
         words = _aligned(self.tables.word_base + self.rows[1] * (room // WORD), np.uint64)
         words[: self.tables.word_base] = 0
+        draws = [address_of(DRAW[kind]) for kind in self.groups[:, KIND].tolist()]
+        frame = [*self._frame(floats, words, room), *([0] * (FRAME - EXECUTE - 1)), *draws]
+        words[: len(frame)] = frame
         return Space(floats, words, room)
+
+    def _frame(self, floats: np.ndarray, words: np.ndarray, room: int) -> list[int]:
+        """Where everything lies, in the order of `tradelab.engine.program_frame`."""
+        t, runs = self.tables, self.tables.shared > 0 or bool((self.tables.code["op"] != RISES).any())
+        runs = runs or bool((t.combinations[:, END] - t.combinations[:, BEGIN] > 1).any())
+        return [
+            *(words.ctypes.data, len(words), floats.ctypes.data, len(floats), t.code.ctypes.data, len(t.code)),
+            *(t.columns.ctypes.data, len(t.columns), self.bars, t.given.ctypes.data, len(t.given)),
+            *(self.groups.ctypes.data, len(self.groups), self.windows.ctypes.data, len(self.windows)),
+            *(room, t.float_base, t.word_base, address_of(execute_far) if runs else 0),
+        ]
 
     def memory(self, threads: int = 1, tile: int | None = None) -> int:
         """Bytes held: whole columns, given words, instructions, and a workspace for each thread."""

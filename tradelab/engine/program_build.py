@@ -16,11 +16,14 @@ import numpy as np
 from tradelab.engine import program_ops as ops
 from tradelab.engine.bits import Words, words_of
 from tradelab.engine.program import NEVER, Program, Tables
+from tradelab.engine.program_frame import FRAME
+from tradelab.engine.program_rows import KEPT, KINDS
+from tradelab.engine.windows import known_stretch
 
 Name = Any  # one number, or an int64 array of numbers
 
 _TWINS = (ops.RISES, ops.CROSSES)  # instructions with two results: which one a name means is its ``n``, 0 up, 1 down
-_LEAVES = (ops.COLUMN, ops.CONSTANT, ops.GIVEN, ops.ALWAYS)
+_LEAVES = (ops.COLUMN, ops.CONSTANT, ops.GIVEN, ops.ALWAYS, *KINDS)
 _ALONE = (ops.NEGATIVE, ops.SIZE, ops.DELAY, ops.NOT, ops.LATER)
 _TWO = (ops.ADD, ops.SUBTRACT, ops.MULTIPLY, ops.DIVIDE, ops.LESSER, ops.GREATER)
 
@@ -97,6 +100,12 @@ class Builder:
         """The same number on every bar."""
         bits = int(np.float64(value).view(np.int64))  # 0.0 and −0.0 are equal, and divide differently
         return int(self._named(ops.CONSTANT, bits))
+
+    def rolled(self, kind: int, column: Name, window: Name, ddof: int = 0) -> Name:
+        """An indicator from ``SMA`` to ``RSI`` of a column over a window, drawn tile by tile; never held whole."""
+        if kind not in KINDS or np.any(self._op(column) != ops.COLUMN):
+            raise ValueError("an indicator of rows is one from SMA to RSI, of a column.")
+        return self._named(kind, self._names[1, column], window, ddof)
 
     def negative(self, a: Name) -> Name:
         """The line with its sign turned."""
@@ -205,7 +214,8 @@ class Builder:
         names = self._names[:, : self._many]
         owners = _owners(names, roots)
         plan = _Plan(names, owners)
-        code = plan.code()
+        groups, windows = plan.groups(self._columns)
+        code = plan.code(FRAME + len(groups))
         table = np.empty((len(roots), 7), np.int64)
         everyone = np.arange(len(roots))
         table[:, 0] = np.searchsorted(plan.owners, everyone, side="left")
@@ -215,7 +225,9 @@ class Builder:
         shared = int(np.searchsorted(plan.owners, _SHARED, side="right"))
         columns = _stacked(self._columns, self.bars, np.float64)
         given = _stacked(self._given, words_of(self.bars), np.uint64)
-        return Program(Tables(code, table, columns, given, shared, *map(_whole_lines, plan.kept)), self.bars, plan.most)
+        floats, words = _whole_lines(plan.kept[0]), _whole_lines(FRAME + len(groups) + plan.kept[1])
+        tables = Tables(code, table, columns, given, shared, floats, words)
+        return Program(tables, self.bars, plan.most, groups, windows, plan.delays)
 
 
 _UNUSED, _SHARED = -2, -1
@@ -259,7 +271,10 @@ class _Plan:
     def __init__(self, names: np.ndarray, owners: np.ndarray) -> None:
         self.names = names
         op, a, b, n, _ = names
-        used = np.flatnonzero(owners != _UNUSED)
+        rolled = np.isin(op, KINDS)
+        drawn = np.flatnonzero((owners != _UNUSED) & rolled)
+        self.drawn = drawn[np.lexsort((b[drawn], n[drawn], a[drawn], op[drawn]))]  # one kind, column and ddof together
+        used = np.flatnonzero((owners != _UNUSED) & ~rolled)
         twin = np.isin(op[used], _TWINS)
         order = np.lexsort((np.where(twin, 0, n[used]), b[used], a[used], op[used], owners[used]))
         used, twin = used[order], twin[order]
@@ -275,6 +290,7 @@ class _Plan:
         place[by_level] = np.arange(len(head))
         self._lay_rows()
         self.rows = np.zeros(len(op), np.int64)
+        self.rows[self.drawn] = np.arange(len(self.drawn))
         self.rows[used] = self.into[place[np.cumsum(~same) - 1]] + np.where(twin, n[used], 0)
 
     def _lay_rows(self) -> None:
@@ -285,25 +301,43 @@ class _Plan:
         begins = np.searchsorted(self.owners, self.owners)  # where each one's owner begins
         self.into = np.zeros(len(op), np.int64)
         most = []
-        for kind in (line, ~line):
-            taken = np.concatenate([[0], np.cumsum(np.where(kind, size, 0))])
-            common = int(np.sum(np.where(kind & shared, size, 0)))
+        for kind, before in ((line, len(self.drawn)), (~line, 0)):
+            taken = np.concatenate([[0], np.cumsum(np.where(kind, size, 0))]) + before
+            common = int(np.sum(np.where(kind & shared, size, 0))) + before
             rows = taken[:-1] - np.where(shared, 0, taken[begins] - common)
             self.into[kind] = rows[kind]
             most.append(int(max((rows + size)[kind].max(initial=0), common)))
         self.most = (most[0], most[1])
         floats = np.where(op == ops.DELAY, n, 0)
         words = np.where(np.isin(op, _TWINS), 1, np.where(op == ops.LATER, (n >> 6) + 1, 0))
-        self.kept = (int(floats.sum()), int(words.sum()))
+        self.delays = int(floats.sum())
+        kinds = self.names[0, self.drawn]
+        self.kept = (
+            self.delays + sum(size * int((kinds == kind).sum()) for kind, size in KEPT.items()),
+            int(words.sum()),
+        )
         self.keep = np.where(op == ops.DELAY, np.cumsum(floats) - floats, np.cumsum(words) - words)
 
-    def code(self) -> np.ndarray:
-        """The instructions."""
+    def groups(self, columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """What is drawn tile by tile, and over which windows."""
+        kind, column, window, ddof, _ = self.names[:, self.drawn]
+        several = np.stack([kind, column, ddof], axis=-1)
+        begins = np.flatnonzero(np.append(True, (several[1:] != several[:-1]).any(axis=1))[: len(kind)])
+        rows, keep = [], self.delays
+        for begin, end in zip(begins, [*begins[1:], len(kind)], strict=False):
+            known, unknown = known_stretch(columns[column[begin]])
+            rows.append((kind[begin], column[begin], known, unknown, begin, end, begin, keep, ddof[begin]))
+            keep += KEPT.get(int(kind[begin]), 0) * (end - begin)
+        return np.array(rows, np.int64).reshape(-1, 9), np.ascontiguousarray(window)
+
+    def code(self, frame: int) -> np.ndarray:
+        """The instructions; words are kept behind the ``frame`` first ones."""
         op, a, b, n, _ = self.names[:, self.heads]
         leaf, alone = np.isin(op, _LEAVES), np.isin(op, _ALONE)
         code = np.zeros(len(op), ops.INSTRUCTION)
         constant = op == ops.CONSTANT
         code["op"], code["into"], code["keep"], code["n"] = op, self.into, self.keep, n
+        code["keep"] += np.where(op < ops.LINES, 0, frame)
         code["a"] = np.where(constant, 0, np.where(leaf, a, self.rows[np.where(leaf, 0, a)]))
         code["b"] = np.where(leaf | alone, 0, self.rows[np.where(leaf | alone, 0, b)])
         code["value"][constant] = a[constant].view(np.float64)

@@ -19,11 +19,13 @@ INSTRUCTION = np.dtype(
 
 # Lines: `a` is a column for COLUMN, else `a` and `b` are rows of lines.
 COLUMN, CONSTANT, NEGATIVE, SIZE, ADD, SUBTRACT, MULTIPLY, DIVIDE, LESSER, GREATER, DELAY = range(11)
+# Lines that are drawn a tile at a time, many windows at once (`tradelab.engine.program_rows`): no instructions.
+SMA, WMA, DEVIATION, HIGHEST, LOWEST, EMA, RMA, RSI = range(11, 19)
 # Words out of two lines. RISES writes two rows, `into` where a rises above b and the next where it falls below;
 # CROSSES likewise, with a memory of the side through touches.
-ABOVE, REACHES, EQUALS, RISES, CROSSES = range(11, 16)
+ABOVE, REACHES, EQUALS, RISES, CROSSES = range(19, 24)
 # Words out of words: `a` is a row of given words for GIVEN, else `a` and `b` are rows of words.
-GIVEN, ALWAYS, AND, OR, DIFFER, NOT, LATER = range(16, 23)
+GIVEN, ALWAYS, AND, OR, DIFFER, NOT, LATER = range(24, 31)
 LINES = ABOVE  # operations below make lines
 
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)

@@ -25,6 +25,8 @@ from tradelab.engine.rounding import quotient
 
 Floats = NDArray[np.float64]
 
+TILE = 1024  # bars whose stretches stay in the nearest caches
+
 SUM, WEIGHTED, SPREAD, HIGHEST, LOWEST = range(5)  # figures; WEIGHTED and SPREAD fill a second channel
 
 
@@ -209,19 +211,26 @@ def fill(figure: int, values: Floats, wanted: NDArray[np.bool_], table: Floats) 
 
 
 @kernel
+def _digit(window: int, place: int) -> tuple[int, int]:
+    """Row and length of the stretch that is one hexadecimal digit of ``window``."""
+    digit = (window >> (4 * place)) & 15
+    return 16 * place + digit, digit << (4 * place)
+
+
+@kernel
 def _put_together(figure: int, window: int, table: Floats, start: int, n: int) -> tuple[int, int]:
     """Join the digits of ``window`` for ``n`` windows from ``start`` on; return the row and where they begin in it."""
-    row, at, taken = -1, start, 0
-    for place in range(table.shape[1] // 16 - 1, -1, -1):
-        digit = (window >> (4 * place)) & 15
-        if digit:
-            newer, newers = 16 * place + digit, digit << (4 * place)
-            if taken:
-                _join(figure, table, row, at, taken, newer, start + taken, newers, 16 * place, n)
-                row, at = 16 * place, 0
-            else:
-                row = newer
-            taken += newers
+    places = table.shape[1] // 16
+    row, taken = _digit(window, places - 1)
+    at = start
+    for place in range(places - 2, -1, -1):
+        newer, newers = _digit(window, place)
+        if newers and taken:
+            _join(figure, table, row, at, taken, newer, start + taken, newers, 16 * place, n)
+            row, at = 16 * place, 0
+        elif newers:
+            row = newer
+        taken += newers
     return row, at
 
 
@@ -230,6 +239,14 @@ def _divided(totals: Floats, count: float, out: Floats) -> None:
     share = 1.0 / count
     for i in range(len(out)):
         out[i] = quotient(totals[i], count, share)
+
+
+@kernel
+def _mean(older: Floats, newer: Floats, count: float, out: Floats) -> None:
+    """Join two sums and divide, in one pass."""
+    share = 1.0 / count
+    for i in range(len(out)):
+        out[i] = quotient(older[i] + newer[i], count, share)
 
 
 @kernel
@@ -251,6 +268,15 @@ def draw(figure: int, window: int, ddof: int, table: Floats, start: int, out: Fl
         then = start + window - span
         _join_one(figure, table[0, row, start : start + n], table[0, row, then : then + n], out)
         return
+    place = 0
+    while (window >> (4 * place)) & 15 == 0:
+        place += 1
+    newest, few = _digit(window, place)
+    if figure == SUM and few < window:  # the last of the digits is joined and divided in one pass
+        then = start + window - few
+        row, at = _put_together(figure, window - few, table, start, n)
+        _mean(table[0, row, at : at + n], table[0, newest, then : then + n], window, out)
+        return
     row, at = _put_together(figure, window, table, start, n)
     if figure == SPREAD:
         _rooted(table[1, row, at : at + n], window - ddof, out)
@@ -258,3 +284,12 @@ def draw(figure: int, window: int, ddof: int, table: Floats, start: int, out: Fl
         _divided(table[1, row, at : at + n], window * (window + 1) // 2, out)
     else:
         _divided(table[0, row, at : at + n], window, out)
+
+
+@kernel
+def loom(figure: int, window: int, bars: int) -> tuple[int, NDArray[np.bool_], Floats]:
+    """Bars to a tile for one window over so many bars, the rows that it wants, and their table."""
+    tile = min(max(TILE, 4 * window), bars)
+    table, wanted = blank_table(figure, window, tile + window - 1)
+    want(figure, window, wanted)
+    return tile, wanted, table

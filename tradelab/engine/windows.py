@@ -23,8 +23,6 @@ from tradelab.engine.jit import kernel
 
 Floats = NDArray[np.float64]
 
-TILE = 1024  # bars whose stretches stay in the nearest caches
-
 
 @kernel
 def first_known(values: Floats) -> int:
@@ -36,28 +34,25 @@ def first_known(values: Floats) -> int:
 
 
 @kernel
-def first_unknown(values: Floats, length: int) -> int:
-    """Place of the first NaN among ``length`` values; ``length`` where there is none."""
-    for i in range(length):
-        if np.isnan(values[i]):
-            return i
-    return length
+def first_unknown(values: Floats) -> int:
+    """Place of the first NaN; the length where there is none."""
+    for begin in range(0, len(values), stretches.TILE):
+        block = values[begin : begin + stretches.TILE]
+        holes = 0
+        for i in range(len(block)):  # counts in vector registers, where a search could not
+            holes += block[i] != block[i]
+        if holes:
+            for i in range(len(block)):
+                if np.isnan(block[i]):
+                    return begin + i
+    return len(values)
 
 
 @kernel
 def known_stretch(values: Floats) -> tuple[int, int]:
     """Place of the first value that is not NaN, and of the first NaN after it; the length where there is none."""
-    n = len(values)
-    begin = end = first_known(values)
-    while end < n:
-        block = values[end : end + TILE]
-        holes = 0
-        for i in range(len(block)):  # counts in vector registers, where a search could not
-            holes += block[i] != block[i]
-        if holes:
-            return begin, end + first_unknown(block, len(block))
-        end += len(block)
-    return begin, n
+    begin = first_known(values)
+    return begin, begin + first_unknown(values[begin:])
 
 
 @kernel
@@ -71,19 +66,17 @@ def blank(n: int, head: int) -> Floats:
 @kernel
 def _history(figure: int, values: Floats, window: int, ddof: int) -> Floats:
     """One figure over a whole history."""
+    n = len(values)
     begin, end = known_stretch(values)
-    head = begin + window - 1 if window > ddof else len(values)
-    out = blank(len(values), head)
+    head = begin + window - 1 if window > ddof else n
+    out = blank(n, head)
     out[max(head, end) :] = np.nan
-    if head >= end:
-        return out
-    tile = min(max(TILE, 4 * window), end - head)
-    table, wanted = stretches.blank_table(figure, window, tile + window - 1)
-    stretches.want(figure, window, wanted)
-    for first in range(head, end, tile):
-        last = min(first + tile, end)
-        stretches.fill(figure, values[first - window + 1 : last], wanted, table)
-        stretches.draw(figure, window, ddof, table, 0, out[first:last])
+    if head < end:
+        tile, wanted, table = stretches.loom(figure, window, end - head)
+        for first in range(head, end, tile):
+            last = min(first + tile, end)
+            stretches.fill(figure, values[first - window + 1 : last], wanted, table)
+            stretches.draw(figure, window, ddof, table, 0, out[first:last])
     return out
 
 

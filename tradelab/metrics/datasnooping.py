@@ -28,6 +28,7 @@ from tradelab.metrics.arrays import Floats, Ints, finite
 Seed = int | np.random.Generator
 
 _CELLS = 1 << 21  # indices drawn at once: 16 MB
+_COLUMNS = 128  # trials whose spectra are held at once
 _BLOCK_SAMPLE = 64  # trials whose own best block lengths are averaged
 
 
@@ -221,19 +222,22 @@ def bootstrap_variance(values: ArrayLike, mean_block: float) -> Floats:
     """
     d = np.asarray(values, dtype=np.float64)
     n = len(d)
-    d = d - d.mean(axis=0)
-    spectrum = np.fft.rfft(d, 2 * n, axis=0)
-    cov = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * n, axis=0)[:n] / n
     i, stay = np.arange(1, n), 1.0 - 1.0 / mean_block
-    weight = (1.0 - i / n) * stay**i + (i / n) * stay ** (n - i)
-    return np.maximum(cov[0] + 2.0 * (weight[:, None] * cov[1:]).sum(axis=0), 0.0)
+    weight = np.concatenate([[1.0], 2.0 * ((1.0 - i / n) * stay**i + (i / n) * stay ** (n - i))])
+    found = np.empty(d.shape[1])
+    for first in range(0, d.shape[1], _COLUMNS):
+        some = d[:, first : first + _COLUMNS] - d[:, first : first + _COLUMNS].mean(axis=0)
+        spectrum = np.fft.rfft(some, 2 * n, axis=0)
+        cov = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, 2 * n, axis=0)[:n] / n  # all autocovariances at once
+        found[first : first + _COLUMNS] = (weight[:, None] * cov).sum(axis=0)
+    return np.maximum(found, 0.0)
 
 
 def bootstrap_means(values: Floats, mean_block: float, draws: int, seed: Seed) -> Iterator[Floats]:
     """Means of stationary bootstrap draws, shape (some draws, trials), a chunk at a time until all are drawn."""
     n = len(values)
     rng = _generator(n, mean_block, draws, seed)
-    step = max(_CELLS // n, 1)
+    step = max(_CELLS // max(n, 4 * values.shape[1]), 1)  # rows of draws and, after them, rows of means
     for first in range(0, draws, step):
         rows = min(step, draws - first)
         taken = stationary_bootstrap(n, mean_block, rows, rng) + n * np.arange(rows)[:, None]

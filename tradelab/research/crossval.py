@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tradelab.metrics.overfit import sharpe_of_sums
 from tradelab.model.errors import AlignmentError, ParameterError
 
 
@@ -80,6 +81,48 @@ class Combinatorial:
             for group, number in zip(self.groups, row, strict=True):
                 path[group] = said[number][np.searchsorted(self.splits[number].test, group)]
         return whole
+
+
+class Paths(NamedTuple):
+    """What choosing by the past would have brought on each whole history.
+
+    ``returns`` has shape (φ, bars), ``chosen`` (splits,): the trial taken by each split.
+    """
+
+    returns: np.ndarray
+    chosen: np.ndarray
+
+
+def choose(returns: ArrayLike, folds: Combinatorial) -> Paths:
+    """Take on each split the trial with the best Sharpe ratio in training, and join what it made on the test bars.
+
+    The distribution of a figure over the φ paths says more than one walk-forward: every bar is tested φ times, each
+    time by a choice that had not seen it ([1], section 12.4).
+
+    Parameters
+    ----------
+    returns
+        Shape (bars, trials), finite: a column a combination.
+    folds
+        From `combinatorial` over as many bars.
+
+    Examples
+    --------
+    >>> folds = combinatorial(400, groups=6, held_out=2, embargo=5)
+    >>> skill = np.random.default_rng(0).normal([0.0, 0.3], 1.0, (400, 2))
+    >>> choose(skill, folds).returns.shape
+    (5, 400)
+    """
+    table = np.asarray(returns, dtype=np.float64)
+    if table.ndim != 2 or len(table) != sum(map(len, folds.groups)):
+        raise AlignmentError(f"returns have the shape {table.shape}; the folds are over other bars.")
+    chosen, tested = [], []
+    for split in folds.splits:
+        known = table[split.train]
+        ratio = sharpe_of_sums(len(known), known.sum(axis=0), np.square(known).sum(axis=0))
+        chosen.append(int(ratio.argmax()))
+        tested.append(table[split.test, chosen[-1]])
+    return Paths(folds.assemble(tested), np.array(chosen))
 
 
 def paths_of(groups: int, held_out: int) -> int:

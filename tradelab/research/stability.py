@@ -81,7 +81,8 @@ def stability(sweep: Swept, by: str = "sharpe", *, min_trades: int = 1) -> Stabi
     """Compare every combination of a sweep with its neighbours.
 
     Neighbours differ by one step at most in each parameter (words and switches: by any other value). Where the
-    combinations are no grid, they are the nearest few (four a parameter) by rank in each parameter.
+    combinations are no grid, they are the nearest few (four a parameter) by rank in each parameter. In a sweep over
+    several accounts the same combination elsewhere is a neighbour too.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +63,9 @@ def manifest_of(job: Job, plan: Plan, bars: list[dict[str, Any]]) -> dict[str, A
     }
 
 
+@functools.cache
 def _engine() -> str:
+    """The sources of the arithmetic, as they are when this process first asks."""
     house = Path(__file__).parents[1]
     return kernel_stamp(*(house / room for room in _ARITHMETIC))
 

@@ -6,22 +6,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import math
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tradelab.metrics.summary import LABELS
-from tradelab.model.errors import StorageError
 from tradelab.report.figures import chart
 from tradelab.report.page import Masthead, render_page, show, tiles
 from tradelab.report.safety import over_strings, strip_paths
 from tradelab.research import plots, tearsheet_tables
 from tradelab.research import plots_theme as theme
+from tradelab.research.pages import replace_page
 from tradelab.research.plots_view import Backtested
 from tradelab.research.tearsheet_card import GRADE_SAYS, KEY_FIGURES, card, cautions, shown_figures
 
@@ -43,7 +41,7 @@ def write(result: Backtested, path: str | Path | None = None) -> str:
     """
     page = _page(result)
     if path is not None:
-        _replace(Path(path), page)
+        replace_page(Path(path), page)
     return page
 
 
@@ -196,21 +194,3 @@ def _trades(result: Backtested) -> str:
             tearsheet_tables.trades(trades.tail(_LAST_TRADES), f"The last {_LAST_TRADES} of {len(trades):,} trades")
         )
     return "".join(parts)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file, then put it in its place in one step."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with scratch.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-        raise StorageError(
-            f"the report could not be written to {os.fspath(path)!r}: {error.strerror}.",
-            fix="Choose a folder that exists, can be written to and has room.",
-        ) from error

@@ -116,7 +116,7 @@ class WalkForward:
         kind = "anchored" if self.anchored else "rolling"
         s = self.result.summary
         return (
-            f"Walk-forward of {self.result.strategy} over {len(self.windows)} {kind} windows, chosen by {self.by}: "
+            f"{self.result.strategy} over {len(self.windows)} {kind} windows, chosen by {self.by}: "
             f"Sharpe ratio {s.sharpe:.2f}, return {s.total_return:+.1%}, deepest drawdown {s.max_drawdown:.1%}, "
             f"efficiency {self.efficiency:.2f}, {self.winning_windows:.0%} of the windows gained"
         )
@@ -265,7 +265,7 @@ class Account:
         for name, ours in _ARGUMENTS.items():
             given[ours] = {symbol: flags[name] for symbol, flags in self._flags.items()}
         result = backtest(self._frames, **given)
-        return dataclasses.replace(result, strategy=f"{self._strategy.name} walked forward")
+        return dataclasses.replace(result, strategy=f"{self._strategy.name} walk-forward")
 
 
 def _require_steady(point: Mapping[str, Any]) -> None:

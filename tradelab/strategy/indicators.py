@@ -36,6 +36,7 @@ __all__ = [
 ]  # fmt: skip
 
 Values = Any  # a Series or an array of numbers
+Truths = Any  # a Series or an array of booleans
 ValuesOrLevel = Any  # the same, or one number for all bars
 Window = int  # whole, at least 1
 Positive = float  # above 0
@@ -68,6 +69,15 @@ def _values(where: str, value: Any) -> np.ndarray:
         raise ParameterError(f"{where} is not a column of numbers.", fix="Give one column of prices.") from error
 
 
+# By the annotation of what an indicator returns, what it gives.
+_GIVES = {
+    "Values": float,
+    "Truths": bool,
+    "Macd": Macd,
+    "Bands": Bands,
+    "Directional": Directional,
+    "Stochastic": Stochastic,
+}
 _SCALARS: dict[str, Callable[[str, Any], Any]] = {"Window": _window, "Positive": _positive}
 
 
@@ -85,7 +95,7 @@ def _on_series(function: Function) -> Function:
         given = bound.arguments
         watching = world_of(given)
         if watching is not None:  # a sweep learns what is asked for, once for all its combinations
-            return called(watching, lifted, given, checks)
+            return called(watching, lifted, given, checks, _GIVES[signature.return_annotation])
         series = {n: v for n, v in given.items() if isinstance(v, pd.Series)}
         length = _common_length(name, {n: v for n, v in given.items() if kinds[n] not in _SCALARS}, series)
         asked = dict(given)
@@ -330,7 +340,7 @@ def psar(high: Values, low: Values, step: Positive = 0.02, maximum: Positive = 0
 
 
 @_on_series
-def rises_above(a: ValuesOrLevel, b: ValuesOrLevel) -> Values:
+def rises_above(a: ValuesOrLevel, b: ValuesOrLevel) -> Truths:
     """True where ``a`` is above ``b`` and was known not to be on the bar before; either may be a level.
 
     Two bars tell it all. `cross_above` also remembers on which side of a touch it came from, however long ago, and no
@@ -357,7 +367,7 @@ def previous(values: Values, bars: Window = 1) -> Values:
 
 
 @_on_series
-def cross_above(a: Values, b: ValuesOrLevel) -> Values:
+def cross_above(a: Values, b: ValuesOrLevel) -> Truths:
     """True where ``a`` has come to lie above ``b``, another line or a level, having last lain below.
 
     Touching is no crossing: above → equal → above is none, below → equal → above is one, on the last bar. A NaN forgets
@@ -370,7 +380,7 @@ def cross_above(a: Values, b: ValuesOrLevel) -> Values:
 
 
 @_on_series
-def cross_below(a: Values, b: ValuesOrLevel) -> Values:
+def cross_below(a: Values, b: ValuesOrLevel) -> Truths:
     """True where ``a`` has come to lie below ``b``: `cross_above` in the mirror.
 
     >>> cross_below(np.array([3.0, 2.0, 1.0]), 2).tolist()

@@ -200,7 +200,7 @@ def _hold_to_function(
 def _said(program: Program, whole: int, ways: int) -> str:
     op = program.tables.code["op"]
     counts = {
-        "lines": int(np.isin(op, range(ops.LINES)).sum()),
+        "lines": len(program.windows) + int((op < ops.LINES).sum()),
         "kept whole": whole,
         "crossings": int(np.isin(op, (ops.RISES, ops.CROSSES)).sum()),
         "comparisons": int(np.isin(op, (ops.ABOVE, ops.REACHES, ops.EQUALS)).sum()),

@@ -91,8 +91,9 @@ class Lowering:
     def names(self, node: Node) -> Names:
         """The builder's numbers of a step."""
         if node not in self._names:
-            make = INSTRUCTIONS.get(node.op) or _PARTS.get(_part(node))
-            self._names[node] = make(self, *node.args) if make else self.whole(node)
+            step = node.args[0] if node.op == "part" else node
+            make = _PARTS.get((step.op, node.key)) if node.op == "part" else INSTRUCTIONS.get(node.op)
+            self._names[node] = make(self, *step.args) if make else self.whole(node)
         return self._names[node]
 
     def line(self, arg: Any) -> Names:
@@ -117,6 +118,17 @@ class Lowering:
         """``make`` of each combination's value, done once for each distinct value."""
         _, first, inverse = np.unique(self.codes(choices), return_index=True, return_inverse=True)
         return np.array([make(value) for value in choices.values[first]], np.int64)[inverse]
+
+    def rolled(self, kind: int, source: Any, window: Any, ddof: int = 0) -> Names:
+        """The builder's numbers of an indicator that is drawn tile by tile; what it is drawn from is a whole column."""
+        while isinstance(source, Node) and source.op == "same":
+            source = source.args[0]
+        if not isinstance(source, Node):
+            raise Untraceable("asks for an indicator of a number")
+        column = self.whole(source)
+        if not self.builder.is_line(column):
+            _differs()
+        return self.builder.rolled(kind, column, self.count(window), ddof)
 
     def whole(self, node: Node) -> Names:
         """Whole columns, one for each distinct set of parameters below a step, done for real."""
@@ -185,11 +197,6 @@ def _told(value: Any) -> Hashable:
     """A plain value by which it is known: 1 is not 1.0, nor 0.0 −0.0."""
     kind = type(value)
     return (kind, str(value)) if kind is float and value == 0.0 else (kind, value)
-
-
-def _part(node: Node) -> tuple[str, Hashable]:
-    """Of which indicator a step takes which line."""
-    return (node.args[0].op, node.key) if node.op == "part" else ("", "")
 
 
 def _size(value: Any) -> int:
@@ -263,4 +270,54 @@ INSTRUCTIONS: dict[str, Callable[..., Names]] = {
     "differ": _logic("differ"),
     "fails": _logic("fails"),
 }
-_PARTS: dict[tuple[str, Hashable], Callable[..., Names]] = {}
+
+
+def _rolled(kind: int, ddof: int = 0) -> Callable[..., Names]:
+    return lambda low, values, window: low.rolled(kind, values, window, ddof)
+
+
+def _momentum(low: Lowering, a: Any, n: Any) -> Names:
+    now = low.line(a)
+    return low.builder.combine(ops.SUBTRACT, now, low.builder.delayed(now, low.count(n)))
+
+
+def _roc(low: Lowering, a: Any, n: Any) -> Names:
+    now = low.line(a)
+    ratio = low.builder.combine(ops.DIVIDE, now, low.builder.delayed(now, low.count(n)))
+    return low.builder.combine(ops.SUBTRACT, ratio, low.builder.constant(1.0))
+
+
+def _band(op: int) -> Callable[..., Names]:
+    def make(low: Lowering, values: Any, window: Any, width: Any) -> Names:
+        reach = low.builder.combine(ops.MULTIPLY, low.line(width), low.rolled(ops.DEVIATION, values, window))
+        return low.builder.combine(op, low.rolled(ops.SMA, values, window), reach)
+
+    return make
+
+
+def _half_way(low: Lowering, high: Any, lows: Any, window: Any) -> Names:
+    both = low.builder.combine(ops.ADD, low.rolled(ops.HIGHEST, high, window), low.rolled(ops.LOWEST, lows, window))
+    return low.builder.combine(ops.MULTIPLY, low.builder.constant(0.5), both)
+
+
+INSTRUCTIONS |= {
+    "ta.sma": _rolled(ops.SMA),
+    "ta.wma": _rolled(ops.WMA),
+    "ta.ema": _rolled(ops.EMA),
+    "ta.rma": _rolled(ops.RMA),
+    "ta.rsi": _rolled(ops.RSI),
+    "ta.highest": _rolled(ops.HIGHEST),
+    "ta.lowest": _rolled(ops.LOWEST),
+    "ta.rolling_std": _rolled(ops.DEVIATION, 1),
+    "ta.momentum": _momentum,
+    "ta.roc": _roc,
+}
+# By indicator and place, single lines of those that have several.
+_PARTS: dict[tuple[str, Hashable], Callable[..., Names]] = {
+    ("ta.bollinger", 0): _band(ops.ADD),
+    ("ta.bollinger", 1): lambda low, values, window, _width: low.rolled(ops.SMA, values, window),
+    ("ta.bollinger", 2): _band(ops.SUBTRACT),
+    ("ta.donchian", 0): lambda low, high, _low, window: low.rolled(ops.HIGHEST, high, window),
+    ("ta.donchian", 1): _half_way,
+    ("ta.donchian", 2): lambda low, _high, lows, window: low.rolled(ops.LOWEST, lows, window),
+}

@@ -27,14 +27,10 @@ class Symbol:
     __pandas_priority__ = 9000  # a Series or Index asked to add, compare … leaves it to us
     __hash__: Any = None
 
-    def __init__(self, world: World, node: Any) -> None:
+    def __init__(self, world: World, node: Any, series: bool = False) -> None:
         self.world, self.node = world, node
+        self.series = series  # whether the real thing is a Series, not an array
         self.viewed = False
-
-    @property
-    def series(self) -> bool:
-        """Whether the real thing is a Series, not an array."""
-        return isinstance(self.world.seen(self.node), pd.Series)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -90,7 +86,7 @@ class Line(Symbol):
         """The line some bars late."""
         if other or not self.series or not _are_delays(periods):
             return replay(self.world, _Method("shift"), (self, periods), other)
-        return Line(self.world, Node("delay", "", (self.node, plain(periods)), pd.Series.shift))
+        return Line(self.world, Node("delay", "", (self.node, plain(periods)), pd.Series.shift), True)
 
     def to_numpy(self, *args: Any, **other: Any) -> Any:
         """The line as an array."""
@@ -112,7 +108,7 @@ class Flags(Line):
         fills = other.keys() == {"fill_value"} and other["fill_value"] is False
         if not fills or not self.series or not _are_delays(periods):
             return replay(self.world, _Method("shift"), (self, periods), other)
-        return Flags(self.world, Node("later", "", (self.node, plain(periods)), _later))
+        return Flags(self.world, Node("later", "", (self.node, plain(periods)), _later), True)
 
 
 class Bars(Symbol):
@@ -280,15 +276,16 @@ def combine(world: World, function: Any, *operands: Any) -> Any:
         rows = zip(*(c if c is not None else [x] * many for c, x in zip(columns, operands, strict=True)), strict=True)
         return Number.of(world, [function(*row) for row in rows])
     held = [standing(world, x) for x in operands]
+    series = any(isinstance(x, Symbol) and x.series for x in held)
     if function in _OF_FLAGS and all(isinstance(x, Flags) for x in held):
-        return Flags(world, Node(_OF_FLAGS[function], "", tuple(map(plain, held)), function))
+        return Flags(world, Node(_OF_FLAGS[function], "", tuple(map(plain, held)), function), series)
     if all(_is_numeric(x) for x in held):
         op = _OF_LINES.get(function)
         if op:
-            return Line(world, Node(op, "", tuple(map(plain, held)), function))
+            return Line(world, Node(op, "", tuple(map(plain, held)), function), series)
         op = _OF_COMPARISON.get(function)
         if op:
-            return Flags(world, Node(op, "", tuple(map(plain, held)), function))
+            return Flags(world, Node(op, "", tuple(map(plain, held)), function), series)
     return replay(world, function, operands, {})
 
 
@@ -314,19 +311,21 @@ def standing(world: World, value: Any) -> Any:
     return named(world, Node("given", (type(value), str(array.dtype), digest), (), lambda: held))
 
 
+def part_of(node: Node, k: int) -> Node:
+    """One of several things that a step gives."""
+    return Node("part", k, (node,), _Item(k))
+
+
 def named(world: World, node: Node) -> Any:
     """The stand-in that fits what a step gives on the sample."""
     seen = world.seen(node)
     if isinstance(seen, Symbol) or seen is None:
         raise Untraceable("changes bars or lines in place")
     if isinstance(seen, tuple) and hasattr(seen, "_fields"):
-        parts = [named(world, Node("part", k, (node,), _Item(k))) for k in range(len(seen))]
-        return type(seen)(*parts)
+        return type(seen)(*(named(world, part_of(node, k)) for k in range(len(seen))))
     if isinstance(seen, np.ndarray | pd.Series) and seen.shape == (len(world.sample),):
-        if seen.dtype == bool:
-            return Flags(world, node)
-        if seen.dtype == np.float64:
-            return Line(world, node)
+        kind: type[Symbol] = {"bool": Flags, "float64": Line}.get(str(seen.dtype), Symbol)
+        return kind(world, node, isinstance(seen, pd.Series))
     return Symbol(world, node)
 
 

@@ -1,4 +1,4 @@
-"""Run jesse's ``research.backtest`` on one-minute candles, market orders, spot."""
+"""Run jesse's ``research.backtest`` on one-minute candles, market orders."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def prepare(case: dict[str, Any]) -> Callable[[], Any]:
     config = {
         "starting_balance": CASH,
         "fee": case["fees"],
-        "type": "spot",
+        "type": "futures",  # on its spot market a buyer of one unit gets one unit less the fee
+        "futures_leverage": 1,
+        "futures_leverage_mode": "cross",
         "exchange": VENUE,
         "warm_up_candles": 0,
     }

@@ -11,6 +11,10 @@ import numpy as np
 import pandas as pd
 
 import tradelab as tl
+from tradelab.model.exits import BreakEven, ExitPlan, Target, Trail
+from tradelab.strategy import indicators as ta
+from tradelab.strategy.define import strategy
+from tradelab.strategy.spec import Signals
 
 CASH = 10_000.0
 PER_YEAR = 525_600.0  # minutes, as vectorbt counts them
@@ -22,7 +26,8 @@ def prepare(case: dict[str, Any]) -> Callable[[], Any]:
     if case["threads"] > 1 and not _THREADS:
         raise NotImplementedError("tl.sweep takes no threads yet")
     frame = frame_of(case)
-    return {"sweep": sweep, "rich": rich, "events": events, "signals": signals}[case["kind"]](frame, case)
+    kinds = {"sweep": sweep, "rich": rich, "events": events, "signals": signals, "ladder": ladder}
+    return kinds[case["kind"]](frame, case)
 
 
 def frame_of(case: dict[str, Any]) -> pd.DataFrame:
@@ -45,6 +50,30 @@ def sweep(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], dict[str, l
     windows = case["windows"]
     given = {"fast": windows[:-1], "slow": windows[1:], "progress": False, **threads, **terms(case)}
     return lambda: tl.sweep(frame, "sma_cross", **given).table
+
+
+@strategy(warmup=lambda fast, slow, window: max(slow, 20 * window) + 2, requires="fast < slow")
+def three_conditions(bars: pd.DataFrame, fast: int = 10, slow: int = 50, window: int = 14) -> Signals:
+    """Buy when RSI climbs above 50 while the fast average is above the slow one and the close above the fast."""
+    close = bars["close"].to_numpy()
+    a, b, rsi = ta.sma(close, fast), ta.sma(close, slow), ta.rsi(close, window)
+    return Signals(long_entry=ta.rises_above(rsi, 50.0) & (a > b) & (close > a), long_exit=ta.rises_above(b, a))
+
+
+def ladder(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:
+    """Every pair of windows of a rule with three conditions, risk sizing, three targets, trailing and break-even."""
+    plan = ExitPlan(
+        stop=0.01,
+        targets=(Target("1 r", 0.4), Target("2 r", 0.3), Target("3 r", 0.3)),
+        trail=Trail(0.01, start="1.5 r"),
+        break_even=BreakEven("1 r"),
+    )
+    threads = {"threads": case["threads"]} if _THREADS else {}
+    sizing = {"size": 0.01, "size_type": "risk", "plan": plan}
+    costs = {"fees": case["fees"], "slippage": case["slippage"], "init_cash": CASH, "direction": "long"}
+    windows = case["windows"]
+    given = {"fast": windows[:-1], "slow": windows[1:], "progress": False, **threads, **costs, **sizing}
+    return lambda: tl.sweep(frame, three_conditions, **given).table
 
 
 def rich(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:

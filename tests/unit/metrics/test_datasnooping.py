@@ -139,6 +139,27 @@ def test_hopeless_trials_cost_the_consistent_p_value_little():
     assert found.lower <= found.consistent <= found.upper
 
 
+def test_neither_the_order_of_the_trials_nor_their_scale_matters(rules):
+    plain = ds.spa(rules, draws=300, mean_block=5.0, seed=1)
+    order = np.array([3, 0, 6, 5, 1, 2, 4])
+    moved = ds.spa(rules[:, order], draws=300, mean_block=5.0, seed=1)
+    assert order[moved.best] == plain.best
+    assert (moved.lower, moved.consistent, moved.upper) == (plain.lower, plain.consistent, plain.upper)
+    scaled = ds.spa(rules * np.array([1e-3, 1.0, 50.0, 7.0, 0.1, 3.0, 1.0]), draws=300, mean_block=5.0, seed=1)
+    assert scaled.statistic == pytest.approx(plain.statistic)
+    assert scaled.consistent == plain.consistent  # studentised: a wild rule weighs no more than a quiet one
+
+
+def test_thousands_of_trials_are_tested_in_pieces():
+    many = np.random.default_rng(3).normal(0.0, 1.0, (300, 3000))
+    many[:, 2999] += 0.4
+    found = ds.spa(many, draws=50, mean_block=1.0)
+    assert (found.best, found.consistent) == (2999, 0.0)
+    assert ds.bootstrap_variance(many, 2.0)[[5, 2999]] == pytest.approx(
+        np.concatenate([ds.bootstrap_variance(many[:, [k]], 2.0) for k in (5, 2999)])
+    )
+
+
 def test_trials_at_rest_beat_nothing():
     assert ds.spa(np.zeros((50, 3))).consistent == 1.0
     some = np.column_stack([np.zeros(50), np.full(50, 1.0) + np.random.default_rng(1).normal(0, 0.1, 50)])

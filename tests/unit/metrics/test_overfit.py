@@ -146,7 +146,7 @@ def test_overfitting_is_that_of_an_implementation_by_hand(periods, trials, block
 
 def test_the_sums_of_a_sweep_say_what_its_returns_say():
     returns = np.random.default_rng(8).normal(0.0, 0.01, (1003, 40))
-    edges = np.ceil(np.arange(17) * 1003 / 16).astype(int)
+    edges = [k * 1003 // 16 for k in range(17)]
     parts = [returns[a:b] for a, b in itertools.pairwise(edges)]
     sums = np.stack([[np.full(40, len(p)), p.sum(axis=0), (p**2).sum(axis=0)] for p in parts], axis=1)
     ours, theirs = o.overfitting_of_sums(sums), o.backtest_overfitting(returns)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tradelab.model.errors import AlignmentError, ParameterError
-from tradelab.research.crossval import combinatorial, paths_of, purged_folds
+from tradelab.research.crossval import choose, combinatorial, paths_of, purged_folds
 
 
 # López de Prado 2018, section 12.3: φ[6, 2] = 5, and with k = 1 the one path of plain cross-validation.
@@ -82,6 +82,33 @@ def test_values_come_back_in_their_own_places():
     folds = combinatorial(23, 4, 2, embargo=1)
     whole = folds.assemble([split.test * 10 for split in folds.splits])
     assert (whole == np.arange(23) * 10).all()
+
+
+def test_each_path_is_made_of_what_choices_made_on_bars_they_had_not_seen():
+    rng = np.random.default_rng(4)
+    returns = rng.normal(0.0, 1.0, (120, 9))
+    folds = combinatorial(120, 6, 2, label_end=np.minimum(np.arange(120) + 3, 119), embargo=2)
+    found = choose(returns, folds)
+    for path, row in zip(found.returns, folds.paths, strict=True):
+        for group, number in zip(folds.groups, row, strict=True):
+            known = returns[folds.splits[number].train]
+            best = np.argmax(known.mean(axis=0) / known.std(axis=0, ddof=1))
+            assert found.chosen[number] == best
+            assert (path[group] == returns[group, best]).all()
+
+
+def test_choosing_among_idle_trials_earns_nothing_and_among_skilled_ones_the_skill():
+    rng = np.random.default_rng(6)
+    folds = combinatorial(1200, 6, 2)
+    idle = choose(rng.normal(0.0, 1.0, (1200, 50)), folds).returns.mean()
+    skilled = choose(rng.normal(np.linspace(-0.3, 0.3, 50), 1.0, (1200, 50)), folds).returns.mean()
+    assert idle == pytest.approx(0.0, abs=0.1)  # 1 200 bars: a standard error of 0.03
+    assert skilled == pytest.approx(0.28, abs=0.1)
+
+
+def test_returns_over_other_bars_are_refused():
+    with pytest.raises(AlignmentError, match="other bars"):
+        choose(np.ones((10, 2)), combinatorial(12, 3, 1))
 
 
 @pytest.mark.parametrize(

@@ -57,18 +57,19 @@ def test_a_rule_says_the_same_of_many_as_of_each(ruled, rule):
     assert Rules(strategy, {}).allowed(columns, len(cells)).tolist() == one_by_one
 
 
-def test_draws_are_distinct_obey_the_rule_and_depend_on_the_seed_alone():
+@pytest.mark.parametrize("draw", [random, sobol])
+def test_draws_are_distinct_obey_the_rule_and_depend_on_the_seed_alone(draw):
+    pytest.importorskip("scipy")
     strategy = find("sma_cross")
     domains = domains_of(strategy, {"fast": tl.Range(2, 60), "slow": tl.Range(5, 60), "sl_stop": tl.Range(0.01, 0.2)})
-    for draw in (random, sobol):
-        space = draw(domains, Rules(strategy, {}), 200, 7)
-        drawn = [tuple(p.values()) for p in points(space)]
-        assert len(set(drawn)) == len(drawn) == 200
-        assert all(fast < slow and 0.01 <= stop <= 0.2 and type(fast) is int for fast, slow, stop in drawn)
-        assert space.left_out > 0
-        assert space.total == 200 + space.left_out
-        assert [tuple(p.values()) for p in points(draw(domains, Rules(strategy, {}), 200, 7))] == drawn
-        assert [tuple(p.values()) for p in points(draw(domains, Rules(strategy, {}), 200, 8))] != drawn
+    space = draw(domains, Rules(strategy, {}), 200, 7)
+    drawn = [tuple(p.values()) for p in points(space)]
+    assert len(set(drawn)) == len(drawn) == 200
+    assert all(fast < slow and 0.01 <= stop <= 0.2 and type(fast) is int for fast, slow, stop in drawn)
+    assert space.left_out > 0
+    assert space.total == 200 + space.left_out
+    assert [tuple(p.values()) for p in points(draw(domains, Rules(strategy, {}), 200, 7))] == drawn
+    assert [tuple(p.values()) for p in points(draw(domains, Rules(strategy, {}), 200, 8))] != drawn
 
 
 def test_a_logarithmic_range_has_as_many_draws_below_its_geometric_mean_as_above():
