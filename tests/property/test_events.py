@@ -82,7 +82,9 @@ def terms(draw: st.DrawFn) -> dict[str, object]:
         return draw(st.sampled_from(values))
 
     said: dict[str, object] = {
-        "fill": one("tradelab", "close", "vectorbt", "backtesting.py", "freqtrade", "optimistic", "ohlc", "olhc", "colour"),
+        "fill": one(
+            "tradelab", "close", "vectorbt", "backtesting.py", "freqtrade", "optimistic", "ohlc", "olhc", "colour"
+        ),
         "direction": one("both", "long", "short"),
         "fees": one(0.0, 0.001),
         "fixed_fees": one(0.0, 1.0),
@@ -129,7 +131,11 @@ STRATEGIES = {
 @settings(max_examples=250)
 @given(st.data())
 def test_the_event_kernel_gives_the_figures_of_the_reference(data):
-    frame = bars_of(data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(70, 900)), data.draw(st.sampled_from([0.3, 1.0, 4.0])))
+    frame = bars_of(
+        data.draw(st.integers(0, 2**32 - 1)),
+        data.draw(st.integers(70, 900)),
+        data.draw(st.sampled_from([0.3, 1.0, 4.0])),
+    )
     said = data.draw(terms())
     name = data.draw(st.sampled_from(sorted(STRATEGIES)))
     columns = STRATEGIES[name]

@@ -161,7 +161,9 @@ def late(words: np.ndarray, tail: np.ndarray, bars: int, count: int) -> None:
 
 
 @kernel
-def act_twice(account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, quote: float, when: int, terms: Row) -> int:
+def act_twice(
+    account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, quote: float, when: int, terms: Row
+) -> int:
     """Do what waits on a line: its exit, then its entry."""
     if line.qty != 0.0:
         n = written(orders, n, line, bar.number, 0, when, act(account, line, bar, quote, True, terms))
@@ -213,7 +215,9 @@ def one_of(values: np.ndarray, bar: int) -> float:
 
 
 @kernel
-def close_line(account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, quote: float, why: int, terms: Row) -> int:
+def close_line(
+    account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, quote: float, why: int, terms: Row
+) -> int:
     """Close what a line holds."""
     if line.qty == 0.0:
         return n
@@ -388,7 +392,23 @@ def carry_all(
             seat, tally = state.seats[c], state.tallies[c]
             at, now = first, part
             while now < parts and edges[now + 1] <= last:
-                walk(account, line, seat, tally, at, edges[now + 1], first, words, running, orders, tape, rows, given, row, parts)
+                walk(
+                    account,
+                    line,
+                    seat,
+                    tally,
+                    at,
+                    edges[now + 1],
+                    first,
+                    words,
+                    running,
+                    orders,
+                    tape,
+                    rows,
+                    given,
+                    row,
+                    parts,
+                )
                 end_part(tally, state.parts[c, now])
                 at = edges[now + 1]
                 now += 1

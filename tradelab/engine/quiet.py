@@ -71,7 +71,9 @@ def resting_corridor(line: Row, terms: Row) -> tuple[float, float]:
 
 
 @kernel
-def leap(low: float, high: float, first: int, last: int, lows: np.ndarray, highs: np.ndarray, blocks: np.ndarray) -> int:
+def leap(
+    low: float, high: float, first: int, last: int, lows: np.ndarray, highs: np.ndarray, blocks: np.ndarray
+) -> int:
     """First bar from ``first`` to ``last`` that leaves the corridor; ``last + 1`` where none does."""
     bar = first
     while bar <= last:

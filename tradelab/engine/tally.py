@@ -117,7 +117,9 @@ def _reordered(function: Any) -> Any:
 
 
 @_reordered
-def sum_returns(close: np.ndarray, first: int, last: int, cash_a_unit: float) -> tuple[float, float, float, float, float]:
+def sum_returns(
+    close: np.ndarray, first: int, last: int, cash_a_unit: float
+) -> tuple[float, float, float, float, float]:
     """Sums over returns of ``cash_a_unit + close`` on bars ``first`` to ``last``: r, r², min(r,0)², min(r,0), r·market.
 
     The order of additions differs from bar-by-bar by design; the sums agree to about 1e-15 of their size.

@@ -53,9 +53,7 @@ def run_events(
     wishes = make_wishes(tape, settings[0], np.zeros((len(frame), 1), np.uint8))
     strip = strip_of(tape, settings[0])
     given = np.ascontiguousarray(wishes.rows[:, 0]) if len(wishes.rows) else _no_wish()
-    sweep(
-        program.tables, program.space(), strip, given, wishes.given, rows, which, flags, state, edges, 0, len(which)
-    )
+    sweep(program.tables, program.space(), strip, given, wishes.given, rows, which, flags, state, edges, 0, len(which))
     market = np.zeros(len(frame))
     market[1:] = strip.close[1:] / strip.close[:-1] - 1.0
     per_year = annualisation(tape.index.as_unit("ns").asi8).periods_per_year
@@ -85,9 +83,7 @@ def strip_of(tape: Tape, settings: Settings) -> Strip:
     if len(funding) or len(market.nights) or len(ends):
         clock = np.where(hot, np.arange(len(close)), 2**62)
         clock = np.ascontiguousarray(np.minimum.accumulate(clock[::-1])[::-1])
-    return Strip(
-        open_, high, low, close, volume, index_blocks(high, low, close), funding, market.nights, ends, clock
-    )
+    return Strip(open_, high, low, close, volume, index_blocks(high, low, close), funding, market.nights, ends, clock)
 
 
 def _first(column: np.ndarray) -> np.ndarray:

@@ -9,7 +9,9 @@ from tradelab.engine.events import State
 _NAN = float("nan")
 
 
-def figures_of(state: State, bars: int, init_cash: np.ndarray, per_year: float, market: np.ndarray) -> dict[str, np.ndarray]:
+def figures_of(
+    state: State, bars: int, init_cash: np.ndarray, per_year: float, market: np.ndarray
+) -> dict[str, np.ndarray]:
     """Return the figures of ``metrics.Summary`` by name, each of shape (combinations,).
 
     Value at risk and expected shortfall are quantiles of all returns, which sums do not give; they are not among them.
