@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tradelab.engine.events import State
+from tradelab.research.figures import BLOCK
 
 _NAN = float("nan")
 
@@ -32,6 +33,16 @@ def figures_of(
     t = state.tallies
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return _of_equity(t, bars, init_cash, per_year) | _of_returns(t, bars, per_year, market) | _of_trades(t)
+
+
+def blocks_of(parts: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return rows of ``figures.BLOCK``, shape (combinations, blocks), of parts as the event kernel leaves them."""
+    blocks = np.zeros(parts.shape, BLOCK)
+    blocks["n"] = np.diff(edges)
+    for name, field in (("sum", "sum"), ("sum_sq", "squares")):
+        blocks[name] = np.diff(parts[field], axis=1, prepend=0.0)
+    blocks["drawdown"] = parts["depth"] - 1.0
+    return blocks
 
 
 def _of_equity(t: np.ndarray, bars: int, init_cash: np.ndarray, per_year: float) -> dict[str, np.ndarray]:
