@@ -18,7 +18,7 @@ from tradelab.engine.book import ACCOUNT, LINE, ORDER, clear
 from tradelab.engine.borrow import borrowed
 from tradelab.engine.exits import LAST, RUIN
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.program import Space, Tables, evaluate_tile, signal_words
 from tradelab.engine.quiet import FAR, corridor, leap, leap_following, leaps, moves, next_clock, resting_corridor
 from tradelab.engine.simulate import ORDERS_A_BAR, at_close, charge, inside, read_row, written
@@ -91,7 +91,7 @@ class Day(NamedTuple):
     is_last: bool
 
 
-@kernel
+@inlined
 def next_bit(words: np.ndarray, flags: int, first: int, last: int) -> int:
     """First bar of a tile, from ``first`` on, that bears one of the signals in ``flags``; ``last`` where none does."""
     if first >= last:
@@ -116,7 +116,7 @@ def next_bit(words: np.ndarray, flags: int, first: int, last: int) -> int:
     return last
 
 
-@kernel
+@inlined
 def signals_at(words: np.ndarray, at: int) -> int:
     """The four flags of one bar of a tile."""
     w, bit = at >> 6, np.uint64(at & 63)
@@ -126,7 +126,7 @@ def signals_at(words: np.ndarray, at: int) -> int:
     return flags
 
 
-@kernel
+@inlined
 def asked_for(line: Row, terms: Row) -> int:
     """The signals that can change anything for a line as it stands."""
     if line.rest_side != 0:
@@ -139,7 +139,7 @@ def asked_for(line: Row, terms: Row) -> int:
     return SHORT_EXIT | LONG_ENTRY | (SHORT_ENTRY if more else 0)
 
 
-@kernel
+@inlined
 def stand(account: Row, line: Row, close: float, bar_range: float) -> None:
     """Value a line as it stands after a close, with nothing left of earlier rounding."""
     line.last, line.range = close, bar_range
@@ -160,7 +160,7 @@ def late(words: np.ndarray, tail: np.ndarray, bars: int, count: int) -> None:
         tail[k] = before
 
 
-@kernel
+@inlined
 def act_twice(
     account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, quote: float, when: int, terms: Row
 ) -> int:
@@ -172,13 +172,13 @@ def act_twice(
     return n
 
 
-@kernel
+@inlined
 def live_bar(
     account: Row, line: Row, orders: np.ndarray, bar: Bar, day: Day, signals: int, wish: Row, given: int, terms: Row
 ) -> int:
     """Live one bar of one line in full, as ``simulate.live`` does; return how many orders it came to."""
     n = 0
-    i, nights = bar.number, day.nights
+    nights = day.nights
     if nights > 0.0 and account.cash < 0.0 and account.ruined == 0:
         account.cash += account.cash * terms.interest * nights / 365.0
     if line.qty != 0.0 and (nights > 0.0 or day.funding != 0.0):
@@ -208,7 +208,7 @@ def live_bar(
     return n
 
 
-@kernel
+@inlined
 def one_of(values: np.ndarray, bar: int) -> float:
     """A value of a bar, 0 where there are none."""
     return values[bar] if len(values) > 0 else 0.0

@@ -11,14 +11,14 @@ from __future__ import annotations
 import numpy as np
 
 from tradelab.engine.exits import liquidation_level, roi_level, stop_at, tighter
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.tally import HIGH, LOW
 from tradelab.engine.terms import FREQTRADE, LIMIT, OHLC
 
 FAR = 2**62
 
 
-@kernel
+@inlined
 def leaps(terms: Row) -> bool:
     """Whether bars may be leapt over while a position is held; else its exits need every one of them."""
     if terms.path == FREQTRADE or terms.chandelier != 0:
@@ -26,13 +26,13 @@ def leaps(terms: Row) -> bool:
     return terms.path < OHLC or not moves(terms)
 
 
-@kernel
+@inlined
 def moves(terms: Row) -> bool:
     """Whether the stop follows the best price."""
     return terms.trails != 0 or not np.isnan(terms.even_at)
 
 
-@kernel
+@inlined
 def next_clock(line: Row, terms: Row, bar: int, last_bar: int) -> int:
     """The next bar from ``bar`` on that a held position must live in full because of what the clock says."""
     then = FAR
@@ -47,9 +47,9 @@ def next_clock(line: Row, terms: Row, bar: int, last_bar: int) -> int:
     return max(then, bar)
 
 
-@kernel
+@inlined
 def corridor(account: Row, line: Row, bar: int, terms: Row) -> tuple[float, float]:
-    """Levels between which a bar does nothing to a position but teach its stop: it must stay above one, below the other."""
+    """Levels between which a bar does nothing to a position but teach its stop: its low above one, its high below."""
     direction = 1 if line.qty > 0.0 else -1
     stop = tighter(direction, line.stop, liquidation_level(account, line, terms))
     gone = -account.cash / line.qty  # where the account's equity is 0
@@ -63,14 +63,14 @@ def corridor(account: Row, line: Row, bar: int, terms: Row) -> tuple[float, floa
     return (-np.inf if np.isnan(target) else target), (np.inf if np.isnan(stop) else stop)
 
 
-@kernel
+@inlined
 def resting_corridor(line: Row, terms: Row) -> tuple[float, float]:
     """The same for an entry that rests while nothing is held."""
     waits_below = (line.rest_side > 0) == (terms.entry_type == LIMIT)
     return (line.rest_price, np.inf) if waits_below else (-np.inf, line.rest_price)
 
 
-@kernel
+@inlined
 def leap(
     low: float, high: float, first: int, last: int, lows: np.ndarray, highs: np.ndarray, blocks: np.ndarray
 ) -> int:

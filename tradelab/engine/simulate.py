@@ -20,7 +20,7 @@ import numpy as np
 from tradelab.engine.book import ORDER, open_account, value_at
 from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.terms import (
     CLOSED_AT_OPEN,
     GIVES_EXIT_SIZE,
@@ -50,8 +50,8 @@ ORDERS_A_BAR = MAX_TARGETS + 6  # at most, of one instrument
 class Market(NamedTuple):
     """Bars as float64 arrays of shape (bars, instruments); NaN open: the instrument has no bar there.
 
-    What follows the prices may have no rows, which means none: ``volume``; ``funding``, the fraction of its value a long
-    position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends; ``session_end``
+    What follows the prices may have no rows, which means none: ``volume``; ``funding``, the fraction of its value a
+    long position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends; ``session_end``
     of shape (bars, instruments), 1 on the last bar of a session.
     """
 
@@ -103,7 +103,7 @@ class Run(NamedTuple):
     carry: np.ndarray
 
 
-@kernel
+@inlined
 def written(orders: np.ndarray, n: int, line: Row, bar: int, k: int, when: int, fill: Fill) -> int:
     """Write a fill as order ``n``, if there was one, and return the number of orders."""
     if fill.qty == 0.0:
@@ -116,20 +116,20 @@ def written(orders: np.ndarray, n: int, line: Row, bar: int, k: int, when: int, 
     return n + 1
 
 
-@kernel
+@inlined
 def one(values: np.ndarray, bar: int, k: int, otherwise: float) -> float:
     """A value of a bar, where there are any."""
     return values[bar, k] if len(values) > 0 else otherwise
 
 
-@kernel
+@inlined
 def bar_of(market: Market, bar: int, k: int) -> Bar:
     """One bar of one instrument."""
     volume = one(market.volume, bar, k, np.nan)
     return Bar(bar, market.open[bar, k], market.high[bar, k], market.low[bar, k], market.close[bar, k], volume)
 
 
-@kernel
+@inlined
 def charge(account: Row, line: Row, open_: float, nights: float, funding: float, terms: Row) -> None:
     """Charge what a position held over night costs: funding, swap, borrowed stock and borrowed cash."""
     cost = line.qty * open_ * funding
@@ -142,7 +142,7 @@ def charge(account: Row, line: Row, open_: float, nights: float, funding: float,
     line.carry += cost
 
 
-@kernel
+@inlined
 def waits(lines: np.ndarray) -> bool:
     """Whether any instrument has something that waits to be acted on."""
     for k in range(len(lines)):  # noqa: SIM110 (a kernel has no generator)
@@ -164,7 +164,7 @@ def act_all(
     return n
 
 
-@kernel
+@inlined
 def read(line: Row, signals: int, terms: Row) -> None:
     """Take down what the strategy has decided at a bar's close."""
     line.signals = signals
@@ -174,7 +174,7 @@ def read(line: Row, signals: int, terms: Row) -> None:
         line.wish_exit = terms.exit_size
 
 
-@kernel
+@inlined
 def read_row(line: Row, signals: int, wish: Row, given: int, terms: Row) -> None:
     """The same where some of it is given bar by bar."""
     read(line, signals, terms)
@@ -190,7 +190,7 @@ def read_row(line: Row, signals: int, wish: Row, given: int, terms: Row) -> None
         line.wish_target, line.wish_unit, line.wish_price = wish.target, wish.unit, wish.price
 
 
-@kernel
+@inlined
 def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, unit: float, terms: Row) -> int:
     """Live the inside of a bar on one line: its exits, then an entry that rests, then the exits of that."""
     if line.qty != 0.0 and (terms.exits_on_entry_bar != 0 or line.entry_bar != bar.number):
@@ -204,7 +204,7 @@ def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar
     return n
 
 
-@kernel
+@inlined
 def guarded(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, terms: Row) -> int:
     """Fill all exits that a bar brings to a position."""
     begin_bar(line)
@@ -216,7 +216,7 @@ def guarded(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Ba
     return n
 
 
-@kernel
+@inlined
 def at_close(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, ends: bool, terms: Row) -> int:
     """Close a bar on one line: value it, and let clock and close decide; a session's end is acted on at once."""
     line.last = bar.close
@@ -238,7 +238,7 @@ def leave_all(
     account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, market: Market, bar: int, when: int,
     reason: int, terms: Row,
 ) -> int:  # fmt: skip
-    """Close every position when a bar has been lived, at its open or close, or at its last close where it has no bar."""
+    """Close every position when a bar has been lived, at its open or close, or at its last close where it has none."""
     for k in range(len(lines)):
         line = lines[k]
         if line.qty != 0.0:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.trades import add_some, close_some, profit, sit
 
 BLOCK = 32  # bars of a block
@@ -63,7 +63,7 @@ TALLY = np.dtype(
 PART = np.dtype([("sum", "f8"), ("squares", "f8"), ("depth", "f8"), ("equity", "f8")], align=True)
 
 
-@kernel
+@inlined
 def begin(tally: Row, cash: float) -> None:
     """Start from an account that holds nothing but cash."""
     tally.equity = tally.peak = tally.part_peak = cash
@@ -95,7 +95,7 @@ def index_blocks(high: np.ndarray, low: np.ndarray, close: np.ndarray) -> np.nda
 
 @kernel
 def run_sums(close: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
-    """Write running sums of the market's returns on bars ``first`` up to ``last``: row i is before bar ``first + i``."""
+    """Write running sums of the market's returns on bars ``first`` up to ``last``; row i is before ``first + i``."""
     s, s2, f2, f, c = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(last - first):
         out[i, SUM], out[i, SQUARES], out[i, FALLS_SQUARED], out[i, FALLS], out[i, CLOSES] = s, s2, f2, f, c
@@ -138,13 +138,13 @@ def sum_returns(
     return s, s2, f2, f, p
 
 
-@kernel
+@inlined
 def count_flat(tally: Row, bars: int) -> None:
     """Count bars on which nothing is held and nothing happens: equity is cash, every return is 0."""
     tally.equities += bars * tally.equity
 
 
-@kernel
+@inlined
 def count_bar(tally: Row, bar: int, last_bar: int, equity: float, holds: bool, market_return: float) -> None:
     """Count one bar of which everything is known."""
     r = equity / tally.equity - 1.0
@@ -176,12 +176,12 @@ def count_bar(tally: Row, bar: int, last_bar: int, equity: float, holds: bool, m
         tally.part_depth = equity / tally.part_peak
 
 
-@kernel
+@inlined
 def count_held(
     tally: Row, first: int, last: int, cash: float, qty: float, close: np.ndarray, blocks: np.ndarray,
     running: np.ndarray, origin: int, parts: int,
 ) -> None:  # fmt: skip
-    """Count bars ``first`` to ``last`` on which ``qty`` is held and nothing happens; ``running`` begins at ``origin``."""
+    """Count bars ``first`` to ``last`` on which ``qty`` is held; ``running`` begins at ``origin``."""
     a, b = first - origin, last + 1 - origin
     a_unit = cash / qty
     if abs(a_unit) <= ALL_IN * close[first]:
@@ -213,7 +213,7 @@ def count_held(
     tally.equity = cash + qty * close[last]
 
 
-@kernel
+@inlined
 def fathom(
     peak: float, depth: float, below: int, longest: int, first: int, last: int, cash: float, qty: float,
     close: np.ndarray, blocks: np.ndarray,
@@ -258,7 +258,7 @@ def fathom(
     return peak, depth, below, longest
 
 
-@kernel
+@inlined
 def count_order(tally: Row, seat: Row, order: Row) -> None:
     """Take an order into the trade it belongs to, and count the trade when it is over."""
     tally.orders += 1
@@ -280,7 +280,7 @@ def count_order(tally: Row, seat: Row, order: Row) -> None:
         sit(seat, order, left, left_fees)
 
 
-@kernel
+@inlined
 def count_trade(tally: Row, pnl: float, cost: float, bars: int) -> None:
     """Count a trade that is over."""
     tally.trades += 1
