@@ -31,8 +31,8 @@ from tradelab.engine.program_rows import DRAW, KIND
 # in the order of `tradelab.engine.trading`'s flags; a row of −1 never speaks.
 BEGIN, END, QUIET, LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT = range(7)
 NEVER = -1
-_CACHE_BYTES = 600_000  # of the lines of a tile: they and what is read beside them stay in the second cache
-_SHORTEST, _LONGEST = 512, 4096  # bars of a tile
+_CACHE_BYTES = 1_600_000  # of the lines of a tile: what shorter tiles save in waiting they lose in calls
+_SHORTEST, _LONGEST = 512, 2048  # bars of a tile
 
 
 class Tables(NamedTuple):
@@ -90,28 +90,38 @@ def signal_words(tables: Tables, space: Space, first: int, last: int, combinatio
         rises(space.floats, a, b, words, up, up + stride, step.keep, count)
     elif end > begin:
         call(words[EXECUTE], words[SELF], begin, end, first, last)
+    _hand_out(tables, words, combination, stride, count, out)
     quiet = tables.combinations[combination, QUIET]
-    for signal in range(4):
-        row = tables.combinations[combination, LONG_ENTRY + signal]
-        if row < 0:
-            for w in range(count):
-                out[signal, w] = np.uint64(0)
-            continue
-        base = tables.word_base + row * stride
-        for w in range(count):
-            out[signal, w] = words[np.uint64(base + w)]
-        _trim(out, signal, first, last, quiet, count)
+    if quiet > first or (last - first) & 63:
+        _trim(out, first, last, quiet, count)
 
 
 @kernel
-def _trim(out: np.ndarray, signal: int, first: int, last: int, quiet: int, count: int) -> None:
+def _hand_out(tables: Tables, words: np.ndarray, combination: int, stride: int, count: int, out: np.ndarray) -> None:
+    """Copy the rows of a combination's four signals; a row of −1 is read as the first one, and masked away."""
+    long_in, long_out = tables.combinations[combination, LONG_ENTRY], tables.combinations[combination, LONG_EXIT]
+    short_in, short_out = tables.combinations[combination, SHORT_ENTRY], tables.combinations[combination, SHORT_EXIT]
+    base = tables.word_base
+    a, b = np.uint64(base + max(long_in, 0) * stride), np.uint64(base + max(long_out, 0) * stride)
+    c, d = np.uint64(base + max(short_in, 0) * stride), np.uint64(base + max(short_out, 0) * stride)
+    for_a, for_b = np.uint64(-(long_in >= 0)), np.uint64(-(long_out >= 0))
+    for_c, for_d = np.uint64(-(short_in >= 0)), np.uint64(-(short_out >= 0))
+    for w in range(np.uint64(count)):
+        out[np.uint64(0), w] = words[a + w] & for_a
+        out[np.uint64(1), w] = words[b + w] & for_b
+        out[np.uint64(2), w] = words[c + w] & for_c
+        out[np.uint64(3), w] = words[d + w] & for_d
+
+
+@kernel
+def _trim(out: np.ndarray, first: int, last: int, quiet: int, count: int) -> None:
     """Take away signals before bar ``quiet`` and bits after the last bar."""
-    if quiet > first:
+    rest = (last - first) & 63
+    for signal in range(4):
         for w in range(min((quiet - first + 63) >> 6, count)):
             out[signal, w] &= bits_from(quiet - first - 64 * w)
-    rest = (last - first) & 63
-    if rest:
-        out[signal, count - 1] &= ~bits_from(rest)
+        if rest:
+            out[signal, count - 1] &= ~bits_from(rest)
 
 
 @kernel
@@ -200,7 +210,8 @@ class Program:
     def memory(self, threads: int = 1, tile: int | None = None) -> int:
         """Bytes held: whole columns, given words, instructions, and a workspace for each thread."""
         room = self.tile if tile is None else tile
-        fixed = sum(table.nbytes for table in self.tables if isinstance(table, np.ndarray))
+        tables = [*self.tables, self.groups, self.windows]
+        fixed = sum(table.nbytes for table in tables if isinstance(table, np.ndarray))
         own = self.tables.float_base + self.rows[0] * room + self.tables.word_base + self.rows[1] * (room // WORD)
         return fixed + threads * 8 * own
 

@@ -11,6 +11,7 @@ import os
 import pickle
 import time
 import traceback
+import warnings
 from collections.abc import Collection
 from concurrent import futures
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tradelab.model.errors import ConfigError, ParameterError
+from tradelab.model.errors import ConfigError, ConnectivityError, ParameterError
 from tradelab.research.job import Job, Source
 from tradelab.research.runner import BatchStopped, run_batch
 
@@ -191,7 +192,10 @@ class _Sent:
 
 
 class Cluster:
-    """A Dask cluster: bars go by path where every worker can read them, else they are scattered once.
+    """A Dask cluster: bars go by path where every worker can read them, else they are sent once.
+
+    They are sent as the result of a task, not scattered: what is scattered dies with the workers that have it, a task is
+    done again.
 
     A batch whose worker died is sent again. Dask does so itself until a worker has died three times with the batch in
     its queue, begun or not, and then calls the batch a killer, which on a shaky cluster says nothing about it.
@@ -203,7 +207,7 @@ class Cluster:
         if client.asynchronous:
             raise ConfigError("executor is an asynchronous client.", fix="Give an ordinary Client(…).")
         self._client = client
-        self._scattered: dict[Source, Any] = {}
+        self._bars: dict[Source, Any] = {}
         self._readable: dict[Source, bool] = {}
         self._counted, self._slots = -np.inf, 2
 
@@ -240,27 +244,42 @@ class Cluster:
         return kept
 
     def close(self) -> None:
-        """Forget the bars that were scattered; the cluster is the caller's."""
-        self._scattered.clear()
+        """Forget the bars that were sent; the cluster is the caller's."""
+        self._bars.clear()
 
     def _send(self, job: Job, rows: np.ndarray) -> Any:
         part = job.only(rows)
         source = part.sources[0]
         if self._is_readable(source):
             return self._client.submit(compute_far, None, part, pure=False)
-        if source not in self._scattered:
-            self._client.wait_for_workers(1, timeout=_PATIENCE_S)  # all may have died at once and be on their way back
+        if source not in self._bars:
             held = Source(source.symbol, source.timeframe, source.open())
-            self._scattered[source] = self._client.scatter(held, broadcast=True, hash=False)
+            with warnings.catch_warnings():  # that this graph is large, which is its purpose
+                warnings.simplefilter("ignore", UserWarning)
+                self._bars[source] = self._client.submit(_same, held, pure=False)
         bare = replace(part, sources=(Source(source.symbol, source.timeframe, None),))
-        return self._client.submit(compute_far, self._scattered[source], bare, pure=False)
+        return self._client.submit(compute_far, self._bars[source], bare, pure=False)
 
     def _is_readable(self, source: Source) -> bool:
         if source not in self._readable:
-            self._client.wait_for_workers(1, timeout=_PATIENCE_S)
-            seen = self._client.run(_all_files, [file.path for file in source.files]) if source.files else {}
+            self._await_worker()
+            seen = (
+                self._client.run(_all_files, [file.path for file in source.files], on_error="ignore")
+                if source.files
+                else {}
+            )
             self._readable[source] = bool(seen) and all(seen.values())
         return self._readable[source]
+
+    def _await_worker(self) -> None:
+        """Wait where all workers died at once and are on their way back."""
+        try:
+            self._client.wait_for_workers(1, timeout=_PATIENCE_S)
+        except TimeoutError as error:
+            raise ConnectivityError(
+                f"the cluster has had no worker for {_PATIENCE_S:.0f} s.",
+                fix="Start workers and make the call again; with path= it goes on where it stood.",
+            ) from error
 
     def _result(self, sent: _Sent) -> Batch | None:
         from distributed import KilledWorker
@@ -275,10 +294,14 @@ class Cluster:
                     f"workers died {sent.lost} times with rows {sent.rows[0]} … {sent.rows[-1]} in their hands"
                 )
                 raise
-            self._scattered.clear()  # the bars may have died with the worker
+            self._bars.clear()  # the bars may have died with the worker
             sent.future = self._send(sent.job, sent.rows)
             return None
         return batch
+
+
+def _same(source: Source) -> Source:
+    return source
 
 
 def _all_files(paths: list[str]) -> bool:

@@ -278,8 +278,7 @@ class Sweep:
         for axis in self.job.space.axes:
             shown = pd.Series([_shown(value) for value in axis.values])
             columns[column_of(axis.name)] = shown.take(axis.codes[combinations]).array
-        facts = [self._facts[k] for k in accounts.tolist()]
-        shared = {name: [fact[name] for fact in facts] for name in OF_TAPE}
+        shared = {name: pd.Series([f[name] for f in self._facts]).take(accounts).array for name in OF_TAPE}
         columns |= figure_columns(self.figures[places], shared)
         if self.shows_errors:
             columns["error"] = pd.array([self.errors.get(int(k)) for k in places], dtype="string")

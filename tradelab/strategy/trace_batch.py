@@ -36,7 +36,7 @@ Points = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
 
 WHOLE_BYTES = 1_000_000_000  # whole columns a program may keep before asking each time is the smaller evil
 _FEWEST = 3  # combinations worth a watching
-_CHECKED = 6  # combinations of a watched batch whose words are held to those of the function itself
+_CHECKED = 4  # combinations of a watched batch whose words are held to those of the function itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,8 @@ def compile_batch(
     whole_bytes
         Most memory for whole columns before the arrays road is taken.
     checked
-        Hold a few combinations of a watched batch to what the function itself decides.
+        Hold a few combinations of a watched batch to what the function itself decides; of a sweep in many batches, the
+        first will do.
 
     Raises
     ------

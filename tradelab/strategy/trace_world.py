@@ -13,7 +13,6 @@ sample, the first few hundred bars.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,8 +76,7 @@ class World:
     def seen(self, node: Node) -> Any:
         """What a node is on the sample, for the first combination."""
         if node not in self._seen:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
+            with np.errstate(all="ignore"):
                 value = node.real(*(self._first(a) for a in node.args))
             self._seen[node] = value[: len(self.sample)] if node.op == "given" else value
         return self._seen[node]

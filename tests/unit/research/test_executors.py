@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import tradelab as tl
-from tradelab.model.errors import ConfigError, CorruptFileError
+from tradelab.model.errors import ConfigError, ConnectivityError, CorruptFileError
 from tradelab.research.executors import Cluster, crew_of
 from tradelab.research.job import BarsFile, Source
 from tradelab.strategy import define
@@ -58,9 +58,13 @@ def expected(bars, slow_one) -> pd.DataFrame:
 def client():
     if NO_DASK:
         pytest.skip("dask.distributed is not installed (the cluster extra)")
+    import dask
     from distributed import Client, LocalCluster
 
     with (
+        # a LocalCluster asks 15 s after a death whether the worker is back, and closes it for good when it has just
+        # died a second time
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
@@ -87,7 +91,7 @@ def test_a_cluster_gives_the_rows_that_threads_give(client, bars, slow_one, expe
 
 @cluster_only
 @dask_warns
-@pytest.mark.parametrize("readable", [True, False], ids=["by path", "scattered"])
+@pytest.mark.parametrize("readable", [True, False], ids=["by path", "by value"])
 def test_workers_killed_half_way_lose_and_double_no_row(client, bars, slow_one, expected, monkeypatch, readable):
     if not readable:
         monkeypatch.setattr(Cluster, "_is_readable", lambda self, source: False)
@@ -143,6 +147,21 @@ def test_an_adaptive_search_asks_for_the_same_on_a_cluster(client, bars):
     call = {"fast": tl.Range(2, 40), "slow": tl.Range(41, 120), "search": "optuna", "samples": 40, "progress": False}
     here, there = tl.sweep(bars, "sma_cross", **call), tl.sweep(bars, "sma_cross", executor=client, **call)
     pd.testing.assert_frame_equal(here.table, there.table)
+
+
+@cluster_only
+@dask_warns
+def test_a_cluster_without_a_worker_is_said_to_have_none(client, bars, monkeypatch):
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr("tradelab.research.executors._PATIENCE_S", 0.2)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=None) as empty,
+        Client(empty) as nobody,
+        pytest.raises(ConnectivityError, match="no worker for 0 s") as caught,
+    ):
+        tl.sweep(bars, "sma_cross", fast=[5, 6], executor=nobody, progress=False)
+    assert len(caught.value.sweep) == 0
 
 
 def test_an_executor_that_is_none_is_refused():
