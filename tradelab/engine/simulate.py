@@ -51,8 +51,8 @@ class Market(NamedTuple):
     """Bars as float64 arrays of shape (bars, instruments); NaN open: the instrument has no bar there.
 
     What follows the prices may have no rows, which means none: ``volume``; ``funding``, the fraction of its value a
-    long position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends; ``session_end``
-    of shape (bars, instruments), 1 on the last bar of a session.
+    long position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends;
+    ``session_end`` of shape (bars, instruments), 1 on the last bar of a session.
     """
 
     open: np.ndarray

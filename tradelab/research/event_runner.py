@@ -21,8 +21,8 @@ from tradelab.strategy.trace_batch import compile_batch
 
 
 def run_events(
-    tape: Tape, strategy: Strategy, settings: Sequence[Settings], which: np.ndarray, points: Mapping[str, Sequence[Any]],
-    edges: np.ndarray,
+    tape: Tape, strategy: Strategy, settings: Sequence[Settings], which: np.ndarray,
+    points: Mapping[str, Sequence[Any]], edges: np.ndarray,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:  # fmt: skip
     """Run every point on its terms over the bars of one instrument.
 
