@@ -25,9 +25,17 @@ if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
     from tradelab.production.run import run_notebook as run_notebook
     from tradelab.research.backtest import backtest as backtest
     from tradelab.research.lookahead import check as check
+    from tradelab.research.montecarlo import monte_carlo as monte_carlo
     from tradelab.research.result import Result as Result
     from tradelab.research.result import load as load
+    from tradelab.research.scrutiny import scrutinise as scrutinise
+    from tradelab.research.sensitivity import cost_sensitivity as cost_sensitivity
+    from tradelab.research.sensitivity import delay_sensitivity as delay_sensitivity
+    from tradelab.research.stability import stability as stability
+    from tradelab.research.sweep import Adaptive as Adaptive
+    from tradelab.research.sweep import load_sweep as load_sweep
     from tradelab.research.sweep import sweep as sweep
+    from tradelab.research.walkforward import walk_forward as walk_forward
     from tradelab.strategy import builtin as strategies  # noqa: F401
     from tradelab.strategy import indicators as indicators
     from tradelab.strategy.define import strategy as strategy
@@ -37,6 +45,7 @@ if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
 __version__ = "0.1.0"
 
 _HOME = {
+    "Adaptive": "tradelab.research.sweep",
     "BreakEven": "tradelab.model.exits",
     "Catalog": "tradelab.catalog.bars",
     "ExitPlan": "tradelab.model.exits",
@@ -47,16 +56,23 @@ _HOME = {
     "Signals": "tradelab.strategy.spec",
     "Target": "tradelab.model.exits",
     "Timeframe": "tradelab.model.units",
-    "Trail": "tradelab.model.exits",
     "TradelabError": "tradelab.model.errors",
+    "Trail": "tradelab.model.exits",
     "backtest": "tradelab.research.backtest",
     "bars": "tradelab.catalog.find",
     "check": "tradelab.research.lookahead",
+    "cost_sensitivity": "tradelab.research.sensitivity",
+    "delay_sensitivity": "tradelab.research.sensitivity",
     "load": "tradelab.research.result",
+    "load_sweep": "tradelab.research.sweep",
+    "monte_carlo": "tradelab.research.montecarlo",
     "record": "tradelab.production.recording",
     "run_notebook": "tradelab.production.run",
     "runs": "tradelab.production.query",
+    "scrutinise": "tradelab.research.scrutiny",
+    "stability": "tradelab.research.stability",
     "sweep": "tradelab.research.sweep",
+    "walk_forward": "tradelab.research.walkforward",
 }
 _MODULES = {
     "indicators": "tradelab.strategy.indicators",

@@ -7,7 +7,8 @@ import numpy as np
 import tradelab as tl
 from tradelab.engine.book import ORDER, open_account
 from tradelab.engine.simulate import ORDERS_A_BAR, Wishes, simulate, step
-from tradelab.research.inputs import NONE, read_bars
+from tradelab.engine.terms import WISH
+from tradelab.research.inputs import read_bars
 from tradelab.research.settings import Settings
 
 
@@ -16,7 +17,7 @@ def test_one_bar_at_a_time_gives_the_same_bytes_as_the_loop():
     market = read_bars(bars).market
     chance = np.random.default_rng(0)
     signals = np.where(chance.random((len(bars), 1)) < 0.1, chance.integers(1, 16, (len(bars), 1)), 0).astype(np.uint8)
-    wishes = Wishes(signals, *[NONE] * 7)
+    wishes = Wishes(signals, np.empty((0, 0), WISH), 0)
     terms = Settings(sl_stop=0.002, sl_trail=0.003, tp_stop=0.004, fees=1e-5, fixed_fees=0.1, slippage=1e-5).row()
     looped = simulate(market, wishes, terms, 10_000.0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 
 ACCOUNT = np.dtype(
     [
@@ -95,7 +95,7 @@ ORDER = np.dtype(
 DUST = 1e-9  # of an order's quantity, or of the initial cash: what float arithmetic may leave behind
 
 
-@kernel
+@inlined
 def free_cash(account: Row, released: float, terms: Row) -> float:
     """Cash that may open positions: all but what positions lock, and what an order releases before it opens one."""
     if terms.leverage > 0.0:
@@ -105,7 +105,7 @@ def free_cash(account: Row, released: float, terms: Row) -> float:
     return free if free > account.dust else 0.0
 
 
-@kernel
+@inlined
 def settle(account: Row, line: Row, side: int, qty: float, price: float, fees: float) -> None:
     """Book a fill: move cash, quantity, the debt of the short part and the value held."""
     before = line.qty
@@ -129,7 +129,7 @@ def settle(account: Row, line: Row, side: int, qty: float, price: float, fees: f
     value_at(account, line, price)
 
 
-@kernel
+@inlined
 def value_at(account: Row, line: Row, price: float) -> None:
     """Value a position at a price, in the line and in the account's totals."""
     value = line.qty * price if line.qty != 0.0 else 0.0
@@ -152,7 +152,7 @@ def open_account(cash: float, instruments: int) -> tuple[np.ndarray, np.ndarray]
     return account, lines
 
 
-@kernel
+@inlined
 def clear(line: Row) -> None:
     """Forget a position that is gone, its exits with it."""
     line.entered = 0.0

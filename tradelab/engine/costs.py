@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined
 
 
-@kernel
+@inlined
 def slipped(quote: float, side: int, bar_range: float, terms: Row) -> float:
     """Worsen a quoted price by half the spread and by slippage: a buyer pays more, a seller gets less.
 
@@ -22,7 +22,7 @@ def slipped(quote: float, side: int, bar_range: float, terms: Row) -> float:
     return price
 
 
-@kernel
+@inlined
 def moved(price: float, side: int, qty: float, volume: float, terms: Row) -> float:
     """Worsen a price by the order's own weight: ``impact`` times the squared share of the bar's volume.
 
@@ -34,7 +34,7 @@ def moved(price: float, side: int, qty: float, volume: float, terms: Row) -> flo
     return price * (1.0 + side * terms.impact * share * share)
 
 
-@kernel
+@inlined
 def fee_rate(account: Row, maker: bool, terms: Row) -> float:
     """Fraction of the notional that an order pays now: the maker's, or that of the tier the account has reached."""
     if maker and not np.isnan(terms.maker_fees):
@@ -46,7 +46,7 @@ def fee_rate(account: Row, maker: bool, terms: Row) -> float:
     return rate
 
 
-@kernel
+@inlined
 def order_fees(qty: float, price: float, rate: float, terms: Row) -> float:
     """Fees of one order in account currency, the least that is charged included."""
     fees = qty * price * rate + terms.fixed_fees
@@ -55,14 +55,12 @@ def order_fees(qty: float, price: float, rate: float, terms: Row) -> float:
     return max(fees, terms.min_fees)
 
 
-@kernel
+@inlined
 def affordable(cash: float, price: float, rate: float, terms: Row) -> float:
-    """Units that ``cash`` opens at ``price``, fees paid from the same cash; on margin, cash is the margin they take."""
+    """Units that ``cash`` opens at ``price``, fees paid from the same cash; on margin, it is the margin they take."""
     margin = price / terms.leverage if terms.leverage > 0.0 else price
-    if terms.leverage > 0.0:
-        a_unit = margin + price * rate + terms.per_unit
-    else:
-        a_unit = price * (1.0 + rate) + terms.per_unit
+    fee = price * rate
+    a_unit = margin + fee + terms.per_unit if terms.leverage > 0.0 else price * (1.0 + rate) + terms.per_unit
     qty = max(cash - terms.fixed_fees, 0.0) / a_unit
     if qty * price * rate + qty * terms.per_unit + terms.fixed_fees < terms.min_fees:
         qty = max(cash - terms.min_fees, 0.0) / margin

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tradelab.engine.fills import slip_of_stops
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.terms import ATR, FRACTION, LEVEL, POINTS, THEN_BREAK_EVEN, THEN_PREVIOUS, THEN_STOP, THEN_TRAIL, R
 
 # Why an order happened.
@@ -21,7 +21,7 @@ REASONS = (
 )  # fmt: skip
 
 
-@kernel
+@inlined
 def beyond(anchor: float, ahead: int, value: float, unit: int, line: Row) -> float:
     """Price a distance ahead of (+1) or behind (-1) an anchor; NaN distance: NaN."""
     if unit == FRACTION:
@@ -38,7 +38,7 @@ def beyond(anchor: float, ahead: int, value: float, unit: int, line: Row) -> flo
     return anchor + ahead * value * scale
 
 
-@kernel
+@inlined
 def tighter(direction: int, a: float, b: float) -> float:
     """The stop that is hit first: the higher one of a long position, the lower one of a short; NaN is no stop."""
     if np.isnan(a):
@@ -48,7 +48,7 @@ def tighter(direction: int, a: float, b: float) -> float:
     return max(a, b) if direction > 0 else min(a, b)
 
 
-@kernel
+@inlined
 def arm(line: Row, direction: int, anchor: float, terms: Row) -> None:
     """Give a fresh position its exits."""
     line.anchor = anchor
@@ -79,7 +79,7 @@ def re_arm(line: Row, direction: int, anchor: float, terms: Row) -> None:
     follow(line, direction, terms)
 
 
-@kernel
+@inlined
 def target_level(line: Row, direction: int, terms: Row) -> float:
     """Level of the next target of the ladder; NaN: none left."""
     i = line.next_target
@@ -90,7 +90,7 @@ def target_level(line: Row, direction: int, terms: Row) -> float:
     return beyond(line.anchor, direction, terms.target[i], terms.target_unit[i], line)
 
 
-@kernel
+@inlined
 def trail_level(line: Row, direction: int, best: float, unit: float, terms: Row) -> float:
     """Where the trail stands when the best price since entry is ``best``; NaN: it has not started."""
     distance = line.trail
@@ -127,7 +127,7 @@ def even_level(line: Row, direction: int, terms: Row) -> float:
     return price + direction * terms.even_offset * line.anchor
 
 
-@kernel
+@inlined
 def stop_at(line: Row, direction: int, best: float, unit: float, terms: Row) -> tuple[float, int]:
     """Stop and its reason when the best price since entry is ``best``: never looser than where it stands."""
     stop, reason = line.stop, line.stop_reason
@@ -144,13 +144,13 @@ def stop_at(line: Row, direction: int, best: float, unit: float, terms: Row) -> 
     return stop, reason
 
 
-@kernel
+@inlined
 def follow(line: Row, direction: int, terms: Row) -> None:
     """Let the stop follow the best price since entry."""
     line.stop, line.stop_reason = stop_at(line, direction, line.best, line.unit, terms)
 
 
-@kernel
+@inlined
 def learn(line: Row, high: float, low: float, unit: float, terms: Row) -> None:
     """Close the bar for a position: remember its extreme, and move the stop to where it stands from the next bar on."""
     direction = 1 if line.qty > 0.0 else -1
@@ -189,7 +189,7 @@ def after_target(line: Row, direction: int, terms: Row) -> None:
     line.target = target_level(line, direction, terms)
 
 
-@kernel
+@inlined
 def roi_level(line: Row, direction: int, bars_held: int, terms: Row) -> float:
     """Level of the target that falls with time: the step reached after ``bars_held`` bars; NaN: none yet."""
     level = np.nan

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined
 
 BUY, SELL = 1, -1
 
@@ -78,13 +78,13 @@ POLICIES = {
 }
 
 
-@kernel
+@inlined
 def slip_of_stops(terms: Row) -> float:
     """Fraction of the price that a triggered stop loses to slippage and half the spread."""
     return terms.slippage + 0.5 * terms.spread if terms.slip_stops != 0 else 0.0
 
 
-@kernel
+@inlined
 def stop_fill(direction: int, level: float, open_: float, low: float, high: float) -> float:
     """Price at which a stop at ``level`` closes a position, NaN when the bar spares it; a gap fills at the open."""
     if direction > 0:
@@ -96,7 +96,7 @@ def stop_fill(direction: int, level: float, open_: float, low: float, high: floa
     return level if high >= level else np.nan
 
 
-@kernel
+@inlined
 def target_fill(direction: int, level: float, open_: float, low: float, high: float) -> float:
     """Price at which a target at ``level`` closes a position, NaN when the bar misses it; a gap fills at the open."""
     return stop_fill(-direction, level, open_, low, high)

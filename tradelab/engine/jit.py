@@ -13,3 +13,8 @@ Row = Any  # one row of a structured array; kernels read and write its fields by
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile on first use and keep the machine code on disk; no GIL, IEEE division (x/0 is inf, not an exception)."""
     return njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile like ``kernel``, but into its callers: where handing the arguments over would cost more than the work."""
+    return njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)

@@ -19,28 +19,28 @@ from tradelab.engine.exits import (
     liquidation_level,
     roi_level,
 )
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.terms import COLOUR, FREQTRADE, OHLC, OPTIMISTIC
 
 # How far inside a bar: at its open, then three legs; DONE when nothing more can happen.
 OPENING, FIRST, SECOND, THIRD, DONE = 0, 1, 2, 3, 4
 
 
-@kernel
+@inlined
 def no_exit() -> tuple[float, int]:
     """Nothing happens any more."""
     return np.nan, 0
 
 
-@kernel
+@inlined
 def passed(direction: int, level: float, price: float) -> bool:
     """Whether a price has reached a level in the direction of profit; NaN levels are never reached."""
     return direction * (price - level) >= 0.0
 
 
-@kernel
+@inlined
 def standing_stop(account: Row, line: Row, terms: Row) -> tuple[float, int]:
-    """Level and reason of the stop that guards a position inside a bar: its own or the broker's, whichever is nearer."""
+    """Level and reason of the stop that guards a position inside a bar: its own or the broker's, the nearer one."""
     direction = 1 if line.qty > 0.0 else -1
     stop, reason = line.stop, line.stop_reason
     if terms.stop_at_close != 0:
@@ -51,7 +51,7 @@ def standing_stop(account: Row, line: Row, terms: Row) -> tuple[float, int]:
     return stop, reason
 
 
-@kernel
+@inlined
 def standing_target(line: Row, bar: int, terms: Row) -> tuple[float, int]:
     """Level and reason of the nearest target: the ladder's next, or the one that falls with time."""
     direction = 1 if line.qty > 0.0 else -1
@@ -63,7 +63,7 @@ def standing_target(line: Row, bar: int, terms: Row) -> tuple[float, int]:
     return line.target, TARGET
 
 
-@kernel
+@inlined
 def next_exit(
     account: Row, line: Row, bar: int, open_: float, high: float, low: float, close: float, terms: Row
 ) -> tuple[float, int]:

@@ -20,12 +20,18 @@ import numpy as np
 from tradelab.engine.book import ORDER, open_account, value_at
 from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
-from tradelab.engine.jit import Row, kernel
-from tradelab.engine.terms import CLOSED_AT_OPEN, LEFT_OPEN, MAX_TARGETS
+from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.terms import (
+    CLOSED_AT_OPEN,
+    GIVES_EXIT_SIZE,
+    GIVES_SIZE,
+    GIVES_STOP,
+    GIVES_TRAIL,
+    LEFT_OPEN,
+    MAX_TARGETS,
+)
 from tradelab.engine.trading import (
     AT_MARKET,
-    LONG_EXIT,
-    SHORT_EXIT,
     Bar,
     Fill,
     act,
@@ -33,6 +39,7 @@ from tradelab.engine.trading import (
     close_bar,
     end_inside,
     fill_resting,
+    forget_entry,
     guard,
     leave,
 )
@@ -43,9 +50,9 @@ ORDERS_A_BAR = MAX_TARGETS + 6  # at most, of one instrument
 class Market(NamedTuple):
     """Bars as float64 arrays of shape (bars, instruments); NaN open: the instrument has no bar there.
 
-    What follows the prices may have no rows, which means none: ``volume``; ``funding``, the fraction of its value a long
-    position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends; ``session_end``
-    of shape (bars, instruments), 1 on the last bar of a session.
+    What follows the prices may have no rows, which means none: ``volume``; ``funding``, the fraction of its value a
+    long position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends;
+    ``session_end`` of shape (bars, instruments), 1 on the last bar of a session.
     """
 
     open: np.ndarray
@@ -61,18 +68,13 @@ class Market(NamedTuple):
 class Wishes(NamedTuple):
     """What the strategy wants, shape (bars, instruments), each row known at its bar's close.
 
-    ``signals`` holds the flags as bits; the rest is read on the bar that decides. An array without rows: the value in
-    the terms, for all bars. ``unit`` is the ATR (or the size of one unit of risk), ``price`` that of a resting entry.
+    ``signals`` holds the flags as bits. ``rows`` of ``WISH`` has what is given bar by bar, and ``given`` says which
+    fields are; without rows all is in the terms.
     """
 
     signals: np.ndarray
-    size: np.ndarray
-    stop: np.ndarray
-    trail: np.ndarray
-    target: np.ndarray
-    unit: np.ndarray
-    price: np.ndarray
-    exit_size: np.ndarray
+    rows: np.ndarray
+    given: int
 
 
 class Marks(NamedTuple):
@@ -101,7 +103,7 @@ class Run(NamedTuple):
     carry: np.ndarray
 
 
-@kernel
+@inlined
 def written(orders: np.ndarray, n: int, line: Row, bar: int, k: int, when: int, fill: Fill) -> int:
     """Write a fill as order ``n``, if there was one, and return the number of orders."""
     if fill.qty == 0.0:
@@ -114,20 +116,20 @@ def written(orders: np.ndarray, n: int, line: Row, bar: int, k: int, when: int, 
     return n + 1
 
 
-@kernel
+@inlined
 def one(values: np.ndarray, bar: int, k: int, otherwise: float) -> float:
     """A value of a bar, where there are any."""
     return values[bar, k] if len(values) > 0 else otherwise
 
 
-@kernel
+@inlined
 def bar_of(market: Market, bar: int, k: int) -> Bar:
     """One bar of one instrument."""
     volume = one(market.volume, bar, k, np.nan)
     return Bar(bar, market.open[bar, k], market.high[bar, k], market.low[bar, k], market.close[bar, k], volume)
 
 
-@kernel
+@inlined
 def charge(account: Row, line: Row, open_: float, nights: float, funding: float, terms: Row) -> None:
     """Charge what a position held over night costs: funding, swap, borrowed stock and borrowed cash."""
     cost = line.qty * open_ * funding
@@ -140,7 +142,7 @@ def charge(account: Row, line: Row, open_: float, nights: float, funding: float,
     line.carry += cost
 
 
-@kernel
+@inlined
 def waits(lines: np.ndarray) -> bool:
     """Whether any instrument has something that waits to be acted on."""
     for k in range(len(lines)):  # noqa: SIM110 (a kernel has no generator)
@@ -162,21 +164,33 @@ def act_all(
     return n
 
 
-@kernel
-def read(line: Row, wishes: Wishes, bar: int, k: int, terms: Row) -> None:
+@inlined
+def read(line: Row, signals: int, terms: Row) -> None:
     """Take down what the strategy has decided at a bar's close."""
-    line.signals = wishes.signals[bar, k]
-    if line.signals != 0:
-        line.size = one(wishes.size, bar, k, terms.size)
-        line.wish_stop = one(wishes.stop, bar, k, terms.stop)
-        line.wish_trail = one(wishes.trail, bar, k, terms.trail)
-        line.wish_target = one(wishes.target, bar, k, np.nan)
-        line.wish_unit = one(wishes.unit, bar, k, np.nan)
-        line.wish_price = one(wishes.price, bar, k, np.nan)
-        line.wish_exit = one(wishes.exit_size, bar, k, terms.exit_size)
+    line.signals = signals
+    if signals != 0:
+        line.size, line.wish_stop, line.wish_trail = terms.size, terms.stop, terms.trail
+        line.wish_target = line.wish_unit = line.wish_price = np.nan
+        line.wish_exit = terms.exit_size
 
 
-@kernel
+@inlined
+def read_row(line: Row, signals: int, wish: Row, given: int, terms: Row) -> None:
+    """The same where some of it is given bar by bar."""
+    read(line, signals, terms)
+    if signals != 0:
+        if given & GIVES_SIZE:
+            line.size = wish.size
+        if given & GIVES_STOP:
+            line.wish_stop = wish.stop
+        if given & GIVES_TRAIL:
+            line.wish_trail = wish.trail
+        if given & GIVES_EXIT_SIZE:
+            line.wish_exit = wish.exit_size
+        line.wish_target, line.wish_unit, line.wish_price = wish.target, wish.unit, wish.price
+
+
+@inlined
 def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, unit: float, terms: Row) -> int:
     """Live the inside of a bar on one line: its exits, then an entry that rests, then the exits of that."""
     if line.qty != 0.0 and (terms.exits_on_entry_bar != 0 or line.entry_bar != bar.number):
@@ -190,7 +204,7 @@ def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar
     return n
 
 
-@kernel
+@inlined
 def guarded(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, terms: Row) -> int:
     """Fill all exits that a bar brings to a position."""
     begin_bar(line)
@@ -202,7 +216,7 @@ def guarded(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Ba
     return n
 
 
-@kernel
+@inlined
 def at_close(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, ends: bool, terms: Row) -> int:
     """Close a bar on one line: value it, and let clock and close decide; a session's end is acted on at once."""
     line.last = bar.close
@@ -224,7 +238,7 @@ def leave_all(
     account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, market: Market, bar: int, when: int,
     reason: int, terms: Row,
 ) -> int:  # fmt: skip
-    """Close every position when a bar has been lived, at its open or close, or at its last close where it has no bar."""
+    """Close every position when a bar has been lived, at its open or close, or at its last close where it has none."""
     for k in range(len(lines)):
         line = lines[k]
         if line.qty != 0.0:
@@ -235,13 +249,6 @@ def leave_all(
             fill = leave(account[0], line, quote, abs(line.qty), AT_MARKET, reason, lived.volume, terms)
             n = written(orders, n, line, bar, k, AT_CLOSE, fill)
     return n
-
-
-@kernel
-def forget_entries(lines: np.ndarray) -> None:
-    """Let only exits wait."""
-    for k in range(len(lines)):
-        lines[k].signals &= LONG_EXIT | SHORT_EXIT
 
 
 @kernel
@@ -260,7 +267,7 @@ def total(account: Row, lines: np.ndarray) -> None:
 def open_bar(account: np.ndarray, lines: np.ndarray, market: Market, bar: int, terms: Row) -> None:
     """Charge at a bar's open what holding until then cost."""
     nights = market.nights[bar] if len(market.nights) > 0 else 0.0
-    if nights > 0.0 and account[0].cash < 0.0:
+    if nights > 0.0 and account[0].cash < 0.0 and account[0].ruined == 0:
         account[0].cash += account[0].cash * terms.interest * nights / 365.0
     if nights > 0.0 or len(market.funding) > 0:
         for k in range(len(lines)):
@@ -288,7 +295,8 @@ def live(
         ends = bar == len(market.close) - 1
         if terms.enter_at_close == 0 and waits(lines):
             if ends and terms.enters_on_last_bar == 0:
-                forget_entries(lines)
+                for k in range(k_all):
+                    forget_entry(lines[k], terms)
             n = act_all(account, lines, orders, n, bar, market, AT_OPEN, terms)
         for k in range(k_all):
             if np.isnan(market.open[bar, k]):
@@ -317,13 +325,17 @@ def live_line(
     lived = bar_of(market, bar, k)
     before = n
     if line.qty != 0.0 or line.rest_side != 0:
-        unit = one(wishes.unit, bar, k, np.nan)
+        unit = wishes.rows[bar, k].unit if len(wishes.rows) > 0 else np.nan
         n = inside(account, line, orders, n, k, lived, unit, terms)
     ends = len(market.session_end) > 0 and market.session_end[bar, k] != 0
     n = at_close(account, line, orders, n, k, lived, ends, terms)
     source = bar - terms.latency
     if source >= 0:
-        read(line, wishes, source, k, terms)
+        signals = np.int64(wishes.signals[source, k])
+        if len(wishes.rows) > 0:
+            read_row(line, signals, wishes.rows[source, k], wishes.given, terms)
+        else:
+            read(line, signals, terms)
     if n > before and terms.enter_at_close != 0 and terms.signals_after_exit == 0:
         line.signals = 0
     return n

@@ -6,11 +6,11 @@ import numpy as np
 
 from tradelab.engine.costs import affordable
 from tradelab.engine.exits import beyond
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.terms import AMOUNT, EQUITY, KELLY, PERCENT, RISK, SCALED, VALUE
 
 
-@kernel
+@inlined
 def floored(qty: float, step: float) -> float:
     """Round units down to the step; a quantity within a billionth of the next step counts as that step."""
     if step <= 0.0:
@@ -32,7 +32,7 @@ def kelly_fraction(line: Row, terms: Row) -> float:
     return max(terms.size * (chance - (1.0 - chance) / payoff), 0.0)
 
 
-@kernel
+@inlined
 def wished_qty(account: Row, line: Row, side: int, quote: float, price: float, free: float, rate: float, terms: Row):
     """Units that the wish asks for, before what the account can carry; NaN and below zero ask for nothing."""
     size, kind = line.size, terms.size_type
@@ -72,7 +72,7 @@ def within_risk(account: Row, line: Row, side: int, price: float, qty: float, te
     return min(qty, max(room, 0.0) / each) if each > 0.0 else qty
 
 
-@kernel
+@inlined
 def entry_qty(
     account: Row, line: Row, wish: float, side: int, price: float, free: float, rate: float, volume: float, terms: Row
 ) -> float:

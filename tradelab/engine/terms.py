@@ -118,6 +118,21 @@ _EXITS = [
 
 TERMS = np.dtype([*_POLICY, *_SIZING, *_ENTRIES, *_COSTS, *_ACCOUNT, *_EXITS], align=True)
 
+# What a strategy may give bar by bar, each value read on the bar that decides; the bit says that it does.
+WISH = np.dtype(
+    [
+        ("size", "f8"),
+        ("stop", "f8"),
+        ("trail", "f8"),
+        ("target", "f8"),  # of the first target
+        ("unit", "f8"),  # ATR, or the size of one unit of risk
+        ("price", "f8"),  # of an entry that rests
+        ("exit_size", "f8"),
+    ],
+    align=True,
+)
+GIVES_SIZE, GIVES_STOP, GIVES_TRAIL, GIVES_EXIT_SIZE = 1, 2, 4, 64  # the others are not in the terms
+
 _NONE = ("stop", "target", "then_at", "roi", "trail", "trail_start", "trail_before", "even_at")
 _UNBOUNDED = ("max_weight", "risk_cap", "volume_share")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tradelab.engine.book import DUST
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 
 TRADE = np.dtype(
     [
@@ -55,7 +55,7 @@ SEAT = np.dtype(
 )
 
 
-@kernel
+@inlined
 def sit(seat: Row, order: Row, qty: float, fees: float) -> None:
     """Begin a trade with the part of an order that opens it."""
     seat.direction, seat.entry_bar, seat.when = order.side, order.bar, order.when
@@ -65,7 +65,7 @@ def sit(seat: Row, order: Row, qty: float, fees: float) -> None:
     seat.stop = order.stop
 
 
-@kernel
+@inlined
 def close_some(seat: Row, order: Row) -> tuple[float, float]:
     """Take an order's closing part into the trade; return its units and its share of the fees."""
     part = min(order.qty, seat.held)
@@ -78,7 +78,7 @@ def close_some(seat: Row, order: Row) -> tuple[float, float]:
     return part, fees
 
 
-@kernel
+@inlined
 def add_some(seat: Row, order: Row) -> None:
     """Take a further layer into the trade."""
     seat.held += order.qty
@@ -88,7 +88,7 @@ def add_some(seat: Row, order: Row) -> None:
     seat.entry_fees += order.fees
 
 
-@kernel
+@inlined
 def profit(seat: Row) -> float:
     """Profit or loss of all that was closed, fees and carry off; meant for a trade that holds nothing any more."""
     return seat.direction * (seat.got - seat.cost) - seat.entry_fees - seat.exit_fees - seat.carry
@@ -190,7 +190,7 @@ def pair_trades(
     return trades[:count].copy()
 
 
-@kernel
+@inlined
 def first_held(seat: Row) -> int:
     """First bar that a trade was held through from open to close."""
     return seat.entry_bar if seat.when == AT_OPEN else seat.entry_bar + 1

@@ -26,7 +26,7 @@ from tradelab.engine.exits import (
     re_arm,
 )
 from tradelab.engine.fills import stop_fill
-from tradelab.engine.jit import Row, kernel
+from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.path import DONE, FIRST, OPENING, next_exit, passed, standing_stop
 from tradelab.engine.sizing import entry_qty, floored, wished_qty
 from tradelab.engine.terms import AMOUNT, LIMIT, MARKET, OHLC, VALUE
@@ -62,13 +62,13 @@ class Bar(NamedTuple):
     volume: float
 
 
-@kernel
+@inlined
 def no_fill() -> Fill:
     """Nothing was ordered."""
     return Fill(0, 0.0, np.nan, 0.0, 0, np.nan)
 
 
-@kernel
+@inlined
 def decide(qty: float, signals: int, layers_left: bool, turns_round: bool) -> int:
     """Turn four flags into one action; flags that contradict each other cancel, an entry adds only to spare layers."""
     if not turns_round:
@@ -108,7 +108,7 @@ def decide_strictly(qty: float, signals: int) -> int:
     return turn if out else NOTHING
 
 
-@kernel
+@inlined
 def leave(account: Row, line: Row, quote: float, qty: float, kind: int, reason: int, volume: float, terms: Row) -> Fill:
     """Close ``qty`` units near ``quote``; an exit always fills in full, even if it costs more than there is."""
     side = -1 if line.qty > 0.0 else 1
@@ -138,7 +138,7 @@ def remember(line: Row, pnl: float) -> None:
         line.lost -= pnl / line.staked
 
 
-@kernel
+@inlined
 def enter(
     account: Row, line: Row, bar: Bar, quote: float, side: int, kind: int, units: float, reason: int, terms: Row
 ) -> Fill:
@@ -171,7 +171,7 @@ def enter(
     return opened(account, line, bar, Fill(side, qty, price, 0.0, ENTRY, quote), held, rate, terms)
 
 
-@kernel
+@inlined
 def opened(account: Row, line: Row, bar: Bar, wish: Fill, held: float, rate: float, terms: Row) -> Fill:
     """Book an entry of ``wish.qty`` units beside what it closes, and give the position its exits."""
     side, qty, price, quote = wish.side, wish.qty, wish.price, wish.stop
@@ -198,6 +198,14 @@ def opened(account: Row, line: Row, bar: Bar, wish: Fill, held: float, rate: flo
 
 
 @kernel
+def forget_entry(line: Row, terms: Row) -> None:
+    """Let only what closes a position wait."""
+    if decide(line.qty, line.signals, line.layers < terms.layers, terms.turns_round != 0) == NOTHING:
+        line.signals = 0
+    line.signals &= LONG_EXIT | SHORT_EXIT
+
+
+@inlined
 def act(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row) -> Fill:
     """Do what waits on a line, at ``quote``: its exit when it is the turn of ``exits``, else its entry."""
     if np.isnan(quote):
@@ -280,7 +288,7 @@ def fill_resting(account: Row, line: Row, bar: Bar, terms: Row) -> Fill:
     return fill
 
 
-@kernel
+@inlined
 def guard(account: Row, line: Row, bar: Bar, terms: Row) -> Fill:
     """Return the next exit that the bar brings to a position; ask again until there is none."""
     if line.inside != 0:
@@ -299,7 +307,7 @@ def guard(account: Row, line: Row, bar: Bar, terms: Row) -> Fill:
             return leave(account, line, price, qty, AS_LIMIT, reason, bar.volume, terms)
 
 
-@kernel
+@inlined
 def target_qty(line: Row, terms: Row) -> float:
     """Units that the next target closes: its share of all that was entered, or what is left."""
     held, i = abs(line.qty), line.next_target
@@ -319,15 +327,18 @@ def guard_late(account: Row, line: Row, bar: Bar, terms: Row) -> Fill:
     return no_fill()
 
 
-@kernel
+@inlined
 def begin_bar(line: Row) -> None:
     """Look at a position afresh."""
     line.phase = OPENING if line.inside == 0 else FIRST
 
 
-@kernel
+@inlined
 def end_inside(line: Row, bar: Bar, unit: float, terms: Row) -> None:
-    """Let the exits of a position learn the bar, unless its path has taught them on the way."""
+    """Hold a stop that looks at closes against this one, then let the exits learn the bar, unless its path did."""
+    direction = 1 if line.qty > 0.0 else -1
+    if terms.stop_at_close != 0 and passed(-direction, line.stop, bar.close):
+        line.due = STOP
     if line.inside != 0:
         line.inside = 0
         learn(line, bar.close, bar.close, unit, terms)
@@ -335,12 +346,9 @@ def end_inside(line: Row, bar: Bar, unit: float, terms: Row) -> None:
         learn(line, bar.high, bar.low, unit, terms)
 
 
-@kernel
+@inlined
 def close_bar(line: Row, bar: Bar, session_ends: bool, terms: Row) -> None:
-    """Decide at the close what the clock or the close itself asks: an exit that is done as a market order is."""
-    direction = 1 if line.qty > 0.0 else -1
-    if terms.stop_at_close != 0 and passed(-direction, line.stop, bar.close):
-        line.due = STOP
+    """Decide at the close what the clock asks: an exit that is done as a market order is."""
     next_fill = bar.number if terms.enter_at_close != 0 else bar.number + 1
     if terms.max_bars > 0 and next_fill - line.entry_bar >= terms.max_bars:
         line.due = TIME

@@ -23,11 +23,16 @@ from tradelab.research.record import Record
 SUMMARY = tuple(field.name for field in dataclasses.fields(Summary))
 OF_TAPE = ("start_ns", "end_ns", "bars", "periods_per_year", "calendar", "annualisation")
 _WORKED_OUT = ("grade",)
+_OF_ALL_RETURNS = ("value_at_risk", "cvar")  # quantiles: a sweep keeps sums; ``Sweep.result(row)`` has them
 _KINDS = {"float": "<f8", "int": "<i4"}
 
 #: One field a number of ``Summary``; a float that is undefined is NaN, an integer always is defined.
 FIGURES = np.dtype(
-    [(f.name, _KINDS[str(f.type)]) for f in dataclasses.fields(Summary) if f.name not in (*OF_TAPE, *_WORKED_OUT)]
+    [
+        (f.name, _KINDS[str(f.type)])
+        for f in dataclasses.fields(Summary)
+        if f.name not in (*OF_TAPE, *_WORKED_OUT, *_OF_ALL_RETURNS)
+    ]
 )
 #: One block of bars: how many returns, their sum, the sum of their squares, the deepest drawdown inside it (≤ 0).
 BLOCK = np.dtype([("n", "<i8"), ("sum", "<f8"), ("sum_sq", "<f8"), ("drawdown", "<f8")])
@@ -102,6 +107,8 @@ def figure_columns(rows: np.ndarray, facts: Mapping[str, Any]) -> dict[str, Any]
     """Return every field of ``Summary`` as a column, in order; ``facts`` are the columns that the bars give."""
     columns: dict[str, Any] = {}
     for name in SUMMARY:
+        if name in _OF_ALL_RETURNS:
+            continue
         if name in facts:
             columns[name] = facts[name]
         elif name in _WORKED_OUT:

@@ -6,13 +6,21 @@ is computed; it calls ``run_batch`` from many threads, or in other processes, an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from tradelab.model.errors import InvariantError
 from tradelab.research.backtest import backtest_tape
-from tradelab.research.figures import row_of
+from tradelab.research.event_runner import kind_of, run_events
+from tradelab.research.figures import block_edges, row_of
 from tradelab.research.inputs import Tape
 from tradelab.research.job import Job
+from tradelab.research.settings import Settings
+from tradelab.research.tallies import blocks_of
 
+_FEWEST = 4  # combinations for which it is worth preparing what they share
 _ARRAYS_A_BAR = 30  # of float64: wishes, the run's series, returns, and what a strategy makes on its way to signals
 
 
@@ -57,6 +65,20 @@ def run_batch(job: Job, rows: np.ndarray) -> np.ndarray:
         A combination raised; carries the rows before it.
     """
     tape = job.source(int(rows[0])).open()
+    if len(tape.frames) == 1 and len(rows) >= _FEWEST:
+        try:
+            return _leapt(job, tape, rows)
+        except Exception as error:
+            _walked(job, tape, rows)  # one of them raised: walking them one by one tells which, and keeps the others
+            raise InvariantError(
+                f"{job.strategy.name}: a batch failed ({error}) though none of its {len(rows)} combinations does.",
+                fix="Please report it.",
+            ) from error
+    return _walked(job, tape, rows)
+
+
+def _walked(job: Job, tape: Tape, rows: np.ndarray) -> np.ndarray:
+    """Run each combination by the reference."""
     done = np.zeros(len(rows), job.dtype)
     for at, row in enumerate(rows.tolist()):
         try:
@@ -64,6 +86,44 @@ def run_batch(job: Job, rows: np.ndarray) -> np.ndarray:
         except BaseException as error:
             raise BatchStopped(done[:at], error) from error
     return done
+
+
+def _leapt(job: Job, tape: Tape, rows: np.ndarray) -> np.ndarray:
+    """Run all combinations by the event kernel, those of one kind of terms together."""
+    done = np.zeros(len(rows), job.dtype)
+    bars = len(tape.index)
+    edges = block_edges(bars, job.blocks) if job.blocks else np.zeros(1, np.int64)
+    columns = job.space.columns(rows % job.size)
+    settings, which = _terms(job, columns, len(rows))
+    kinds = [kind_of(s) for s in settings]
+    for kind in dict.fromkeys(kinds):
+        mine = [k for k, other in enumerate(kinds) if other == kind]
+        places = np.flatnonzero(np.isin(which, mine))
+        points = {
+            name: [columns[name][at] for at in places]
+            if name in columns
+            else [job.fixed.get(name, p.default)] * len(places)
+            for name, p in job.strategy.parameters.items()
+        }
+        numbered = np.searchsorted(mine, which[places])
+        figures, parts = run_events(tape, job.strategy, [settings[k] for k in mine], numbered, points, edges)
+        for name, values in figures.items():
+            done[name][places] = values
+        if job.blocks:
+            done["blocks"][places] = blocks_of(parts, edges)
+    return done
+
+
+def _terms(job: Job, columns: Mapping[str, Any], count: int) -> tuple[list[Settings], np.ndarray]:
+    """The distinct terms of a batch, and which of them each combination trades on."""
+    names = [name for name in columns if name in Settings.__dataclass_fields__]
+    fixed = {name: value for name, value in job.fixed.items() if name in Settings.__dataclass_fields__}
+    if not names:
+        return [Settings(**fixed)], np.zeros(count, np.int64)
+    distinct: dict[Any, int] = {}
+    which = [distinct.setdefault(values, len(distinct)) for values in zip(*(columns[n] for n in names), strict=True)]
+    settings = [Settings(**{**fixed, **dict(zip(names, values, strict=True))}) for values in distinct]
+    return settings, np.array(which, np.int64)
 
 
 def working_bytes(tape: Tape) -> int:

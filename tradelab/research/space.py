@@ -153,6 +153,14 @@ class Space:
         """Return the parameters of one combination, as they were given."""
         return {axis.name: axis.value(combination) for axis in self.axes}
 
+    def columns(self, combinations: np.ndarray) -> dict[str, list[Any]]:
+        """Return the values of these combinations by name, as they were given."""
+        found = {}
+        for axis in self.axes:
+            values = axis.values.tolist() if isinstance(axis.values, np.ndarray) else axis.values
+            found[axis.name] = [values[code] for code in axis.codes[combinations].tolist()]
+        return found
+
     def take(self, combinations: np.ndarray) -> Space:
         """Return the space of just these combinations; values that none of them has are left behind."""
         axes = []

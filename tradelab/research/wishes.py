@@ -9,6 +9,7 @@ import pandas as pd
 
 from tradelab.engine.indicators import atr
 from tradelab.engine.simulate import Market, Wishes
+from tradelab.engine.terms import WISH
 from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from tradelab.engine.windows import rolling_std
 from tradelab.metrics.annualise import annualisation
@@ -28,16 +29,23 @@ def make_wishes(tape: Tape, settings: Settings, signals: np.ndarray) -> Wishes:
     stop = s.sl_price if s.sl_price is not None else None if s.trails else s.sl_stop
     target = s.tp_price if s.tp_price is not None else s.tp_stop
     priced = np.inf
-    return Wishes(
-        signals & allowed_bits(s.direction),
-        _per_bar("size", s.size, tape, above=0.0, most=top),
-        _per_bar("sl_stop", stop, tape, above=0.0, most=priced if s.sl_price is not None else 1.0),
-        _per_bar("sl_trail", s.trail, tape, above=0.0, most=1.0),
-        _per_bar("tp_stop", target, tape, above=0.0, most=priced),
-        _units(tape, settings),
-        _per_bar("entry_price", s.entry_price, tape, above=0.0, most=np.inf),
-        _per_bar("exit_size", s.exit_size, tape, above=0.0, most=1.0),
-    )
+    columns = {
+        "size": _per_bar("size", s.size, tape, above=0.0, most=top),
+        "stop": _per_bar("sl_stop", stop, tape, above=0.0, most=priced if s.sl_price is not None else 1.0),
+        "trail": _per_bar("sl_trail", s.trail, tape, above=0.0, most=1.0),
+        "target": _per_bar("tp_stop", target, tape, above=0.0, most=priced),
+        "unit": _units(tape, settings),
+        "price": _per_bar("entry_price", s.entry_price, tape, above=0.0, most=np.inf),
+        "exit_size": _per_bar("exit_size", s.exit_size, tape, above=0.0, most=1.0),
+    }
+    given = {name: column for name, column in columns.items() if len(column)}
+    rows = np.empty((0, 0), WISH)
+    if given:
+        rows = np.full(signals.shape, np.nan).astype(WISH)
+        for name, column in given.items():
+            rows[name] = column
+    bits = sum(1 << i for i, name in enumerate(WISH.names or ()) if name in given)
+    return Wishes(signals & allowed_bits(s.direction), rows, bits)
 
 
 def make_market(tape: Tape, settings: Settings) -> Market:

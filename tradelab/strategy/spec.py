@@ -24,7 +24,7 @@ RESERVED = frozenset({
     "size_granularity", "min_size", "min_notional", "max_weight", "kelly_trades", "kelly_start", "layers", "risk_cap",
     "exit_size", "entry_type", "entry_price", "expiry", "latency", "leverage", "maintenance", "liquidation_fee",
     "funding", "borrow", "interest", "swap_long", "swap_short", "sl_stop", "sl_trail", "tp_stop", "sl_price",
-    "tp_price", "plan", "session",
+    "tp_price", "plan", "session", "train", "test", "anchored", "min_trades",
     "search", "samples", "by", "each", "timeframes", "path", "executor", "threads", "blocks", "on_error",
     "memory_limit",
 })

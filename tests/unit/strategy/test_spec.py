@@ -151,7 +151,7 @@ def test_the_repr_in_a_notebook_lists_parameters_and_rule(every_bar):
 def test_no_parameter_may_bear_the_name_of_a_term(keep_registry):
     words = {
         name
-        for function in (tl.backtest, tl.sweep, tl.check)
+        for function in (tl.backtest, tl.sweep, tl.check, tl.walk_forward)
         for name, entry in inspect.signature(function).parameters.items()
         if entry.kind is not entry.VAR_KEYWORD
     }
