@@ -2,7 +2,7 @@
 
 The second kernel: it means what ``simulate`` means, for it lives a bar with the same functions (``trading``); new is
 only what lies between. From a signal it leaps to the next bar that can matter to the position it has (``quiet``), and
-what the account did meanwhile is counted in one go (``tally``). ``docs/sweep.md`` tells it with a drawing.
+what the account did meanwhile is counted in one go (``tally``). ``docs/event-kernel.md`` tells it with a drawing.
 
 Bars are walked in tiles, so that what a tile needs stays in the nearest caches while all combinations pass over it.
 """
