@@ -19,6 +19,8 @@ from tradelab.research.wishes import allowed_bits, make_market, make_wishes
 from tradelab.strategy.spec import Strategy
 from tradelab.strategy.trace_batch import compile_batch
 
+TILE = 2048  # bars; the same for every batch, for where a sum is begun decides its last digit
+
 
 def run_events(
     tape: Tape, strategy: Strategy, settings: Sequence[Settings], which: np.ndarray,
@@ -53,7 +55,9 @@ def run_events(
     wishes = make_wishes(tape, settings[0], np.zeros((len(frame), 1), np.uint8))
     strip = strip_of(tape, settings[0])
     given = np.ascontiguousarray(wishes.rows[:, 0]) if len(wishes.rows) else _no_wish()
-    sweep(program.tables, program.space(), strip, given, wishes.given, rows, which, flags, state, edges, 0, len(which))
+    sweep(
+        program.tables, program.space(TILE), strip, given, wishes.given, rows, which, flags, state, edges, 0, len(which)
+    )
     market = np.zeros(len(frame))
     market[1:] = strip.close[1:] / strip.close[:-1] - 1.0
     per_year = annualisation(tape.index.as_unit("ns").asi8).periods_per_year

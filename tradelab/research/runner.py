@@ -6,12 +6,11 @@ is computed; it calls ``run_batch`` from many threads, or in other processes, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from tradelab.model.errors import InvariantError
 from tradelab.research.backtest import backtest_tape
 from tradelab.research.event_runner import kind_of, run_events
 from tradelab.research.figures import block_edges, row_of
@@ -20,7 +19,6 @@ from tradelab.research.job import Job
 from tradelab.research.settings import Settings
 from tradelab.research.tallies import blocks_of
 
-_FEWEST = 4  # combinations for which it is worth preparing what they share
 _ARRAYS_A_BAR = 30  # of float64: wishes, the run's series, returns, and what a strategy makes on its way to signals
 
 
@@ -65,27 +63,30 @@ def run_batch(job: Job, rows: np.ndarray) -> np.ndarray:
         A combination raised; carries the rows before it.
     """
     tape = job.source(int(rows[0])).open()
-    if len(tape.frames) == 1 and len(rows) >= _FEWEST:
-        try:
-            return _leapt(job, tape, rows)
-        except Exception as error:
-            _walked(job, tape, rows)  # one of them raised: walking them one by one tells which, and keeps the others
-            raise InvariantError(
-                f"{job.strategy.name}: a batch failed ({error}) though none of its {len(rows)} combinations does.",
-                fix="Please report it.",
-            ) from error
-    return _walked(job, tape, rows)
+    if len(tape.frames) > 1:
+        return _one_by_one(job, tape, rows, _walked)
+    try:
+        return _leapt(job, tape, rows)
+    except Exception:  # noqa: BLE001  (one of them raised: one by one tells which, and keeps those before it)
+        return _one_by_one(job, tape, rows, _leapt)
 
 
-def _walked(job: Job, tape: Tape, rows: np.ndarray) -> np.ndarray:
-    """Run each combination by the reference."""
+def _one_by_one(
+    job: Job, tape: Tape, rows: np.ndarray, run: Callable[[Job, Tape, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Run combinations by themselves, up to the first that raises."""
     done = np.zeros(len(rows), job.dtype)
-    for at, row in enumerate(rows.tolist()):
+    for at in range(len(rows)):
         try:
-            done[at] = row_of(backtest_tape(tape, job.strategy, job.parameters(row)), job.blocks)
+            done[at : at + 1] = run(job, tape, rows[at : at + 1])
         except BaseException as error:
             raise BatchStopped(done[:at], error) from error
     return done
+
+
+def _walked(job: Job, tape: Tape, rows: np.ndarray) -> np.ndarray:
+    """Run one combination by the reference, which knows several instruments."""
+    return np.array([row_of(backtest_tape(tape, job.strategy, job.parameters(int(rows[0]))), job.blocks)], job.dtype)
 
 
 def _leapt(job: Job, tape: Tape, rows: np.ndarray) -> np.ndarray:
