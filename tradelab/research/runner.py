@@ -63,12 +63,17 @@ def run_batch(job: Job, rows: np.ndarray) -> np.ndarray:
         A combination raised; carries the rows before it.
     """
     tape = job.source(int(rows[0])).open()
-    if len(tape.frames) > 1:
+    if not can_leap(tape):
         return _one_by_one(job, tape, rows, _walked)
     try:
         return _leapt(job, tape, rows)
     except Exception:  # noqa: BLE001  (one of them raised: one by one tells which, and keeps those before it)
         return _one_by_one(job, tape, rows, _leapt)
+
+
+def can_leap(tape: Tape) -> bool:
+    """Whether the event kernel can run these bars: those of one instrument."""
+    return len(tape.frames) == 1
 
 
 def _one_by_one(

@@ -26,7 +26,9 @@ def test_every_row_is_the_summary_of_the_single_backtest(bars, found):
     assert (found.total, found.left_out, len(found)) == (9, 3, 6)  # 30 is below none of 10, 20 and 30
     for row in found.table.itertuples(index=False):
         alone = tl.backtest(bars, "sma_cross", fast=row.fast, slow=row.slow, fees=0.001).summary
-        for figure, value in alone.to_dict().items():
+        figures = alone.to_dict()
+        assert figures.keys() - row._asdict().keys() == {"value_at_risk", "cvar"}  # quantiles of all returns
+        for figure, value in [(f, v) for f, v in figures.items() if f in row._asdict()]:
             assert getattr(row, figure) == pytest.approx(value, nan_ok=True) if isinstance(value, float) else True
 
 
@@ -51,7 +53,7 @@ def test_terms_of_the_backtest_can_be_swept_too(bars):
     assert found.table["total_return"].iloc[1] == pytest.approx(expected)
 
 
-def test_an_interrupt_keeps_what_is_done(bars, monkeypatch):
+def test_an_interrupt_keeps_what_is_done(bars, walked, monkeypatch):
     real, done = runner.backtest_tape, []
 
     def interrupted(*args):
@@ -112,7 +114,7 @@ def test_values_of_a_set_run_in_ascending_order(bars):
     assert tl.sweep(bars, "sma_cross", fast={20, 5, 10}, progress=False).table["fast"].tolist() == [5, 10, 20]
 
 
-def test_a_window_longer_than_the_bars_is_refused_before_the_first_run(bars, monkeypatch):
+def test_a_window_longer_than_the_bars_is_refused_before_the_first_run(bars, walked, monkeypatch):
     monkeypatch.setattr(runner, "backtest_tape", lambda *_: pytest.fail("a backtest ran"))
     with pytest.raises(TooFewBarsError, match="needs 801"):
         tl.sweep(bars, "sma_cross", slow=[20, 800], progress=False)
@@ -132,7 +134,7 @@ def test_a_value_that_cannot_be_swept_is_named(bars, wrong, words):
         tl.sweep(bars, "sma_cross", progress=False, **wrong)
 
 
-def test_an_error_in_the_middle_says_at_which_combination(bars, monkeypatch):
+def test_an_error_in_the_middle_says_at_which_combination(bars, walked, monkeypatch):
     def fails(tape, strategy, parameters):
         raise ZeroDivisionError
 
@@ -142,7 +144,7 @@ def test_an_error_in_the_middle_says_at_which_combination(bars, monkeypatch):
     assert caught.value.__notes__ == ["in the sweep of sma_cross at fast=5"]
 
 
-def test_a_sweep_stopped_in_its_first_run_can_still_be_looked_at(bars, monkeypatch):
+def test_a_sweep_stopped_in_its_first_run_can_still_be_looked_at(bars, walked, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 

@@ -41,7 +41,7 @@ def keep_registry():
 
 
 @pytest.fixture
-def computed(monkeypatch) -> list[dict]:
+def computed(walked, monkeypatch) -> list[dict]:
     """Every combination that is computed from now on."""
     real, seen = runner.backtest_tape, []
 
@@ -66,7 +66,7 @@ def test_a_finished_sweep_is_read_and_not_computed_again(bars, computed, tmp_pat
     assert first.figures.tobytes() == again.figures.tobytes()
 
 
-def test_ctrl_c_in_a_folder_goes_on_where_it_stopped(bars, computed, monkeypatch, tmp_path):
+def test_ctrl_c_in_a_folder_goes_on_where_it_stopped(bars, computed, walked, monkeypatch, tmp_path):
     counting = runner.backtest_tape
 
     def stopped(*args):
@@ -84,7 +84,7 @@ def test_ctrl_c_in_a_folder_goes_on_where_it_stopped(bars, computed, monkeypatch
     pd.testing.assert_frame_equal(whole.table, tl.sweep(bars, "sma_cross", progress=False, **GRID).table)
 
 
-def test_an_error_keeps_what_was_done_in_the_folder(bars, computed, monkeypatch, tmp_path):
+def test_an_error_keeps_what_was_done_in_the_folder(bars, computed, walked, monkeypatch, tmp_path):
     counting = runner.backtest_tape
     monkeypatch.setattr(runner, "backtest_tape", lambda *a: counting(*a) if a[2]["fast"] != 10 else 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -96,7 +96,7 @@ def test_an_error_keeps_what_was_done_in_the_folder(bars, computed, monkeypatch,
     assert len(computed) == 54
 
 
-def test_skipped_errors_are_kept_as_such(bars, monkeypatch, tmp_path):
+def test_skipped_errors_are_kept_as_such(bars, walked, monkeypatch, tmp_path):
     real = runner.backtest_tape
     monkeypatch.setattr(runner, "backtest_tape", lambda *a: real(*a) if a[2]["fast"] != 10 else 1 / 0)
     found = tl.sweep(bars, "sma_cross", path=tmp_path, on_error="skip", progress=False, **GRID)
@@ -152,7 +152,7 @@ def test_one_price_or_one_line_of_the_strategy_makes_it_another_sweep(bars, tmp_
         tl.sweep(bars, above(1.0), **call)
 
 
-def test_two_cannot_write_to_one_folder(bars, tmp_path, monkeypatch):
+def test_two_cannot_write_to_one_folder(bars, tmp_path, walked, monkeypatch):
     real = runner.backtest_tape
 
     def nested(*args):
