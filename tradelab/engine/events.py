@@ -16,12 +16,11 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 
 from tradelab.engine.book import ACCOUNT, LINE, ORDER, clear
 from tradelab.engine.borrow import borrowed
-from tradelab.engine.exits import LAST, RUIN
-from tradelab.engine.fills import AT_CLOSE, AT_OPEN
 from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.program import Space, Tables, evaluate_tile, signal_words
 from tradelab.engine.quiet import FAR, corridor, leap, leap_following, leaps, moves, next_clock, resting_corridor
-from tradelab.engine.simulate import ORDERS_A_BAR, at_close, charge, inside, read_row, written
+from tradelab.engine.simulate import ORDERS_A_BAR, read_row
+from tradelab.engine.single import Day, live_bar, one_of, stand
 from tradelab.engine.tally import (
     PART,
     TALLY,
@@ -34,19 +33,8 @@ from tradelab.engine.tally import (
     finish_tally,
     run_sums,
 )
-from tradelab.engine.terms import CLOSED_AT_OPEN, LEFT_OPEN
 from tradelab.engine.trades import SEAT
-from tradelab.engine.trading import (
-    AT_MARKET,
-    LONG_ENTRY,
-    LONG_EXIT,
-    SHORT_ENTRY,
-    SHORT_EXIT,
-    Bar,
-    act,
-    forget_entry,
-    leave,
-)
+from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bar
 
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 
@@ -79,16 +67,6 @@ class State(NamedTuple):
     tallies: np.ndarray
     parts: np.ndarray  # (combinations, parts)
     tails: np.ndarray  # (combinations, 4): the last word of the tile before, for what acts late
-
-
-class Day(NamedTuple):
-    """What else is known of a bar: ATR, nights it ends, funding due, whether a session or history ends with it."""
-
-    unit: float
-    nights: float
-    funding: float
-    ends: bool
-    is_last: bool
 
 
 @inlined
@@ -139,14 +117,6 @@ def asked_for(line: Row, terms: Row) -> int:
     return SHORT_EXIT | LONG_ENTRY | (SHORT_ENTRY if more else 0)
 
 
-@inlined
-def stand(account: Row, line: Row, close: float, bar_range: float) -> None:
-    """Value a line as it stands after a close, with nothing left of earlier rounding."""
-    line.last, line.range = close, bar_range
-    line.value = line.qty * close if line.qty != 0.0 else 0.0
-    account.net, account.gross = line.value, abs(line.value)
-
-
 @kernel
 def late(words: np.ndarray, tail: np.ndarray, bars: int, count: int) -> None:
     """Move a tile's signals ``bars`` bars on, 1 to 63; the last word of the tile before comes in at the bottom."""
@@ -161,68 +131,54 @@ def late(words: np.ndarray, tail: np.ndarray, bars: int, count: int) -> None:
 
 
 @inlined
-def act_twice(
-    account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, quote: float, when: int, terms: Row
-) -> int:
-    """Do what waits on a line: its exit, then its entry."""
-    if line.qty != 0.0:
-        n = written(orders, n, line, bar.number, 0, when, act(account, line, bar, quote, True, terms))
-    if line.signals != 0:
-        n = written(orders, n, line, bar.number, 0, when, act(account, line, bar, quote, False, terms))
-    return n
+def leapt(
+    account: Row, line: Row, tally: Row, bar: int, until: int, origin: int, running: np.ndarray, tape: Tape,
+    terms: Row, parts: int,
+) -> int:  # fmt: skip
+    """Leap from ``bar`` towards ``until`` and count the bars between; return the first that must be lived in full."""
+    held, rests = line.qty != 0.0, line.rest_side != 0
+    if not held and not rests:
+        count_flat(tally, until - bar)
+        return until
+    if (held and rests) or (held and not leaps(terms)):
+        return bar
+    until = min(until, next_clock(line, terms, bar, len(tape.close) - 1) if held else line.rest_until)
+    if len(tape.clock) > 0:
+        until = min(until, tape.clock[bar])
+    if until <= bar:
+        return bar
+    low, high = corridor(account, line, bar, terms) if held else resting_corridor(line, terms)
+    if held and moves(terms):
+        until = leap_following(line, low, high, bar, until - 1, tape.low, tape.high, tape.blocks, terms)
+    else:
+        until = leap(low, high, bar, until - 1, tape.low, tape.high, tape.blocks)
+    if not held:
+        count_flat(tally, until - bar)
+    elif until > bar:
+        cash, qty = account.cash, line.qty
+        count_held(tally, bar, until - 1, cash, qty, tape.close, tape.blocks, running, origin, parts)
+    return until
 
 
 @inlined
-def live_bar(
-    account: Row, line: Row, orders: np.ndarray, bar: Bar, day: Day, signals: int, wish: Row, given: int, terms: Row
-) -> int:
-    """Live one bar of one line in full, as ``simulate.live`` does; return how many orders it came to."""
-    n = 0
-    nights = day.nights
-    if nights > 0.0 and account.cash < 0.0 and account.ruined == 0:
-        account.cash += account.cash * terms.interest * nights / 365.0
-    if line.qty != 0.0 and (nights > 0.0 or day.funding != 0.0):
-        charge(account, line, bar.open, nights, day.funding, terms)
-    if terms.enter_at_close == 0 and (line.signals != 0 or line.due != 0):
-        if day.is_last and terms.enters_on_last_bar == 0:
-            forget_entry(line, terms)
-        n = act_twice(account, line, orders, n, bar, bar.open, AT_OPEN, terms)
-    before = n
-    if line.qty != 0.0 or line.rest_side != 0:
-        n = inside(account, line, orders, n, 0, bar, day.unit, terms)
-    n = at_close(account, line, orders, n, 0, bar, day.ends, terms)
-    read_row(line, signals, wish, given, terms)
-    if n > before and terms.enter_at_close != 0 and terms.signals_after_exit == 0:
-        line.signals = 0
-    if terms.enter_at_close != 0 and (line.signals != 0 or line.due != 0):
-        stand(account, line, bar.close, bar.high - bar.low)
-        n = act_twice(account, line, orders, n, bar, bar.close, AT_CLOSE, terms)
-    if day.is_last and terms.last_bar != LEFT_OPEN:
-        quote = bar.open if terms.last_bar == CLOSED_AT_OPEN else bar.close
-        n = close_line(account, line, orders, n, bar, quote, LAST, terms)
-    stand(account, line, bar.close, bar.high - bar.low)
-    if account.cash + account.net <= 0.0 and account.ruined == 0:
-        account.ruined = 1
-        n = close_line(account, line, orders, n, bar, bar.close, RUIN, terms)
-        stand(account, line, bar.close, bar.high - bar.low)
-    return n
-
-
-@inlined
-def one_of(values: np.ndarray, bar: int) -> float:
-    """A value of a bar, 0 where there are none."""
-    return values[bar] if len(values) > 0 else 0.0
-
-
-@kernel
-def close_line(
-    account: Row, line: Row, orders: np.ndarray, n: int, bar: Bar, quote: float, why: int, terms: Row
-) -> int:
-    """Close what a line holds."""
-    if line.qty == 0.0:
-        return n
-    fill = leave(account, line, quote, abs(line.qty), AT_MARKET, why, bar.volume, terms)
-    return written(orders, n, line, bar.number, 0, AT_CLOSE, fill)
+def lived(
+    account: Row, line: Row, seat: Row, tally: Row, bar: int, signals: int, orders: np.ndarray, tape: Tape,
+    rows: np.ndarray, given: int, terms: Row,
+) -> None:  # fmt: skip
+    """Live one bar in full and count it."""
+    close, last_bar = tape.close[bar], len(tape.close) - 1
+    volume = tape.volume[bar] if len(tape.volume) > 0 else np.nan
+    now = Bar(bar, tape.open[bar], tape.high[bar], tape.low[bar], close, volume)
+    unit = rows[bar].unit if len(rows) > 1 else np.nan
+    day = Day(unit, 0.0, 0.0, False, bar == last_bar)
+    if len(tape.clock) > 0:
+        ends = len(tape.ends) > 0 and tape.ends[bar] != 0
+        day = Day(unit, one_of(tape.nights, bar), one_of(tape.funding, bar), ends, bar == last_bar)
+    wish = rows[max(bar - terms.latency, 0) if len(rows) > 1 else 0]
+    for j in range(live_bar(account, line, orders, now, day, signals, wish, given, terms)):
+        count_order(tally, seat, orders[j])
+    market = close / tape.close[bar - 1] - 1.0 if bar > 0 else 0.0
+    count_bar(tally, bar, last_bar, account.cash + account.net, line.qty != 0.0, market)
 
 
 @kernel
@@ -231,64 +187,23 @@ def walk(
     running: np.ndarray, orders: np.ndarray, tape: Tape, rows: np.ndarray, given: int, terms: Row, parts: int,
 ) -> None:  # fmt: skip
     """Carry one combination over bars ``first`` up to ``last`` of the tile that begins at ``origin``."""
-    opens, highs, lows, closes, blocks = tape.open, tape.high, tape.low, tape.close, tape.blocks
-    last_bar = len(closes) - 1
-    at_close_fills, follows, may_leap = terms.enter_at_close != 0, moves(terms), leaps(terms)
     bar = first
     while bar < last:
-        until = bar  # the first bar, from here on, to live in full
-        if line.signals == 0 and line.due == 0:
-            held, rests = line.qty != 0.0, line.rest_side != 0
+        if line.signals == 0 and line.due == 0:  # nothing waits: on to the next bar that can matter
             signal = origin + next_bit(words, asked_for(line, terms), bar - origin, last - origin)
-            until = signal if at_close_fills else min(signal + 1, last)  # decided at its close, done at the next open
-            if held:
-                until = min(until, next_clock(line, terms, bar, last_bar))
-                if len(tape.clock) > 0:
-                    until = min(until, tape.clock[bar])
-                if not may_leap or rests:
-                    until = bar
-                if until > bar:
-                    low, high = corridor(account, line, bar, terms)
-                    if follows:
-                        until = leap_following(line, low, high, bar, until - 1, lows, highs, blocks, terms)
-                    else:
-                        until = leap(low, high, bar, until - 1, lows, highs, blocks)
-                    if until > bar:
-                        qty, cash = line.qty, account.cash
-                        count_held(tally, bar, until - 1, cash, qty, closes, blocks, running, origin, parts)
-            elif rests:
-                until = min(until, line.rest_until)
-                if len(tape.clock) > 0:
-                    until = min(until, tape.clock[bar])
-                if until > bar:
-                    low, high = resting_corridor(line, terms)
-                    until = leap(low, high, bar, until - 1, lows, highs, blocks)
-                    count_flat(tally, until - bar)
-            else:
-                count_flat(tally, until - bar)
+            until = signal if terms.enter_at_close != 0 else min(signal + 1, last)  # else done at the next open
+            until = leapt(account, line, tally, bar, until, origin, running, tape, terms, parts)
             if until > bar:
-                before = until - 1
-                stand(account, line, closes[before], highs[before] - lows[before])
-                bar = until
+                before, bar = until - 1, until
+                stand(account, line, tape.close[before], tape.high[before] - tape.low[before])
                 if signal == before and before >= terms.latency:
                     wish = rows[before - terms.latency if len(rows) > 1 else 0]
                     read_row(line, signals_at(words, before - origin), wish, given, terms)
                     continue
                 if bar == last:
                     break
-        volume = tape.volume[bar] if len(tape.volume) > 0 else np.nan
-        lived = Bar(bar, opens[bar], highs[bar], lows[bar], closes[bar], volume)
-        unit = rows[bar].unit if len(rows) > 1 else np.nan
-        day = Day(unit, 0.0, 0.0, False, bar == last_bar)
-        if len(tape.clock) > 0:
-            ends = len(tape.ends) > 0 and tape.ends[bar] != 0
-            day = Day(unit, one_of(tape.nights, bar), one_of(tape.funding, bar), ends, bar == last_bar)
-        wish = rows[max(bar - terms.latency, 0) if len(rows) > 1 else 0]
-        n = live_bar(account, line, orders, lived, day, signals_at(words, bar - origin), wish, given, terms)
-        for j in range(n):
-            count_order(tally, seat, orders[j])
-        market = closes[bar] / closes[bar - 1] - 1.0 if bar > 0 else 0.0
-        count_bar(tally, bar, last_bar, account.cash + account.net, line.qty != 0.0, market)
+        signals = signals_at(words, bar - origin)
+        lived(account, line, seat, tally, bar, signals, orders, tape, rows, given, terms)
         bar += 1
 
 
