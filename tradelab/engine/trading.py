@@ -108,7 +108,7 @@ def decide_strictly(qty: float, signals: int) -> int:
     return turn if out else NOTHING
 
 
-@inlined
+@kernel
 def leave(account: Row, line: Row, quote: float, qty: float, kind: int, reason: int, volume: float, terms: Row) -> Fill:
     """Close ``qty`` units near ``quote``; an exit always fills in full, even if it costs more than there is."""
     side = -1 if line.qty > 0.0 else 1
@@ -138,7 +138,7 @@ def remember(line: Row, pnl: float) -> None:
         line.lost -= pnl / line.staked
 
 
-@inlined
+@kernel
 def enter(
     account: Row, line: Row, bar: Bar, quote: float, side: int, kind: int, units: float, reason: int, terms: Row
 ) -> Fill:
@@ -171,7 +171,7 @@ def enter(
     return opened(account, line, bar, Fill(side, qty, price, 0.0, ENTRY, quote), held, rate, terms)
 
 
-@inlined
+@kernel
 def opened(account: Row, line: Row, bar: Bar, wish: Fill, held: float, rate: float, terms: Row) -> Fill:
     """Book an entry of ``wish.qty`` units beside what it closes, and give the position its exits."""
     side, qty, price, quote = wish.side, wish.qty, wish.price, wish.stop
