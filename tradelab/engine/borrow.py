@@ -14,8 +14,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 
-@intrinsic
-def borrowed(_typing: Any, array: types.Array) -> Any:
+def _borrowed(_typing: Any, array: types.Array) -> Any:
     """Return the same array without its counter."""
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -25,3 +24,6 @@ def borrowed(_typing: Any, array: types.Array) -> Any:
         return lent._getvalue()
 
     return array(array), generate
+
+
+borrowed: Any = intrinsic(_borrowed)

@@ -9,7 +9,7 @@ Bars are walked in tiles, so that what a tile needs stays in the nearest caches 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
@@ -37,6 +37,7 @@ from tradelab.engine.trades import SEAT
 from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bar
 
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
+_zeros_below: Any = trailing_zeros
 
 
 class Tape(NamedTuple):
@@ -88,7 +89,8 @@ def next_bit(words: np.ndarray, flags: int, first: int, last: int) -> int:
             found |= words[3, w]
         found &= mask
         if found != _ZERO:
-            return min((w << 6) + np.int64(trailing_zeros(found)), last)
+            at: Any = (w << 6) + np.int64(_zeros_below(found))
+            return at if at < last else last  # type: ignore[no-any-return]
         mask = ~_ZERO
         w += 1
     return last
@@ -98,7 +100,7 @@ def next_bit(words: np.ndarray, flags: int, first: int, last: int) -> int:
 def signals_at(words: np.ndarray, at: int) -> int:
     """The four flags of one bar of a tile."""
     w, bit = at >> 6, np.uint64(at & 63)
-    flags = np.int64(0)
+    flags: Any = np.int64(0)
     for k in range(4):
         flags |= np.int64((words[k, w] >> bit) & _ONE) << k
     return flags

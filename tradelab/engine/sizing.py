@@ -33,7 +33,9 @@ def kelly_fraction(line: Row, terms: Row) -> float:
 
 
 @inlined
-def wished_qty(account: Row, line: Row, side: int, quote: float, price: float, free: float, rate: float, terms: Row):
+def wished_qty(
+    account: Row, line: Row, side: int, quote: float, price: float, free: float, rate: float, terms: Row
+) -> float:
     """Units that the wish asks for, before what the account can carry; NaN and below zero ask for nothing."""
     size, kind = line.size, terms.size_type
     equity = account.cash + account.net

@@ -239,7 +239,7 @@ def fathom(
         if top >= peak and end - bar == 31 and bottom >= depth * top and longest >= end - since + 1:
             peak, threshold = top, depth * top
             highest = bar + np.int64(blocks[q, at])
-            below = highest + 1 if highest < end else -1
+            below = int(highest) + 1 if highest < end else -1
             bar = end + 1
             continue
         for i in range(bar, end + 1):

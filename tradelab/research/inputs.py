@@ -71,12 +71,14 @@ def read_bars(bars: pd.DataFrame | Mapping[str, pd.DataFrame], *, checked: bool 
     for frame in parts[1:]:
         index = index.union(frame.index)
     rows = {symbol: index.get_indexer(frame.index) for symbol, frame in frames.items()}
-    tape = Tape(frames, index, rows, Market(*[NONE] * 6, np.empty(0), NO_FLAGS))
-    columns = [tape.spread({s: f[name].to_numpy() for s, f in frames.items()}, np.nan) for name in _FIELDS]
+    tape = Tape(frames, index, rows, Market(NONE, NONE, NONE, NONE, NONE, NONE, np.empty(0), NO_FLAGS))
+    open_, high, low, close = (
+        tape.spread({s: f[name].to_numpy() for s, f in frames.items()}, np.nan) for name in _FIELDS
+    )
     volume = NONE
     if all("volume" in frame for frame in frames.values()):
         volume = tape.spread({s: f["volume"].to_numpy(float) for s, f in frames.items()}, np.nan)
-    return Tape(frames, index, rows, Market(*columns, volume, NONE, np.empty(0), NO_FLAGS))
+    return Tape(frames, index, rows, Market(open_, high, low, close, volume, NONE, np.empty(0), NO_FLAGS))
 
 
 def _by_symbol(bars: Any) -> dict[str, pd.DataFrame]:

@@ -259,7 +259,7 @@ class Settings:
             row[name] = known.index(value) if known else int(value)
         for name in (*_BOUNDS, *_COUNTS):
             field, value = _FIELDS.get(name, name), getattr(self, name)
-            if field in words.TERMS.names and value is not None and is_single(value):
+            if field in (words.TERMS.names or ()) and value is not None and is_single(value):
                 row[field] = value
         row["size_type"] = words.PERCENT if self.size is None else _SIZE_KINDS[self.size_type]
         row["size"] = 1.0 if self.size is None or not is_single(self.size) else self.size

@@ -39,11 +39,9 @@ def make_wishes(tape: Tape, settings: Settings, signals: np.ndarray) -> Wishes:
         "exit_size": _per_bar("exit_size", s.exit_size, tape, above=0.0, most=1.0),
     }
     given = {name: column for name, column in columns.items() if len(column)}
-    rows = np.empty((0, 0), WISH)
-    if given:
-        rows = np.full(signals.shape, np.nan).astype(WISH)
-        for name, column in given.items():
-            rows[name] = column
+    rows = np.full(signals.shape if given else (0, 0), np.nan).astype(WISH)
+    for name, column in given.items():
+        rows[name] = column
     bits = sum(1 << i for i, name in enumerate(WISH.names or ()) if name in given)
     return Wishes(signals & allowed_bits(s.direction), rows, bits)
 
