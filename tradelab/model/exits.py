@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from tradelab.model.errors import ParameterError
@@ -166,7 +166,8 @@ class ExitPlan:
     stop
         Distance of the stop from the entry.
     targets
-        A ladder of ``Target``, nearest first; a bare distance, or tuples of their arguments, will do.
+        A ladder of ``Target``, nearest first; a bare distance, or tuples of their arguments, will do. A last one
+        without a fraction closes what is left.
     roi
         A target that falls with time (freqtrade's ROI table): ``{0: 0.04, 30: 0.02}`` takes 4 % at once and 2 % from
         the 30th bar on.
@@ -252,6 +253,9 @@ def _ladder(said: Any) -> tuple[Target, ...]:
             f"a target that closes all at {whole[0].at} leaves nothing for those after it.",
             fix="Give fractions: targets=[(0.02, 0.5), (0.04, 0.5)].",
         )
+    before = sum(t.fraction for t in ladder[:-1])
+    if ladder[1:] and ladder[-1].fraction >= 1.0 and before < 1.0:  # the last one closes what is left
+        ladder = (*ladder[:-1], replace(ladder[-1], fraction=1.0 - before))
     if sum(t.fraction for t in ladder) > 1.0 + 1e-9:
         raise ParameterError(
             f"the fractions of the targets add up to {sum(t.fraction for t in ladder):g}.", allowed=["up to 1"]
