@@ -52,7 +52,7 @@ def order_fees(qty: float, price: float, rate: float, terms: Row) -> float:
     fees = qty * price * rate + terms.fixed_fees
     if terms.per_unit > 0.0:
         fees += qty * terms.per_unit
-    return max(fees, terms.min_fees)
+    return max(fees, terms.min_fees) if terms.min_fees > 0.0 else fees  # a maker may be paid
 
 
 @inlined

@@ -65,8 +65,13 @@ def within_risk(account: Row, line: Row, side: int, price: float, qty: float, te
     """Cut a further layer so that all layers together lose no more than the cap at their stop."""
     if not terms.risk_cap < np.inf:
         return qty
+    adds = line.qty * side > 0.0
+    unit = line.unit
+    if not adds:
+        line.unit = line.wish_unit
     stop = beyond(price, -side, line.wish_stop, terms.stop_unit, line)
-    at_risk = max(side * (line.anchor - line.stop) * abs(line.qty), 0.0) if line.qty != 0.0 else 0.0
+    line.unit = unit
+    at_risk = max(side * (line.anchor - line.stop) * abs(line.qty), 0.0) if adds else 0.0
     room = terms.risk_cap * (account.cash + account.net) - at_risk
     each = side * (price - stop)
     if np.isnan(each) or np.isnan(at_risk):
@@ -97,7 +102,8 @@ def entry_qty(
         return 0.0
     qty = min(wish, affordable(free, price, rate, terms))
     if terms.max_weight < np.inf:
-        qty = min(qty, max(terms.max_weight * (account.cash + account.net), 0.0) / price)
+        held = max(line.qty * side, 0.0)
+        qty = min(qty, max(terms.max_weight * (account.cash + account.net) / price - held, 0.0))
     if terms.volume_share < np.inf and volume >= 0.0:
         qty = min(qty, terms.volume_share * volume)
     qty = floored(within_risk(account, line, side, price, qty, terms), terms.size_step)

@@ -246,27 +246,33 @@ def act(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row
 @kernel
 def aim(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row) -> Fill:
     """Bring a position to the signed size that is wished for: what it gives up among the exits, the rest after."""
+    equity = max(account.cash + account.net, 0.0)
     wish = line.size
     if terms.size_type == VALUE:
         wish = line.size / quote
     elif terms.size_type != AMOUNT:
-        wish = line.size * (account.cash + account.net) / quote
-    if np.isnan(wish):
+        wish = line.size * equity / quote
+    if not exits or np.isnan(wish):
         line.signals = 0
+    if np.isnan(wish):
         return no_fill()
-    wish = np.sign(wish) * floored(abs(wish), terms.size_step)
-    delta = wish - line.qty
-    shrinks = line.qty * wish >= 0.0 and abs(wish) < abs(line.qty)
+    wish = np.sign(wish) * min(abs(wish), terms.max_weight * equity / quote)
+    turns = line.qty * wish < 0.0
+    shrinks = turns or abs(wish) < abs(line.qty)
     if exits != shrinks:
         return no_fill()
-    line.signals = 0
-    if abs(delta) <= DUST * abs(wish) or abs(delta) * quote < terms.min_notional:
-        return no_fill()
+    delta = abs(line.qty)
+    if not turns:  # a position that turns round is closed first, which frees cash, and opened after
+        line.signals = 0
+        if wish != 0.0:
+            delta = floored(abs(wish - line.qty), terms.size_step)
+            if delta < terms.min_qty or delta * quote < terms.min_notional:
+                return no_fill()
+        if delta <= DUST * max(abs(wish), abs(line.qty)):
+            return no_fill()
     if shrinks:
-        return leave(account, line, quote, abs(delta), AT_MARKET, REBALANCE, bar.volume, terms)
-    side = 1 if delta > 0.0 else -1
-    units = abs(delta) - abs(line.qty) if wish * line.qty < 0.0 else abs(delta)
-    return enter(account, line, bar, quote, side, AT_MARKET, units, REBALANCE, terms)
+        return leave(account, line, quote, delta, AT_MARKET, REBALANCE, bar.volume, terms)
+    return enter(account, line, bar, quote, 1 if wish > 0.0 else -1, AT_MARKET, delta, REBALANCE, terms)
 
 
 @kernel

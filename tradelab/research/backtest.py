@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tradelab.engine.simulate import simulate
+from tradelab.engine.portfolio import simulate_aims
+from tradelab.engine.simulate import Wishes, simulate
 from tradelab.engine.trades import pair_trades
+from tradelab.engine.trading import AIM
 from tradelab.metrics.annualise import CALENDARS
 from tradelab.model.errors import (
     AlignmentError,
@@ -24,6 +27,7 @@ from tradelab.research.inputs import Tape, read_bars, read_signals
 from tradelab.research.record import Outcome
 from tradelab.research.result import Result
 from tradelab.research.settings import Settings, split_settings
+from tradelab.research.weights import aimed
 from tradelab.research.wishes import make_market, make_wishes
 from tradelab.strategy.registry import find
 from tradelab.strategy.spec import Strategy, signal_union
@@ -39,11 +43,12 @@ def backtest(
     exits: Any = None,
     short_entries: Any = None,
     short_exits: Any = None,
+    weights: Any = None,
     benchmark: pd.Series | None = None,
     calendar: str | None = None,
     **parameters: Any,
 ) -> Result:
-    """Simulate an account that trades ``bars`` by a strategy or by signals.
+    """Simulate an account that trades ``bars`` by a strategy, by signals or by target weights.
 
     Decisions are made on closed bars and fill on the next open; inside a bar the stop wins over the target. Every rule
     is in ``docs/semantics.md``.
@@ -57,6 +62,11 @@ def backtest(
         A strategy or the name of a registered one; its parameters follow by keyword.
     entries, exits, short_entries, short_exits
         Instead of a strategy: booleans on the index of the bars (a DataFrame by symbol for several instruments).
+    weights
+        Instead of either: fractions of equity to bring each instrument to (negative: short, 0: nothing), a DataFrame
+        with a row a rebalancing and a column an instrument, such as ``tl.rebalance`` returns. Rows that are missing or
+        NaN leave everything alone. Decided on the row's close; at the fill, what is sold is sold first, and what is
+        bought is cut to the free cash.
     benchmark
         Prices to measure alpha and beta against; buying and holding the bars themselves by default.
     calendar
@@ -80,21 +90,90 @@ def backtest(
     >>> result.summary.trades
     32
     """
-    settings, own = split_parameters(parameters)
+    given = {"entries": entries, "exits": exits, "short_entries": short_entries, "short_exits": short_exits}
+    return make_case(read_bars(bars), strategy, {**given, "weights": weights}, parameters, benchmark, calendar).run()
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A backtest that has been decided and not been traded yet.
+
+    Parameters
+    ----------
+    tape
+        The bars.
+    settings
+        The terms it trades on; another ``fill`` changes nothing else here.
+    wishes
+        What was decided, bar by bar.
+    strategy, parameters
+        Name and parameters of what decided it.
+    benchmark, calendar
+        What the result is measured against, and with how many bars a year.
+    """
+
+    tape: Tape
+    settings: Settings
+    wishes: Wishes
+    strategy: str
+    parameters: Mapping[str, Any]
+    benchmark: np.ndarray
+    calendar: str | None
+
+    @property
+    def aims(self) -> bool:
+        """Whether positions are brought to weights."""
+        return bool((self.wishes.signals & AIM).any())
+
+    def run(self) -> Result:
+        """Trade it."""
+        tape, market = self.tape, make_market(self.tape, self.settings)
+        trade = simulate_aims if self.aims else simulate
+        run = trade(market, self.wishes, self.settings.row(), float(self.settings.init_cash))
+        trades = pair_trades(run.orders, run.carry, tape.market.high, tape.market.low, tape.market.close)
+        return Result(
+            frames=dict(tape.frames),
+            index=tape.index,
+            outcome=Outcome(run, trades),
+            settings=self.settings.plain(),
+            strategy=self.strategy,
+            parameters=dict(self.parameters),
+            benchmark=self.benchmark,
+            calendar=self.calendar,
+        )
+
+
+def make_case(
+    tape: Tape,
+    strategy: str | Strategy | None,
+    given: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    benchmark: pd.Series | None,
+    calendar: str | None,
+) -> Case:
+    """Decide a backtest by a strategy, or by what is ``given`` instead: signals or weights."""
     if calendar is not None:
         require_choice("calendar", calendar, CALENDARS)
-    tape = read_bars(bars)
-    given = {"entries": entries, "exits": exits, "short_entries": short_entries, "short_exits": short_exits}
-    if strategy is None:
-        if own:
-            raise ParameterError(f"{sorted(own)} are not terms of a backtest.", allowed=_SETTINGS)
-        if entries is None and short_entries is None:
-            raise ConfigError("nothing to trade on.", fix='Give strategy="sma_cross", or entries=… and exits=….')
-        return _result(tape, settings, read_signals(tape, given), "signals", {}, benchmark, calendar)
+    settings, own = split_parameters(parameters)
     clash = [name for name, value in given.items() if value is not None]
-    if clash:
-        raise ConfigError(f"both a strategy and {', '.join(clash)} were given.", fix="Give one or the other.")
-    return backtest_tape(tape, find(strategy), parameters, benchmark, calendar)
+    if strategy is not None:
+        if clash:
+            raise ConfigError(f"both a strategy and {', '.join(clash)} were given.", fix="Give one or the other.")
+        return _case_of(tape, find(strategy), parameters, benchmark, calendar)
+    if own:
+        raise ParameterError(f"{sorted(own)} are not terms of a backtest.", allowed=_SETTINGS)
+    against = _benchmark(tape, benchmark)
+    if "weights" in clash:
+        if len(clash) > 1:
+            raise ConfigError(f"both weights and {', '.join(clash[:-1])} were given.", fix="Give one or the other.")
+        settings, wishes = aimed(tape, settings, given["weights"])
+        return Case(tape, settings, wishes, "weights", {}, against, calendar)
+    if given["entries"] is None and given["short_entries"] is None:
+        raise ConfigError(
+            "nothing to trade on.", fix='Give strategy="sma_cross", or entries=… and exits=…, or weights=….'
+        )
+    wishes = make_wishes(tape, settings, read_signals(tape, given))
+    return Case(tape, settings, wishes, "signals", {}, against, calendar)
 
 
 def backtest_tape(
@@ -105,9 +184,20 @@ def backtest_tape(
     calendar: str | None = None,
 ) -> Result:
     """Run a strategy over bars that were read before; ``parameters`` are its own and the terms together."""
+    return _case_of(tape, strategy, parameters, benchmark, calendar).run()
+
+
+def _case_of(
+    tape: Tape,
+    strategy: Strategy,
+    parameters: Mapping[str, Any],
+    benchmark: pd.Series | None,
+    calendar: str | None,
+) -> Case:
     settings, own = split_parameters(parameters)
     full = strategy.resolve(own)
-    return _result(tape, settings, decide_all(tape, strategy, full), strategy.name, full, benchmark, calendar)
+    wishes = make_wishes(tape, settings, decide_all(tape, strategy, full))
+    return Case(tape, settings, wishes, strategy.name, full, _benchmark(tape, benchmark), calendar)
 
 
 split_parameters = split_settings
@@ -129,30 +219,6 @@ def decide_all(tape: Tape, strategy: Strategy, full: Mapping[str, Any]) -> np.nd
     require_warmup(tape, strategy, full)
     masks = {symbol: signal_union([strategy.decide(frame.copy(), full)])[:, 0] for symbol, frame in tape.frames.items()}
     return tape.spread(masks, 0, np.uint8)
-
-
-def _result(
-    tape: Tape,
-    settings: Settings,
-    signals: np.ndarray,
-    name: str,
-    full: Mapping[str, Any],
-    benchmark: pd.Series | None,
-    calendar: str | None,
-) -> Result:
-    wishes = make_wishes(tape, settings, signals)
-    run = simulate(make_market(tape, settings), wishes, settings.row(), float(settings.init_cash))
-    trades = pair_trades(run.orders, run.carry, tape.market.high, tape.market.low, tape.market.close)
-    return Result(
-        frames=dict(tape.frames),
-        index=tape.index,
-        outcome=Outcome(run, trades),
-        settings=settings.plain(),
-        strategy=name,
-        parameters=dict(full),
-        benchmark=_benchmark(tape, benchmark),
-        calendar=calendar,
-    )
 
 
 def _benchmark(tape: Tape, given: pd.Series | None) -> np.ndarray:

@@ -12,6 +12,7 @@ from tradelab.engine.events import fresh_state, sweep
 from tradelab.engine.tally import index_blocks
 from tradelab.engine.terms import TERMS, WISH
 from tradelab.metrics.annualise import annualisation
+from tradelab.research.checks import is_single
 from tradelab.research.inputs import Tape
 from tradelab.research.settings import Settings
 from tradelab.research.tallies import figures_of
@@ -71,7 +72,8 @@ def kind_of(settings: Settings) -> tuple[Any, ...]:
     if exits.in_atr or settings.size_type == "atr":
         unit = ("atr",)
     calendar = bool(settings.borrow or settings.interest or settings.swap_long or settings.swap_short)
-    return (*unit, exits.atr_window if unit else 0, calendar, exits.session_close, settings.session)
+    on_all = tuple(v if is_single(v) else None for v in (settings.entry_price, settings.funding))
+    return (*unit, exits.atr_window if unit else 0, calendar, exits.session_close, settings.session, on_all)
 
 
 def strip_of(tape: Tape, settings: Settings) -> Strip:

@@ -12,7 +12,7 @@ from tradelab.engine import terms as words
 from tradelab.engine.fills import POLICIES, FillPolicy
 from tradelab.engine.terms import plain_terms
 from tradelab.model.errors import ParameterError
-from tradelab.model.exits import ExitPlan, Target, Trail, distance
+from tradelab.model.exits import Distance, ExitPlan, Target, Trail, distance
 from tradelab.research.checks import is_single, number, require_choice
 from tradelab.research.planning import write_plan
 
@@ -45,6 +45,10 @@ _BOUNDS: dict[str, dict[str, float]] = {
     "interest": {"least": 0.0},
     "swap_long": {},
     "swap_short": {},
+    "funding": {"above": -1.0, "below": 1.0},
+    "entry_price": {"above": 0.0},
+    "sl_price": {"above": 0.0},
+    "tp_price": {"above": 0.0},
 }
 _COUNTS = {"latency": 0, "layers": 1, "kelly_trades": 2, "expiry": 1}
 _FIELDS = {
@@ -63,7 +67,7 @@ _SIZE_KINDS = {
     "volatility": words.SCALED,
     "kelly": words.KELLY,
 }
-PER_BAR = ("size", "sl_stop", "sl_trail", "tp_stop", "sl_price", "tp_price", "entry_price", "exit_size")
+PER_BAR = ("size", "sl_stop", "sl_trail", "tp_stop", "sl_price", "tp_price", "entry_price", "exit_size", "funding")
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,13 @@ class Settings:
         A margin account with that leverage (``None``: a cash account), the fraction of the positions' value below which
         equity is liquidated, and what that costs on top.
     funding, borrow, interest, swap_long, swap_short
-        Fraction of its value a long pays at a bar's open (a Series; shorts receive it), a year on shorted value, a year
-        on borrowed cash, price units a night.
+        Fraction of its value a long pays at a bar's open (bar by bar, or the same on each; shorts receive it), a year
+        on shorted value, a year on borrowed cash, price units a night.
     sl_stop, sl_trail, tp_stop
         Stop, trailing stop and target as fractions of the price; ``sl_trail=True`` makes ``sl_stop`` trail. An array
         or Series gives one value a bar, read on the bar that decides.
     sl_price, tp_price
-        Stop and target as prices, bar by bar.
+        Stop and target as prices, bar by bar or one for all.
     plan
         An ``ExitPlan``, instead of the five above.
     session
@@ -214,6 +218,10 @@ class Settings:
             raise ParameterError(f"entry_type={self.entry_type!r} needs entry_price.", fix="Give a price bar by bar.")
         if self.size_type == "risk" and not self.has_stop:
             raise ParameterError("size_type='risk' needs a stop to risk anything at.", fix="Give sl_stop=… or a plan.")
+        if self.risk_cap is not None and not self.has_stop:
+            raise ParameterError("risk_cap needs a stop to risk anything at.", fix="Give sl_stop=… or a plan.")
+        if self.size_type == "kelly" and not self.kelly_start > 0.0:
+            raise ParameterError("size_type='kelly' would never trade.", fix="Give kelly_start=…, say 0.05.")
         if self.maintenance > 0.0 and self.leverage is None:
             raise ParameterError("maintenance needs a margin account.", fix="Give leverage=….")
 
@@ -243,10 +251,11 @@ class Settings:
         """The plan, or the one that the short words make; values given bar by bar stand for nothing in it."""
         if self.plan is not None:
             return self.plan
-        stop = None if self.trails else self.sl_stop
+        stop = _level(self.sl_price) or (None if self.trails or not is_single(self.sl_stop) else self.sl_stop)
+        target = _level(self.tp_price) or (self.tp_stop if is_single(self.tp_stop) else None)
         return ExitPlan(
-            stop=stop if is_single(stop) else None,
-            targets=() if self.tp_stop is None or not is_single(self.tp_stop) else (Target(self.tp_stop),),
+            stop=stop,
+            targets=() if target is None else (Target(target),),
             trail=None if self.trail is None else Trail(self.trail if is_single(self.trail) else 1.0),
         )
 
@@ -297,6 +306,11 @@ def split_settings(parameters: Mapping[str, Any]) -> tuple[Settings, dict[str, A
     known = Settings.__dataclass_fields__
     terms = {name: value for name, value in parameters.items() if name in known}
     return Settings(**terms), {name: value for name, value in parameters.items() if name not in known}
+
+
+def _level(price: Any) -> Distance | None:
+    """A price that holds for all bars; none, or one a bar, is nothing here."""
+    return None if price is None or not is_single(price) else Distance(float(price), "level")
 
 
 def _plain(value: Any) -> Any:

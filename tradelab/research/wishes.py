@@ -14,6 +14,7 @@ from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EX
 from tradelab.engine.windows import rolling_std
 from tradelab.metrics.annualise import annualisation
 from tradelab.model.errors import AlignmentError, ConfigError, ParameterError
+from tradelab.research.checks import is_single
 from tradelab.research.inputs import NONE, Tape, of_symbol
 from tradelab.research.settings import SIDES, Settings
 from tradelab.strategy.spec import same_times
@@ -35,7 +36,7 @@ def make_wishes(tape: Tape, settings: Settings, signals: np.ndarray) -> Wishes:
         "trail": _per_bar("sl_trail", s.trail, tape, above=0.0, most=1.0),
         "target": _per_bar("tp_stop", target, tape, above=0.0, most=priced),
         "unit": _units(tape, settings),
-        "price": _per_bar("entry_price", s.entry_price, tape, above=0.0, most=np.inf),
+        "price": _on_all("entry_price", s.entry_price, tape, above=0.0, most=np.inf),
         "exit_size": _per_bar("exit_size", s.exit_size, tape, above=0.0, most=1.0),
     }
     given = {name: column for name, column in columns.items() if len(column)}
@@ -50,7 +51,7 @@ def make_market(tape: Tape, settings: Settings) -> Market:
     """Add to the bars what the terms need of the calendar: nights, funding, ends of sessions."""
     market = tape.market
     if settings.funding is not None:
-        paid = _per_bar("funding", settings.funding, tape, above=-1.0, most=1.0)
+        paid = _on_all("funding", settings.funding, tape, above=-1.0, most=1.0)
         market = market._replace(funding=np.nan_to_num(paid))
     if settings.borrow or settings.interest or settings.swap_long or settings.swap_short:
         market = market._replace(nights=_nights(tape.index, settings.session))
@@ -110,9 +111,16 @@ def _deviation(frame: pd.DataFrame, window: int) -> np.ndarray:
     return close * rolling_std(moves, window, 1) * np.sqrt(a_year)
 
 
+def _on_all(name: str, value: Any, tape: Tape, *, above: float, most: float) -> np.ndarray:
+    """The same of something that has no place in the terms: one that holds for all bars is written on each."""
+    if value is None or not is_single(value):
+        return _per_bar(name, value, tape, above=above, most=most)
+    return np.full(tape.market.open.shape, float(value))
+
+
 def _per_bar(name: str, value: Any, tape: Tape, *, above: float, most: float) -> np.ndarray:
     """One number a bar and instrument, as float64 of shape (times, instruments); none for one that holds for all."""
-    if value is None or isinstance(value, (int, float, str, np.generic)):
+    if is_single(value):
         return NONE
     columns = {}
     for symbol, frame in tape.frames.items():
