@@ -90,7 +90,7 @@ def next_bit(words: np.ndarray, flags: int, first: int, last: int) -> int:
         found &= mask
         if found != _ZERO:
             at: Any = (w << 6) + np.int64(_zeros_below(found))
-            return at if at < last else last  # type: ignore[no-any-return]
+            return at if at < last else last
         mask = ~_ZERO
         w += 1
     return last

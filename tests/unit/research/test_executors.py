@@ -65,7 +65,7 @@ def client():
         # a LocalCluster asks 15 s after a death whether the worker is back, and closes it for good when it has just
         # died a second time
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -156,7 +156,7 @@ def test_a_cluster_without_a_worker_is_said_to_have_none(client, bars, monkeypat
 
     monkeypatch.setattr("tradelab.research.executors._PATIENCE_S", 0.2)
     with (
-        LocalCluster(n_workers=0, dashboard_address=None) as empty,
+        LocalCluster(n_workers=0, dashboard_address=":0") as empty,
         Client(empty) as nobody,
         pytest.raises(ConnectivityError, match="no worker for 0 s") as caught,
     ):

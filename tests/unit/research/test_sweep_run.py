@@ -137,7 +137,7 @@ def test_ctrl_c_keeps_the_batches_that_threads_had_in_their_hands(bars, walked, 
 
     def slow(*args):
         begun.set()
-        time.sleep(0.01)
+        time.sleep(0.05)
         return real(*args)
 
     def press():
@@ -145,6 +145,7 @@ def test_ctrl_c_keeps_the_batches_that_threads_had_in_their_hands(bars, walked, 
         time.sleep(0.2)
         _thread.interrupt_main()
 
+    tl.backtest(bars, "sma_cross", fast=2, slow=250)  # kernels are compiled before, not under the finger
     monkeypatch.setattr(runner, "backtest_tape", slow)
     finger = threading.Thread(target=press)
     finger.start()
