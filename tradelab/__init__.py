@@ -24,8 +24,10 @@ if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
     from tradelab.production.recording import record as record
     from tradelab.production.run import run_notebook as run_notebook
     from tradelab.research.backtest import backtest as backtest
+    from tradelab.research.compare_fills import compare_fills as compare_fills
     from tradelab.research.lookahead import check as check
     from tradelab.research.montecarlo import monte_carlo as monte_carlo
+    from tradelab.research.rebalance import rebalance as rebalance
     from tradelab.research.result import Result as Result
     from tradelab.research.result import load as load
     from tradelab.research.scrutiny import scrutinise as scrutinise
@@ -35,6 +37,7 @@ if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
     from tradelab.research.sweep import Adaptive as Adaptive
     from tradelab.research.sweep import load_sweep as load_sweep
     from tradelab.research.sweep import sweep as sweep
+    from tradelab.research.timeframes import higher as higher
     from tradelab.research.walkforward import walk_forward as walk_forward
     from tradelab.strategy import builtin as strategies  # noqa: F401
     from tradelab.strategy import indicators as indicators
@@ -61,11 +64,14 @@ _HOME = {
     "backtest": "tradelab.research.backtest",
     "bars": "tradelab.catalog.find",
     "check": "tradelab.research.lookahead",
+    "compare_fills": "tradelab.research.compare_fills",
     "cost_sensitivity": "tradelab.research.sensitivity",
     "delay_sensitivity": "tradelab.research.sensitivity",
+    "higher": "tradelab.research.timeframes",
     "load": "tradelab.research.result",
     "load_sweep": "tradelab.research.sweep",
     "monte_carlo": "tradelab.research.montecarlo",
+    "rebalance": "tradelab.research.rebalance",
     "record": "tradelab.production.recording",
     "run_notebook": "tradelab.production.run",
     "runs": "tradelab.production.query",
