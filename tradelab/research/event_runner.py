@@ -73,7 +73,8 @@ def kind_of(settings: Settings) -> tuple[Any, ...]:
         unit = ("atr",)
     calendar = bool(settings.borrow or settings.interest or settings.swap_long or settings.swap_short)
     on_all = tuple(v if is_single(v) else None for v in (settings.entry_price, settings.funding))
-    return (*unit, exits.atr_window if unit else 0, calendar, exits.session_close, settings.session, on_all)
+    trails = settings.trails and not is_single(settings.sl_stop)  # the same distances, of another stop
+    return (*unit, exits.atr_window if unit else 0, calendar, exits.session_close, settings.session, on_all, trails)
 
 
 def strip_of(tape: Tape, settings: Settings) -> Strip:

@@ -69,6 +69,8 @@ def run_batch(job: Job, rows: np.ndarray) -> np.ndarray:
         return _leapt(job, tape, rows)
     except Exception:  # noqa: BLE001  (one of them raised: one by one tells which, and keeps those before it)
         return _one_by_one(job, tape, rows, _leapt)
+    except KeyboardInterrupt as stop:
+        raise BatchStopped(np.zeros(0, job.dtype), stop) from stop
 
 
 def can_leap(tape: Tape) -> bool:

@@ -53,6 +53,29 @@ def test_terms_of_the_backtest_can_be_swept_too(bars):
     assert found.table["total_return"].iloc[1] == pytest.approx(expected)
 
 
+def test_a_stop_given_bar_by_bar_may_be_swept_as_fixed_and_as_trailing(bars):
+    stop = pd.Series(0.03, bars.index)
+    found = tl.sweep(bars, "sma_cross", sl_stop=stop, sl_trail=[None, True], progress=False)
+    alone = [tl.backtest(bars, "sma_cross", sl_stop=stop, sl_trail=t).summary.total_return for t in (None, True)]
+    assert alone[0] != pytest.approx(alone[1])
+    assert found.table["total_return"].tolist() == pytest.approx(alone)
+
+
+def test_an_interrupt_of_a_whole_batch_keeps_those_before_it(bars, monkeypatch):
+    real, batches = runner.run_events, []
+
+    def interrupted(*args):
+        batches.append(1)
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(runner, "run_events", interrupted)
+    found = tl.sweep(bars, "sma_cross", fast=range(2, 9), threads=1, progress=False)
+    assert (found.complete, found.total) == (False, 7)
+    assert 0 < len(found) < 7
+
+
 def test_an_interrupt_keeps_what_is_done(bars, walked, monkeypatch):
     real, done = runner.backtest_tape, []
 
