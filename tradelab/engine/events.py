@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from tradelab.engine.book import ACCOUNT, LINE, ORDER, clear
+from tradelab.engine.book import ACCOUNT, DUST, LINE, ORDER, clear
 from tradelab.engine.borrow import borrowed
 from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.program import Space, Tables, evaluate_tile, signal_words
-from tradelab.engine.quiet import FAR, corridor, leap, leap_following, leaps, moves, next_clock, resting_corridor
+from tradelab.engine.quiet import corridor, leap, leap_following, leaps, moves, next_clock, resting_corridor
 from tradelab.engine.simulate import ORDERS_A_BAR, read_row
 from tradelab.engine.single import Day, live_bar, one_of, stand
 from tradelab.engine.tally import (
@@ -347,13 +347,10 @@ def fresh_state(combinations: int, parts: int, init_cash: np.ndarray) -> State:
     tallies = np.zeros(combinations, TALLY)
     for c in range(combinations):
         accounts[c].cash = init_cash[c]
-        accounts[c].dust = 1e-9 * init_cash[c]
+        accounts[c].dust = DUST * init_cash[c]
         clear(lines[c])
         lines[c].last = lines[c].range = np.nan
         begin(tallies[c], init_cash[c])
     return State(
         accounts, lines, seats, tallies, np.zeros((combinations, parts), PART), np.zeros((combinations, 4), np.uint64)
     )
-
-
-__all__ = ["FAR", "State", "Tape", "fresh_state", "sweep"]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from tradelab.engine.book import DUST
 from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.trades import add_some, close_some, profit, sit
 
@@ -276,7 +277,7 @@ def count_order(tally: Row, seat: Row, order: Row) -> None:
         if seat.held == 0.0:
             count_trade(tally, profit(seat), seat.cost, order.bar - seat.entry_bar)
             seat.direction = 0
-    if left > 1e-9 * order.qty:
+    if left > DUST * order.qty:
         sit(seat, order, left, left_fees)
 
 

@@ -99,7 +99,7 @@ _EXITS = [
     ("then_at", "f8", (MAX_TARGETS,)),
     ("roi_steps", "i8"),
     ("roi_bars", "i8", (MAX_ROI,)),  # ascending
-    ("roi", "f8", (MAX_ROI,)),  # NaN: any profit or loss will do, leave
+    ("roi", "f8", (MAX_ROI,)),  # -1: leave at any price
     ("trails", "i8"),
     ("trail_unit", "i8"),
     ("trail", "f8"),
