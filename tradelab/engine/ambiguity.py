@@ -11,7 +11,7 @@ import numpy as np
 from tradelab.engine.book import ORDER, open_account
 from tradelab.engine.exits import BREAK_EVEN, LIQUIDATION, ROI, STOP, TARGET, TRAIL
 from tradelab.engine.fills import INTRABAR
-from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.jit import Row, inlined, maker
 from tradelab.engine.portfolio import aims_wait, value_at_open
 from tradelab.engine.simulate import ORDERS_A_BAR, Market, Wishes, step
 from tradelab.engine.terms import OHLC, OLHC, OPTIMISTIC, PESSIMISTIC
@@ -25,7 +25,7 @@ def left_inside(order: Row) -> bool:
     return order.when == INTRABAR and order.reason in (STOP, TRAIL, TARGET, BREAK_EVEN, ROI, LIQUIDATION)
 
 
-@kernel
+@maker
 def differs(ours: np.ndarray, n: int, theirs: np.ndarray, m: int, k: int) -> bool:
     """Whether one instrument's orders of a bar are others, in units, price or reason."""
     i, j = 0, 0
@@ -42,7 +42,7 @@ def differs(ours: np.ndarray, n: int, theirs: np.ndarray, m: int, k: int) -> boo
         i, j = i + 1, j + 1
 
 
-@kernel
+@maker
 def ways_part(
     account: np.ndarray, lines: np.ndarray, one: np.ndarray, two: np.ndarray, bar: int, k: int, market: Market,
     wishes: Wishes, terms: np.ndarray,
@@ -59,7 +59,7 @@ def ways_part(
     return False
 
 
-@kernel
+@maker
 def doubtful_exits(market: Market, wishes: Wishes, terms: np.ndarray, init_cash: float) -> np.ndarray:
     """Count, instrument by instrument, the bars with an exit inside, and those where the way of the price decides.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.jit import Row, inlined, maker
 
 ACCOUNT = np.dtype(
     [
@@ -138,7 +138,7 @@ def value_at(account: Row, line: Row, price: float) -> None:
     line.value = value
 
 
-@kernel
+@maker
 def open_account(cash: float, instruments: int) -> tuple[np.ndarray, np.ndarray]:
     """A fresh account of one row and one empty line an instrument."""
     account = np.zeros(1, ACCOUNT)

@@ -12,19 +12,19 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.cpython.unsafe.numbers import trailing_zeros
-
-from tradelab.engine.book import ACCOUNT, DUST, LINE, ORDER, clear
-from tradelab.engine.borrow import borrowed
+from tradelab.engine.book import ACCOUNT, DUST, LINE, ORDER
+from tradelab.engine.far import Far, frame_of, grid_at, number_at, row_at, run
 from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.known import as_is, as_plain, as_simple, lane_of
+from tradelab.engine.plain import walk_plain
 from tradelab.engine.program import Space, Tables, evaluate_tile, signal_words
+from tradelab.engine.program_ops import INSTRUCTION
 from tradelab.engine.quiet import corridor, leap, leap_following, leaps, moves, next_clock, resting_corridor
 from tradelab.engine.simulate import ORDERS_A_BAR, read_row
 from tradelab.engine.single import Day, live_bar, one_of, stand
 from tradelab.engine.tally import (
     PART,
     TALLY,
-    begin,
     count_bar,
     count_flat,
     count_held,
@@ -34,29 +34,11 @@ from tradelab.engine.tally import (
     run_sums,
 )
 from tradelab.engine.trades import SEAT
+from tradelab.engine.tape import Tape, next_bit, signals_at
+from tradelab.engine.terms import TERMS, WISH
 from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bar
 
-_ZERO, _ONE = np.uint64(0), np.uint64(1)
-_zeros_below: Any = trailing_zeros
-
-
-class Tape(NamedTuple):
-    """One instrument's bars, float64 of shape (bars,), and what is known of them beforehand.
-
-    ``blocks`` from ``tally.index_blocks``; ``volume``, ``funding``, ``nights`` and ``ends`` (of sessions) may have no
-    rows; ``clock`` of shape (bars,) is the next bar, from each, on which one of the last three is not 0.
-    """
-
-    open: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    close: np.ndarray
-    volume: np.ndarray
-    blocks: np.ndarray
-    funding: np.ndarray
-    nights: np.ndarray
-    ends: np.ndarray
-    clock: np.ndarray
+_ZERO = np.uint64(0)
 
 
 class State(NamedTuple):
@@ -68,42 +50,6 @@ class State(NamedTuple):
     tallies: np.ndarray
     parts: np.ndarray  # (combinations, parts)
     tails: np.ndarray  # (combinations, 4): the last word of the tile before, for what acts late
-
-
-@inlined
-def next_bit(words: np.ndarray, flags: int, first: int, last: int) -> int:
-    """First bar of a tile, from ``first`` on, that bears one of the signals in ``flags``; ``last`` where none does."""
-    if first >= last:
-        return last
-    w = first >> 6
-    mask = ~_ZERO << np.uint64(first & 63)
-    while w <= (last - 1) >> 6:
-        found = _ZERO
-        if flags & LONG_ENTRY:
-            found |= words[0, w]
-        if flags & LONG_EXIT:
-            found |= words[1, w]
-        if flags & SHORT_ENTRY:
-            found |= words[2, w]
-        if flags & SHORT_EXIT:
-            found |= words[3, w]
-        found &= mask
-        if found != _ZERO:
-            at: Any = (w << 6) + np.int64(_zeros_below(found))
-            return at if at < last else last
-        mask = ~_ZERO
-        w += 1
-    return last
-
-
-@inlined
-def signals_at(words: np.ndarray, at: int) -> int:
-    """The four flags of one bar of a tile."""
-    w, bit = at >> 6, np.uint64(at & 63)
-    flags: Any = np.int64(0)
-    for k in range(4):
-        flags |= np.int64((words[k, w] >> bit) & _ONE) << k
-    return flags
 
 
 @inlined
@@ -209,40 +155,96 @@ def walk(
         bar += 1
 
 
-@kernel
-def borrow_tape(t: Tape) -> Tape:
-    """Borrow all arrays of a tape."""
-    return Tape(
-        borrowed(t.open), borrowed(t.high), borrowed(t.low), borrowed(t.close), borrowed(t.volume),
-        borrowed(t.blocks), borrowed(t.funding), borrowed(t.nights), borrowed(t.ends), borrowed(t.clock),
-    )  # fmt: skip
+_f8, _i8, _u8, _u1 = np.float64, np.int64, np.uint64, np.uint8
+_KINDS = (
+    *(INSTRUCTION, _i8, _f8, _u8, None, None, None),  # tables
+    *(_f8, _u8, None),  # space
+    *(_f8, _f8, _f8, _f8, _f8, _f8, _f8, _f8, _u1, _i8),  # tape
+    *(ACCOUNT, LINE, SEAT, TALLY, PART, _u8),  # state
+    *(WISH, None, TERMS, _i8, _i8, _i8, _u8, _f8, ORDER),
+)
+
+
+def _carrier(name: str, walk_one: Any, as_known: Any) -> Far:
+    """The machine code of one lane: walks the tiles, and in each all combinations."""
+
+    @kernel
+    def carry(
+        tables: Tables, space: Space, tape: Tape, rows: np.ndarray, given: int, terms: np.ndarray, which: np.ndarray,
+        flags: np.ndarray, state: State, edges: np.ndarray, begin_at: int, end_at: int, words: np.ndarray,
+        running: np.ndarray, orders: np.ndarray,
+    ) -> None:  # fmt: skip
+        bars, room = len(tape.close), space.room
+        parts = len(edges) - 1
+        first, part = np.int64(0), np.int64(0)
+        while first < bars:
+            last = min(first + room, bars)
+            evaluate_tile(tables, space, first, last)
+            run_sums(tape.close, first, last, running)
+            now = part
+            for c in range(begin_at, end_at):
+                row = terms[which[c]]
+                signal_words(tables, space, first, last, c, words)
+                prepare(words, (last - first + 63) >> 6, flags[c], row.latency, state.tails, c)
+                at, now = first, part
+                while at < last:
+                    stop = min(last, edges[now + 1]) if now < parts else last
+                    walk_one(
+                        state.accounts[c], state.lines[c], state.seats[c], state.tallies[c], at, stop, first, words,
+                        running, orders, tape, rows, given, as_known(row), parts,
+                    )  # fmt: skip
+                    if now < parts and stop == edges[now + 1]:
+                        end_part(state.tallies[c], state.parts[c, now])
+                        now += 1
+                    at = stop
+            part = now
+            first = last
+        for c in range(begin_at, end_at):
+            finish_tally(state.tallies[c], state.seats[c], bars)
+
+    def far(frame: int, begin_at: int, end_at: int, _third: int, _fourth: int) -> None:
+        tables = Tables(
+            row_at(frame, 0, INSTRUCTION), grid_at(frame, 1, _i8), grid_at(frame, 2, _f8), grid_at(frame, 3, _u8),
+            number_at(frame, 4), number_at(frame, 5), number_at(frame, 6),
+        )  # fmt: skip
+        space = Space(row_at(frame, 7, _f8), row_at(frame, 8, _u8), number_at(frame, 9))
+        tape = Tape(
+            row_at(frame, 10, _f8), row_at(frame, 11, _f8), row_at(frame, 12, _f8), row_at(frame, 13, _f8),
+            row_at(frame, 14, _f8), grid_at(frame, 15, _f8), row_at(frame, 16, _f8), row_at(frame, 17, _f8),
+            row_at(frame, 18, _u1), row_at(frame, 19, _i8),
+        )  # fmt: skip
+        state = State(
+            row_at(frame, 20, ACCOUNT), row_at(frame, 21, LINE), row_at(frame, 22, SEAT), row_at(frame, 23, TALLY),
+            grid_at(frame, 24, PART), grid_at(frame, 25, _u8),
+        )  # fmt: skip
+        carry(
+            tables, space, tape, row_at(frame, 26, WISH), number_at(frame, 27), row_at(frame, 28, TERMS),
+            row_at(frame, 29, _i8), row_at(frame, 30, _i8), state, row_at(frame, 31, _i8), begin_at, end_at,
+            grid_at(frame, 32, _u8), grid_at(frame, 33, _f8), row_at(frame, 34, ORDER),
+        )  # fmt: skip
+
+    far.__name__ = far.__qualname__ = name
+    return far
 
 
 @kernel
-def borrow_state(s: State) -> State:
-    """Borrow all arrays of a state."""
-    return State(
-        borrowed(s.accounts), borrowed(s.lines), borrowed(s.seats), borrowed(s.tallies), borrowed(s.parts),
-        borrowed(s.tails),
-    )  # fmt: skip
+def prepare(words: np.ndarray, count: int, flags: int, latency: int, tails: np.ndarray, c: int) -> None:
+    """Take away signals that a combination may not use, and move the others on by its latency."""
+    for k in range(4):
+        if not (flags >> k) & 1:
+            for w in range(count):
+                words[k, w] = _ZERO
+    if latency > 0:
+        late(words, tails[c], latency, count)
 
 
-@kernel
-def borrow_tables(t: Tables) -> Tables:
-    """Borrow all arrays of a program."""
-    return Tables(
-        borrowed(t.code), borrowed(t.combinations), borrowed(t.columns), borrowed(t.given), t.shared, t.float_base,
-        t.word_base,
-    )  # fmt: skip
+LANES = (
+    _carrier("sweep_everything", walk, as_is),
+    _carrier("sweep_simple", walk, as_simple),
+    _carrier("sweep_plain", walk_plain, as_plain),
+)
 
 
-@kernel
-def borrow_space(s: Space) -> Space:
-    """Borrow a program's memory."""
-    return Space(borrowed(s.floats), borrowed(s.words), s.room)
-
-
-@kernel
 def sweep(
     tables: Tables, space: Space, tape: Tape, rows: np.ndarray, given: int, terms: np.ndarray, which: np.ndarray,
     flags: np.ndarray, state: State, edges: np.ndarray, begin_at: int, end_at: int,
@@ -265,92 +267,24 @@ def sweep(
         Shape (parts + 1,): the bars at which the parts of history begin, and the number of bars.
     """
     room = space.room
-    words, running = np.empty((4, room >> 6), np.uint64), np.empty((room + 1, 8))
-    orders = np.empty(ORDERS_A_BAR, ORDER)
-    carry_all(
-        borrow_tables(tables), borrow_space(space), borrow_tape(tape), borrowed(rows), given, terms, which, flags,
-        borrow_state(state), edges, begin_at, end_at, borrowed(words), borrowed(running), borrowed(orders),
-    )  # fmt: skip
-    keep(words, running, orders)
+    words, running, orders = np.empty((4, room >> 6), np.uint64), np.empty((room + 1, 8)), np.empty(ORDERS_A_BAR, ORDER)
+    parts = (*tables, *space, *tape, *state, rows, given, terms, which, flags, edges, words, running, orders)
+    frame = frame_of(_KINDS, *parts)
+    given_by_bar = len(rows) > 1 or len(tape.clock) > 0
+    run(LANES[0 if given_by_bar else lane_of(terms)], frame, begin_at, end_at)
 
 
-@kernel
-def keep(words: np.ndarray, running: np.ndarray, orders: np.ndarray) -> int:
-    """Be the last to use what was lent, so that it is not given back before."""
-    return len(words) + len(running) + len(orders)
-
-
-@kernel
-def carry_all(
-    tables: Tables, space: Space, tape: Tape, rows: np.ndarray, given: int, terms: np.ndarray, which: np.ndarray,
-    flags: np.ndarray, state: State, edges: np.ndarray, begin_at: int, end_at: int, words: np.ndarray,
-    running: np.ndarray, orders: np.ndarray,
-) -> None:  # fmt: skip
-    """Walk the tiles, and in each all combinations."""
-    bars, room = len(tape.close), space.room
-    parts = len(edges) - 1
-    first, part = 0, 0
-    while first < bars:
-        last = min(first + room, bars)
-        evaluate_tile(tables, space, first, last)
-        run_sums(tape.close, first, last, running)
-        count = (last - first + 63) >> 6
-        part_after = part
-        for c in range(begin_at, end_at):
-            signal_words(tables, space, first, last, c, words)
-            row = terms[which[c]]
-            for k in range(4):
-                if not (flags[c] >> k) & 1:
-                    for w in range(count):
-                        words[k, w] = _ZERO
-            if row.latency > 0:
-                late(words, state.tails[c], row.latency, count)
-            account, line = state.accounts[c], state.lines[c]
-            seat, tally = state.seats[c], state.tallies[c]
-            at, now = first, part
-            while now < parts and edges[now + 1] <= last:
-                walk(
-                    account,
-                    line,
-                    seat,
-                    tally,
-                    at,
-                    edges[now + 1],
-                    first,
-                    words,
-                    running,
-                    orders,
-                    tape,
-                    rows,
-                    given,
-                    row,
-                    parts,
-                )
-                end_part(tally, state.parts[c, now])
-                at = edges[now + 1]
-                now += 1
-            if at < last:
-                walk(account, line, seat, tally, at, last, first, words, running, orders, tape, rows, given, row, parts)
-            part_after = now
-        part = part_after
-        first = last
-    for c in range(begin_at, end_at):
-        finish_tally(state.tallies[c], state.seats[c], bars)
-
-
-@kernel
 def fresh_state(combinations: int, parts: int, init_cash: np.ndarray) -> State:
     """Memory of combinations that start with ``init_cash`` each, shape (combinations,)."""
-    accounts = np.zeros(combinations, ACCOUNT)
-    lines = np.zeros(combinations, LINE)
-    seats = np.zeros(combinations, SEAT)
-    tallies = np.zeros(combinations, TALLY)
-    for c in range(combinations):
-        accounts[c].cash = init_cash[c]
-        accounts[c].dust = DUST * init_cash[c]
-        clear(lines[c])
-        lines[c].last = lines[c].range = np.nan
-        begin(tallies[c], init_cash[c])
-    return State(
-        accounts, lines, seats, tallies, np.zeros((combinations, parts), PART), np.zeros((combinations, 4), np.uint64)
-    )
+    accounts, lines = np.zeros(combinations, ACCOUNT), np.zeros(combinations, LINE)
+    seats, tallies = np.zeros(combinations, SEAT), np.zeros(combinations, TALLY)
+    accounts["cash"], accounts["dust"] = init_cash, DUST * init_cash
+    for name in ("r", "stop", "next_stop", "target", "last", "range"):
+        lines[name] = np.nan
+    for name in ("equity", "peak", "part_peak"):
+        tallies[name] = init_cash
+    tallies["depth"] = tallies["part_depth"] = 1.0
+    tallies["below"] = -1
+    tallies["best"], tallies["worst"] = -np.inf, np.inf
+    parts_ = np.zeros((combinations, parts), PART)
+    return State(accounts, lines, seats, tallies, parts_, np.zeros((combinations, 4), np.uint64))

@@ -1,53 +1,91 @@
-"""Call machine code by its address: a kernel that is reached so is compiled once, and not once more in each caller.
+"""Call machine code by its address: what is reached so is compiled once, and may be made ahead of time.
 
 numba compiles into every kernel all that it calls, and all that those call. For a large part that few callers need that
-is minutes, not seconds. A part compiled as a C function (``numba.cfunc``) is handed on as a number instead, which is
-data, so the caller's own machine code can still be kept on disk.
+is minutes, not seconds. A part that takes five whole numbers and returns nothing is a C function: kernels call it by its
+address, which is data, Python calls it through ctypes, and its machine code needs nothing of numba's when it runs. What
+does not fit into five numbers lies in a *frame*, a row of whole numbers that say where everything lies; its address is
+the first of the five.
 """
 
 from __future__ import annotations
 
+import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
-from numba import cfunc, types
-from numba.extending import intrinsic
+import numpy as np
 
-_made: dict[Callable[..., None], Any] = {}
+from tradelab.engine import native
+from tradelab.engine.cache import stamped_numba
+from tradelab.engine.jit import Primitive
+
+Far = Callable[[int, int, int, int, int], None]
+
+call: Any = Primitive("call")
+pointer: Any = Primitive("pointer")
+row_at: Any = Primitive("row_at")
+grid_at: Any = Primitive("grid_at")
+number_at: Any = Primitive("number_at")
+
+_C = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
+_made: dict[Far, int] = {}
+_kept: list[Any] = []
 _making = threading.Lock()
 
 
-def address_of(function: Callable[..., None]) -> int:
-    """Compile ``function`` of five int64, or fetch it from disk, and say where it lies; it stays there."""
+def address_of(function: Far) -> int:
+    """Where the machine code of ``function`` lies: made ahead of time, else compiled now or fetched from disk."""
     with _making:
         if function not in _made:
-            compiled = cfunc(types.void(*[types.int64] * 5), cache=True, error_model="numpy")
-            _made[function] = compiled(function)
-        return int(_made[function].address)
+            _made[function] = native.address_of(function.__name__) or _compiled(function)
+        return _made[function]
 
 
-def _call(_context: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any, _e: Any) -> Any:
-    """Call what lies at an address with five whole numbers: ``call(address, a, b, c, d, e)``."""
-
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        number = ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [number] * 5)
-        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
-        return ir.Constant(number, 0)
-
-    return types.int64(*[types.int64] * 6), generate
+def run(function: Far, frame: np.ndarray, *numbers: int) -> None:
+    """Call ``function`` with the address of a frame and up to four numbers; the GIL is free meanwhile."""
+    _C(address_of(function))(frame.ctypes.data, *numbers, *[0] * (4 - len(numbers)))
 
 
-def _pointer(_context: Any, _address: Any) -> Any:
-    """The pointer that a number is: ``pointer(address)``."""
+def frame_of(kinds: Sequence[np.dtype | type | None], *parts: np.ndarray | int) -> np.ndarray:
+    """Write a frame, four words a slot: for an array where it lies and its shape, for a number (``None``) the number.
 
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+    >>> frame_of([np.float64, None], np.zeros((2, 3)), 7)[1:5].tolist()
+    [2, 3, 0, 7]
 
-    return types.voidptr(types.int64), generate
+    Raises
+    ------
+    TypeError
+        A part is not of its kind, or not in C order: it is read by its address, so nothing else would notice.
+    """
+    frame = np.zeros((len(parts), 4), np.int64)
+    for at, (kind, part) in enumerate(zip(kinds, parts, strict=True)):
+        if isinstance(part, np.ndarray) and kind is not None and part.dtype == kind and part.flags.c_contiguous:
+            frame[at, : part.ndim + 1] = part.ctypes.data, *part.shape
+        elif not isinstance(part, np.ndarray) and kind is None:
+            frame[at, 0] = part
+        else:
+            raise TypeError(f"slot {at} of a frame is for {kind or 'a number'}, in C order; got {_said(part)}.")
+    return frame.ravel()
 
 
-call: Any = intrinsic(_call)
-pointer: Any = intrinsic(_pointer)
+def _said(part: np.ndarray | int) -> str:
+    return f"an array of {part.dtype}, strides {part.strides}" if isinstance(part, np.ndarray) else repr(part)
+
+
+def compiled_object(function: Far) -> tuple[str, bytes]:
+    """Compile ``function`` for the processor that numba was told of; return its symbol and its object code."""
+    made = _cfunc(function, cache=False)
+    return str(made._wrapper_name), bytes(made._library._get_compiled_object())
+
+
+def _compiled(function: Far) -> int:
+    made = _cfunc(function, cache=True)
+    _kept.append(made)
+    return int(made.address)
+
+
+def _cfunc(function: Far, *, cache: bool) -> Any:
+    numba = stamped_numba()
+    signature: Sequence[Any] = numba.types.void(*[numba.types.int64] * 5)
+    return numba.cfunc(signature, cache=cache, error_model="numpy", _nrt=not function.__name__.startswith("sweep_"))(function)

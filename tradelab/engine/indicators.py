@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import maker
 from tradelab.engine.recursive import NEUTRAL, smoothed, strength
 from tradelab.engine.rounding import fma
 from tradelab.engine.windows import Floats, blank, first_known, first_unknown, highest, lowest, rolling_std, sma
@@ -49,7 +49,7 @@ class Directional(NamedTuple):
     minus_di: Floats
 
 
-@kernel
+@maker
 def bollinger(values: Floats, window: int, width: float) -> Bands:
     """Mean of the window and ``width`` population deviations above and below it (Bollinger 2001)."""
     middle = sma(values, window)
@@ -62,7 +62,7 @@ def bollinger(values: Floats, window: int, width: float) -> Bands:
     return Bands(upper, middle, lower)
 
 
-@kernel
+@maker
 def rsi(values: Floats, window: int) -> Floats:
     """Wilder's relative strength index, 0 to 100: average rise over average rise plus average fall."""
     out = np.empty(len(values))
@@ -70,7 +70,7 @@ def rsi(values: Floats, window: int) -> Floats:
     return out
 
 
-@kernel
+@maker
 def macd(values: Floats, fast: int, slow: int, signal: int) -> Macd:
     """Appel's convergence and divergence; both averages are first known on the same bar, as in TA-Lib.
 
@@ -100,13 +100,13 @@ def macd(values: Floats, fast: int, slow: int, signal: int) -> Macd:
     return Macd(line, mean, histogram)
 
 
-@kernel
+@maker
 def _reach(high: Floats, low: Floats, close: Floats, i: int) -> float:
     """Range of bar ``i`` stretched to the close before; NaN if one of the three is."""
     return np.maximum(high[i], close[i - 1]) - np.minimum(low[i], close[i - 1])
 
 
-@kernel
+@maker
 def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
     """Wilder's true range: the bar's range, stretched to the close before; NaN on the first bar, which has none."""
     out = blank(len(high), 1)
@@ -115,7 +115,7 @@ def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
     return out
 
 
-@kernel
+@maker
 def atr(high: Floats, low: Floats, close: Floats, window: int) -> Floats:
     """Wilder's average of the true range, first known at bar ``window``; fused, one array instead of two."""
     start = max(first_known(high), first_known(low), first_known(close))
@@ -141,7 +141,7 @@ def atr(high: Floats, low: Floats, close: Floats, window: int) -> Floats:
     return out
 
 
-@kernel
+@maker
 def _bar_moves(high: Floats, low: Floats, close: Floats, i: int) -> tuple[float, float, float]:
     """Directional movement up, down, and true range of bar ``i`` against the one before; NaN if one is unknown."""
     up = high[i] - high[i - 1]
@@ -150,7 +150,7 @@ def _bar_moves(high: Floats, low: Floats, close: Floats, i: int) -> tuple[float,
     return (up if up > down and up > 0.0 else 0.0), (down if down > up and down > 0.0 else 0.0), reach
 
 
-@kernel
+@maker
 def adx(high: Floats, low: Floats, close: Floats, window: int) -> Directional:
     """Wilder's directional system: indicators first known at bar ``window``, their index at ``2·window − 1``."""
     n = len(high)
@@ -185,7 +185,7 @@ def adx(high: Floats, low: Floats, close: Floats, window: int) -> Directional:
     return Directional(out, plus, minus)
 
 
-@kernel
+@maker
 def donchian(high: Floats, low: Floats, window: int) -> Bands:
     """Donchian's channel: highest high, lowest low and the line half-way, the newest bar included."""
     upper, lower = highest(high, window), lowest(low, window)
@@ -195,7 +195,7 @@ def donchian(high: Floats, low: Floats, window: int) -> Bands:
     return Bands(upper, middle, lower)
 
 
-@kernel
+@maker
 def stochastic(high: Floats, low: Floats, close: Floats, window: int, smooth: int, signal: int) -> Stochastic:
     """Lane's stochastic: the close's place in the range of its window, its mean ``k`` and that one's mean ``d``."""
     place, floor = highest(high, window), lowest(low, window)
@@ -206,7 +206,7 @@ def stochastic(high: Floats, low: Floats, close: Floats, window: int, smooth: in
     return Stochastic(k, sma(k, signal))
 
 
-@kernel
+@maker
 def psar(high: Floats, low: Floats, step: float, maximum: float) -> Floats:
     """Wilder's parabolic stop and reverse, first known on the second bar.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tradelab.engine.book import ORDER, open_account, value_at
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import kernel, maker
 from tradelab.engine.simulate import ORDERS_A_BAR, Market, Run, Wishes, blank_marks, doubled, live
 from tradelab.engine.trading import AIM
 
@@ -42,7 +42,7 @@ def next_aim(signals: np.ndarray, bar: int) -> int:
     return len(signals)
 
 
-@kernel
+@maker
 def simulate_aims(market: Market, wishes: Wishes, terms: np.ndarray, init_cash: float) -> Run:
     """Run history bar by bar for an account that rebalances; otherwise as ``simulate``.
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from tradelab.engine.bits import WORD, bits_from, words_of
 from tradelab.engine.far import address_of, call
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import kernel, maker
 from tradelab.engine.program_frame import EXECUTE, FRAME, GROUP_COUNT, SELF, execute_far
 from tradelab.engine.program_ops import RISES, rises
 from tradelab.engine.program_rows import DRAW, KIND
@@ -124,7 +124,7 @@ def _trim(out: np.ndarray, first: int, last: int, quiet: int, count: int) -> Non
             out[signal, count - 1] &= ~bits_from(rest)
 
 
-@kernel
+@maker
 def _all_words(tables: Tables, space: Space, bars: int, chosen: np.ndarray, out: np.ndarray) -> None:
     """Signals of the chosen combinations on all bars."""
     tile = np.empty((4, space.room >> 6), np.uint64)

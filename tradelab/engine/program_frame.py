@@ -10,7 +10,7 @@ import numpy as np
 from numba import carray
 
 from tradelab.engine.far import pointer
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import maker
 from tradelab.engine.program_ops import INSTRUCTION, execute
 
 (SELF, WORDS, FLOATS, FLOAT_COUNT, CODE, CODE_COUNT, COLUMNS, COLUMN_COUNT, BARS, GIVEN, GIVEN_COUNT, GROUPS,
@@ -18,19 +18,19 @@ from tradelab.engine.program_ops import INSTRUCTION, execute
 FRAME = 24  # words; behind them come the addresses of what draws each group
 
 
-@kernel
+@maker
 def frame_at(address: int) -> np.ndarray:
     """The frame that lies at an address."""
     return carray(pointer(address), (FRAME,), np.int64)
 
 
-@kernel
+@maker
 def floats_of(frame: np.ndarray) -> np.ndarray:
     """The memory of lines."""
     return carray(pointer(frame[FLOATS]), (frame[FLOAT_COUNT],), np.float64)
 
 
-@kernel
+@maker
 def columns_of(frame: np.ndarray) -> np.ndarray:
     """Whole columns, shape (columns, bars)."""
     return carray(pointer(frame[COLUMNS]), (frame[COLUMN_COUNT], frame[BARS]), np.float64)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray
 
 from tradelab.engine.far import pointer
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import maker
 from tradelab.engine.program_frame import (
     FLOAT_BASE,
     GROUP_COUNT,
@@ -47,7 +47,7 @@ KIND, COLUMN, KNOWN, UNKNOWN, BEGIN, END, ROW, KEEP, DDOF = range(9)
 Floats = np.ndarray
 
 
-@kernel
+@maker
 def _sheet(address: int, k: int) -> tuple[np.ndarray, Floats, np.ndarray, Floats]:
     """Group ``k``, its column, its windows, and the rows it is drawn into."""
     frame = frame_at(address)
@@ -59,13 +59,13 @@ def _sheet(address: int, k: int) -> tuple[np.ndarray, Floats, np.ndarray, Floats
     return group, columns_of(frame)[group[COLUMN]], windows, out
 
 
-@kernel
+@maker
 def _memory(address: int, keep: int, windows: int, size: int) -> Floats:
     """What the averages of a group remember, shape (windows, size)."""
     return floats_of(frame_at(address))[keep : keep + windows * size].reshape((windows, size))
 
 
-@kernel
+@maker
 def _blank(out: Floats, bars: int) -> None:
     """NaN after the last bar, to the end of its word."""
     for k in range(len(out)):

@@ -52,8 +52,8 @@ def corridor(account: Row, line: Row, bar: int, terms: Row) -> tuple[float, floa
     """Levels between which a bar does nothing to a position but teach its stop: its low above one, its high below."""
     direction = 1 if line.qty > 0.0 else -1
     stop = tighter(direction, line.stop, liquidation_level(account, line, terms))
-    gone = -account.cash / line.qty  # where the account's equity is 0
-    if gone > 0.0:
+    if (account.cash < 0.0) == (line.qty > 0.0):
+        gone = -account.cash / line.qty  # where the account's equity is 0
         stop = tighter(direction, stop, gone * (1.0 + direction * 1e-9))
     target = line.target
     if terms.roi_steps > 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import maker
 from tradelab.engine.rounding import fma
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ _BLOCK = 16  # bars of all windows that stay in the nearest cache until they are
 _FEW = 4  # below as many windows one after another is faster than side by side
 
 
-@kernel
+@maker
 def smoothed(values: Floats, window: int, weight: float, first: int, last: int, state: Floats, out: Floats) -> None:
     """Exponential average of bars ``first … last − 1`` with ``weight`` on the newest, from the mean of ``window`` on.
 
@@ -45,7 +45,7 @@ def smoothed(values: Floats, window: int, weight: float, first: int, last: int, 
     state[0], state[1] = seen, level
 
 
-@kernel
+@maker
 def smoothed_rows(
     values: Floats, windows: Ints, weights: Floats, first: int, last: int, state: Floats, out: Floats
 ) -> None:
@@ -71,7 +71,7 @@ def smoothed_rows(
         state[going[k], 1] = levels[k]
 
 
-@kernel
+@maker
 def _turn(drawn: Floats, bars: int, rows: Ints, at: int, out: Floats) -> None:
     """Write columns of a block of bars into ``rows`` of ``out``, from column ``at`` on."""
     for k in range(len(rows)):
@@ -80,13 +80,13 @@ def _turn(drawn: Floats, bars: int, rows: Ints, at: int, out: Floats) -> None:
             row[i] = drawn[i, k]
 
 
-@kernel
+@maker
 def _strength(rise: float, fall: float) -> float:
     """Share of rises in all that moved, 0 to 100."""
     return NEUTRAL if rise + fall == 0.0 else 100.0 * rise / (rise + fall)
 
 
-@kernel
+@maker
 def strength(values: Floats, window: int, first: int, last: int, state: Floats, out: Floats) -> None:
     """Wilder's relative strength index of bars ``first … last − 1``.
 
@@ -118,7 +118,7 @@ def strength(values: Floats, window: int, first: int, last: int, state: Floats, 
     state[0], state[1], state[2], state[3] = seen, rise, fall, before
 
 
-@kernel
+@maker
 def strength_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, out: Floats) -> None:
     """`strength` for many windows, those under way side by side; ``state`` (windows, 4), ``out`` (windows, ≥ bars)."""
     going = np.nonzero(state[:, 0] > windows)[0]

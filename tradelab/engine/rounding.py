@@ -8,22 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import types
-from numba.extending import intrinsic
-
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import Primitive, kernel
 
 
-def _fma(_context: Any, _a: Any, _b: Any, _c: Any) -> Any:
-    """``a · b + c``, rounded once: one instruction, where an average that feeds on itself would wait for two."""
-
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.fma(*arguments)
-
-    return types.float64(types.float64, types.float64, types.float64), generate
-
-
-fma: Any = intrinsic(_fma)
+fma: Any = Primitive("fma")
 
 
 @kernel

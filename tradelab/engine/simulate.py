@@ -20,7 +20,7 @@ import numpy as np
 from tradelab.engine.book import ORDER, open_account, value_at
 from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
-from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.jit import Row, inlined, kernel, maker
 from tradelab.engine.terms import (
     CLOSED_AT_OPEN,
     GIVES_EXIT_SIZE,
@@ -352,13 +352,13 @@ def mark(account: Row, lines: np.ndarray, bar: int, marks: Marks) -> None:
     marks.gross[row] = account.gross
 
 
-@kernel
+@maker
 def blank_marks(bars: int, instruments: int, origin: int) -> Marks:
     """Room for the account at each of ``bars`` closes, the first of them bar ``origin``."""
     return Marks(np.empty(bars), np.empty(bars), np.empty(bars), np.empty((bars, instruments)), origin)
 
 
-@kernel
+@maker
 def step(
     account: np.ndarray, lines: np.ndarray, orders: np.ndarray, bar: int, market: Market, wishes: Wishes,
     terms: np.ndarray,
@@ -380,7 +380,7 @@ def step(
     return live(account, lines, orders, 0, bar, bar + 1, market, wishes, terms[0], marks)[1]
 
 
-@kernel
+@maker
 def doubled(orders: np.ndarray) -> np.ndarray:
     """The same orders with twice the room."""
     room = np.empty(2 * len(orders), ORDER)
@@ -388,7 +388,7 @@ def doubled(orders: np.ndarray) -> np.ndarray:
     return room
 
 
-@kernel
+@maker
 def simulate(market: Market, wishes: Wishes, terms: np.ndarray, init_cash: float) -> Run:
     """Run history bar by bar.
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import maker
 from tradelab.engine.rounding import quotient
 
 Floats = NDArray[np.float64]
@@ -30,7 +30,7 @@ TILE = 1024  # bars whose stretches stay in the nearest caches
 SUM, WEIGHTED, SPREAD, HIGHEST, LOWEST = range(5)  # figures; WEIGHTED and SPREAD fill a second channel
 
 
-@kernel
+@maker
 def blank_table(figure: int, widest: int, length: int) -> tuple[Floats, NDArray[np.bool_]]:
     """An empty table for windows up to ``widest`` over ``length`` values, and its rows wanted, none so far."""
     places = 1
@@ -40,7 +40,7 @@ def blank_table(figure: int, widest: int, length: int) -> tuple[Floats, NDArray[
     return np.empty((channels, 16 * places, length)), np.zeros(16 * places, np.bool_)
 
 
-@kernel
+@maker
 def _longest(window: int) -> tuple[int, int]:
     """Row and length of the longest stretch of 1, 2, 4, … values that ``window`` has room for."""
     row, span = 1, 1
@@ -50,7 +50,7 @@ def _longest(window: int) -> tuple[int, int]:
     return row, span
 
 
-@kernel
+@maker
 def want(figure: int, window: int, wanted: NDArray[np.bool_]) -> None:
     """Mark the rows which a figure over ``window`` is made of."""
     if figure in (HIGHEST, LOWEST):
@@ -68,7 +68,7 @@ def want(figure: int, window: int, wanted: NDArray[np.bool_]) -> None:
     wanted[1] |= wanted[2]
 
 
-@kernel
+@maker
 def _join_one(figure: int, older: Floats, newer: Floats, out: Floats) -> None:
     """Join stretches for the figures of one channel."""
     if figure == SUM:
@@ -82,7 +82,7 @@ def _join_one(figure: int, older: Floats, newer: Floats, out: Floats) -> None:
             out[i] = older[i] if older[i] < newer[i] else newer[i]
 
 
-@kernel
+@maker
 def _join_weighted(
     older: Floats, older_sum: Floats, newer: Floats, newer_sum: Floats, shift: float, out: Floats, out_sum: Floats
 ) -> None:
@@ -93,7 +93,7 @@ def _join_weighted(
         out[i], out_sum[i] = total, plain
 
 
-@kernel
+@maker
 def _join_spread(
     older: Floats,
     older_mean: Floats,
@@ -115,7 +115,7 @@ def _join_spread(
         out[i], out_mean[i] = total, mean
 
 
-@kernel
+@maker
 def _join_four(figure: int, a: Floats, b: Floats, c: Floats, d: Floats, out: Floats, other: Floats) -> None:
     """Join four values at once, to the bits of joining two and two; ``other`` is the first channel if there are two."""
     if figure == SUM:
@@ -143,7 +143,7 @@ def _join_four(figure: int, a: Floats, b: Floats, c: Floats, d: Floats, out: Flo
             out[i] = older if older < newer else newer
 
 
-@kernel
+@maker
 def _join(
     figure: int,
     table: Floats,
@@ -176,7 +176,7 @@ def _join(
         _join_one(figure, table[0, older, start:stop], table[0, newer, then:end], table[0, row, :n])
 
 
-@kernel
+@maker
 def _begin(figure: int, values: Floats, out: Floats, other: Floats) -> None:
     """Write single values as figures: a sum is the value, weighed or not, and one value does not deviate."""
     for i in range(len(values)):
@@ -189,7 +189,7 @@ def _begin(figure: int, values: Floats, out: Floats, other: Floats) -> None:
             other[i] = 0.0
 
 
-@kernel
+@maker
 def fill(figure: int, values: Floats, wanted: NDArray[np.bool_], table: Floats) -> None:
     """Compute the rows wanted over the values of a tile, each from two rows before it, the first ones from values."""
     length = len(values)
@@ -210,14 +210,14 @@ def fill(figure: int, values: Floats, wanted: NDArray[np.bool_], table: Floats) 
             _join(figure, table, older, 0, olders, newer, olders, newers, row, length - olders - newers + 1)
 
 
-@kernel
+@maker
 def _digit(window: int, place: int) -> tuple[int, int]:
     """Row and length of the stretch that is one hexadecimal digit of ``window``."""
     digit = (window >> (4 * place)) & 15
     return 16 * place + digit, digit << (4 * place)
 
 
-@kernel
+@maker
 def _put_together(figure: int, window: int, table: Floats, start: int, n: int) -> tuple[int, int]:
     """Join the digits of ``window`` for ``n`` windows from ``start`` on; return the row and where they begin in it."""
     places = table.shape[1] // 16
@@ -234,14 +234,14 @@ def _put_together(figure: int, window: int, table: Floats, start: int, n: int) -
     return row, at
 
 
-@kernel
+@maker
 def _divided(totals: Floats, count: float, out: Floats) -> None:
     share = 1.0 / count
     for i in range(len(out)):
         out[i] = quotient(totals[i], count, share)
 
 
-@kernel
+@maker
 def _mean(older: Floats, newer: Floats, count: float, out: Floats) -> None:
     """Join two sums and divide, in one pass."""
     share = 1.0 / count
@@ -249,14 +249,14 @@ def _mean(older: Floats, newer: Floats, count: float, out: Floats) -> None:
         out[i] = quotient(older[i] + newer[i], count, share)
 
 
-@kernel
+@maker
 def _rooted(totals: Floats, count: float, out: Floats) -> None:
     share = 1.0 / count
     for i in range(len(out)):
         out[i] = np.sqrt(quotient(totals[i], count, share))
 
 
-@kernel
+@maker
 def draw(figure: int, window: int, ddof: int, table: Floats, start: int, out: Floats) -> None:
     """Write the figures over ``window`` values that begin at ``start``, ``start + 1``, … of the tile.
 
@@ -286,7 +286,7 @@ def draw(figure: int, window: int, ddof: int, table: Floats, start: int, out: Fl
         _divided(table[0, row, at : at + n], window, out)
 
 
-@kernel
+@maker
 def loom(figure: int, window: int, bars: int) -> tuple[int, NDArray[np.bool_], Floats]:
     """Bars to a tile for one window over so many bars, the rows that it wants, and their table."""
     tile = min(max(TILE, 4 * window), bars)

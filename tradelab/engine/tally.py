@@ -10,13 +10,9 @@ Between two orders an account is ``cash + qty x close``. Over such a stretch
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
-
 from tradelab.engine.book import DUST
-from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.jit import Row, inlined, kernel, maker, reordered
 from tradelab.engine.trades import add_some, close_some, profit, sit
 
 BLOCK = 32  # bars of a block
@@ -64,16 +60,7 @@ TALLY = np.dtype(
 PART = np.dtype([("sum", "f8"), ("squares", "f8"), ("depth", "f8"), ("equity", "f8")], align=True)
 
 
-@inlined
-def begin(tally: Row, cash: float) -> None:
-    """Start from an account that holds nothing but cash."""
-    tally.equity = tally.peak = tally.part_peak = cash
-    tally.depth = tally.part_depth = 1.0
-    tally.below = -1
-    tally.best, tally.worst = -np.inf, np.inf
-
-
-@kernel
+@maker
 def index_blocks(high: np.ndarray, low: np.ndarray, close: np.ndarray) -> np.ndarray:
     """Return the extremes of every 32 bars, shape (blocks, 6); the last two columns say where the closes' lie last."""
     count = (len(close) + BLOCK - 1) // BLOCK
@@ -112,12 +99,7 @@ def run_sums(close: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
     out[i, SUM], out[i, SQUARES], out[i, FALLS_SQUARED], out[i, FALLS], out[i, CLOSES] = s, s2, f2, f, c
 
 
-def _reordered(function: Any) -> Any:
-    """Compile a sum whose terms may be added in any order, which is what vector registers need."""
-    return njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})(function)
-
-
-@_reordered
+@reordered
 def sum_returns(
     close: np.ndarray, first: int, last: int, cash_a_unit: float
 ) -> tuple[float, float, float, float, float]:
@@ -221,24 +203,30 @@ def fathom(
 ) -> tuple[float, float, int, int]:  # fmt: skip
     """Carry peak, depth and the longest fall over bars ``first`` to ``last`` of an account ``cash + qty x close``.
 
-    A block whose highest equity stays below the peak and whose lowest above the deepest fall so far changes nothing.
-    One that reaches a new height changes only the peak, when no fall inside it can be the deepest or the longest.
+    Of a block whose highest equity stays below the peak only the lowest counts, and of a whole block that is known. One
+    that reaches a new height changes only the peak, when no fall inside it can be the deepest or the longest. The depth
+    is a quotient, so it is worked out when the peak moves on, not at every new low.
     """
     high, low, at = (CLOSE_HIGH, CLOSE_LOW, HIGH_AT) if qty > 0.0 else (CLOSE_LOW, CLOSE_HIGH, LOW_AT)
-    threshold = depth * peak
+    lowest, fell = depth * peak, False  # the equity below which the fall is the deepest so far
     bar = first
     while bar <= last:
         q = bar >> 5
         end = min(last, (q << 5) + 31)
+        whole = end - bar == 31
         top, bottom = cash + qty * blocks[q, high], cash + qty * blocks[q, low]
-        if top < peak and bottom >= threshold:
+        if top < peak and (whole or bottom >= lowest):
             if below < 0:
                 below = bar
+            if bottom < lowest:
+                lowest, fell = bottom, True
             bar = end + 1
             continue
         since = below if below >= 0 else bar
-        if top >= peak and end - bar == 31 and bottom >= depth * top and longest >= end - since + 1:
-            peak, threshold = top, depth * top
+        if top >= peak and whole and bottom >= depth * top and longest >= end - since + 1:
+            if fell:
+                depth, fell = lowest / peak, False
+            peak, lowest = top, depth * top
             highest = bar + np.int64(blocks[q, at])
             below = int(highest) + 1 if highest < end else -1
             bar = end + 1
@@ -249,14 +237,16 @@ def fathom(
                 if below >= 0:
                     longest = max(longest, i - below)
                     below = -1
-                peak, threshold = equity, depth * equity
+                if fell:
+                    depth, fell = lowest / peak, False
+                peak, lowest = equity, depth * equity
             else:
                 if below < 0:
                     below = i
-                if equity < threshold:
-                    depth, threshold = equity / peak, equity
+                if equity < lowest:
+                    lowest, fell = equity, True
         bar = end + 1
-    return peak, depth, below, longest
+    return peak, (lowest / peak if fell else depth), below, longest
 
 
 @inlined

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradelab.engine import recursive, stretches
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import maker
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@kernel
+@maker
 def _rows(
     figure: int, values: Floats, known: tuple[int, int], windows: Ints, ddof: int, first: int, last: int, out: Floats
 ) -> None:
@@ -50,19 +50,19 @@ def _rows(
         stretches.draw(figure, window, ddof, table, begin - window + 1 - start, row[begin - first : end - first])
 
 
-@kernel
+@maker
 def sma_rows(values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, out: Floats) -> None:
     """Mean of the last ``window`` values: a tile of `windows.sma` a row."""
     _rows(stretches.SUM, values, known, windows, 0, first, last, out)
 
 
-@kernel
+@maker
 def wma_rows(values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, out: Floats) -> None:
     """Mean weighted 1, 2, …, ``window``: a tile of `windows.wma` a row."""
     _rows(stretches.WEIGHTED, values, known, windows, 0, first, last, out)
 
 
-@kernel
+@maker
 def rolling_std_rows(
     values: Floats, known: tuple[int, int], windows: Ints, ddof: int, first: int, last: int, out: Floats
 ) -> None:
@@ -70,31 +70,31 @@ def rolling_std_rows(
     _rows(stretches.SPREAD, values, known, windows, ddof, first, last, out)
 
 
-@kernel
+@maker
 def highest_rows(values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, out: Floats) -> None:
     """Highest of the last ``window`` values: a tile of `windows.highest` a row."""
     _rows(stretches.HIGHEST, values, known, windows, 0, first, last, out)
 
 
-@kernel
+@maker
 def lowest_rows(values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, out: Floats) -> None:
     """Lowest of the last ``window`` values: a tile of `windows.lowest` a row."""
     _rows(stretches.LOWEST, values, known, windows, 0, first, last, out)
 
 
-@kernel
+@maker
 def ema_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, out: Floats) -> None:
     """Exponential average: the next tile of `windows.ema` a row; ``state`` float64 (windows, 2)."""
     recursive.smoothed_rows(values, windows, 2.0 / (windows + 1.0), first, last, state, out)
 
 
-@kernel
+@maker
 def rma_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, out: Floats) -> None:
     """Wilder's average: the next tile of `windows.rma` a row; ``state`` float64 (windows, 2)."""
     recursive.smoothed_rows(values, windows, 1.0 / windows, first, last, state, out)
 
 
-@kernel
+@maker
 def rsi_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, out: Floats) -> None:
     """Relative strength index: the next tile of `indicators.rsi` a row; ``state`` float64 (windows, 4)."""
     recursive.strength_rows(values, windows, first, last, state, out)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tradelab.engine.book import DUST
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN
-from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.jit import Row, inlined, kernel, maker
 
 TRADE = np.dtype(
     [
@@ -132,7 +132,7 @@ def finish(
     trade.mae = min(worst, move, 0.0)
 
 
-@kernel
+@maker
 def pair_trades(
     orders: np.ndarray, carry: np.ndarray, high: np.ndarray, low: np.ndarray, close: np.ndarray
 ) -> np.ndarray:

@@ -29,7 +29,7 @@ from tradelab.engine.fills import stop_fill
 from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.path import DONE, FIRST, OPENING, next_exit, passed, standing_stop
 from tradelab.engine.sizing import entry_qty, floored, wished_qty
-from tradelab.engine.terms import AMOUNT, LIMIT, MARKET, OHLC, VALUE
+from tradelab.engine.terms import AMOUNT, KELLY, LIMIT, MARKET, OHLC, VALUE
 
 LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, AIM = 1, 2, 4, 8, 16
 
@@ -120,7 +120,8 @@ def leave(account: Row, line: Row, quote: float, qty: float, kind: int, reason: 
         fees += terms.liquidation_fee * qty * price
     settle(account, line, side, qty, price, fees)
     if line.qty == 0.0:
-        remember(line, -line.spent)
+        if terms.size_type == KELLY:
+            remember(line, -line.spent)
         clear(line)
     return Fill(side, qty, price, fees, reason, np.nan)
 
@@ -179,7 +180,8 @@ def opened(account: Row, line: Row, bar: Bar, wish: Fill, held: float, rate: flo
     before, entered = abs(line.qty) - held, line.entered
     if held > 0.0:
         share = held / (held + qty)
-        remember(line, -(line.spent + side * held * price + fees * share))
+        if terms.size_type == KELLY:
+            remember(line, -(line.spent + side * held * price + fees * share))
         clear(line)
         entered = 0.0
     settle(account, line, side, held + qty, price, fees)

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradelab.engine import recursive, stretches
-from tradelab.engine.jit import kernel
+from tradelab.engine.jit import maker
 
 Floats = NDArray[np.float64]
 
 
-@kernel
+@maker
 def first_known(values: Floats) -> int:
     """Place of the first value that is not NaN; the length where there is none."""
     for i in range(len(values)):
@@ -33,7 +33,7 @@ def first_known(values: Floats) -> int:
     return len(values)
 
 
-@kernel
+@maker
 def first_unknown(values: Floats) -> int:
     """Place of the first NaN; the length where there is none."""
     for begin in range(0, len(values), stretches.TILE):
@@ -48,14 +48,14 @@ def first_unknown(values: Floats) -> int:
     return len(values)
 
 
-@kernel
+@maker
 def known_stretch(values: Floats) -> tuple[int, int]:
     """Place of the first value that is not NaN, and of the first NaN after it; the length where there is none."""
     begin = first_known(values)
     return begin, begin + first_unknown(values[begin:])
 
 
-@kernel
+@maker
 def blank(n: int, head: int) -> Floats:
     """An array to be filled from ``head`` on; NaN before."""
     out = np.empty(n)
@@ -63,7 +63,7 @@ def blank(n: int, head: int) -> Floats:
     return out
 
 
-@kernel
+@maker
 def _history(figure: int, values: Floats, window: int, ddof: int) -> Floats:
     """One figure over a whole history."""
     n = len(values)
@@ -80,56 +80,56 @@ def _history(figure: int, values: Floats, window: int, ddof: int) -> Floats:
     return out
 
 
-@kernel
+@maker
 def sma(values: Floats, window: int) -> Floats:
     """Mean of the last ``window`` values."""
     return _history(stretches.SUM, values, window, 0)
 
 
-@kernel
+@maker
 def wma(values: Floats, window: int) -> Floats:
     """Mean weighted 1, 2, …, ``window`` from the oldest to the newest value."""
     return _history(stretches.WEIGHTED, values, window, 0)
 
 
-@kernel
+@maker
 def rolling_std(values: Floats, window: int, ddof: int) -> Floats:
     """Standard deviation of the last ``window`` values over ``window − ddof``; a flat window has exactly none."""
     return _history(stretches.SPREAD, values, window, ddof)
 
 
-@kernel
+@maker
 def highest(values: Floats, window: int) -> Floats:
     """Highest of the last ``window`` values, the newest included."""
     return _history(stretches.HIGHEST, values, window, 0)
 
 
-@kernel
+@maker
 def lowest(values: Floats, window: int) -> Floats:
     """Lowest of the last ``window`` values, the newest included."""
     return _history(stretches.LOWEST, values, window, 0)
 
 
-@kernel
+@maker
 def _smoothed(values: Floats, window: int, weight: float) -> Floats:
     out = np.empty(len(values))
     recursive.smoothed(values, window, weight, 0, len(values), np.zeros(2), out)
     return out
 
 
-@kernel
+@maker
 def ema(values: Floats, window: int) -> Floats:
     """Exponential average with weight ``2 / (window + 1)``, started at the mean of the first ``window`` values."""
     return _smoothed(values, window, 2.0 / (window + 1.0))
 
 
-@kernel
+@maker
 def rma(values: Floats, window: int) -> Floats:
     """Wilder's average: exponential, with weight ``1 / window``, started like `ema`."""
     return _smoothed(values, window, 1.0 / window)
 
 
-@kernel
+@maker
 def roc(values: Floats, window: int) -> Floats:
     """Return over ``window`` bars, a fraction."""
     out = blank(len(values), window)
@@ -139,7 +139,7 @@ def roc(values: Floats, window: int) -> Floats:
     return out
 
 
-@kernel
+@maker
 def momentum(values: Floats, window: int) -> Floats:
     """Difference over ``window`` bars."""
     out = blank(len(values), window)
@@ -149,7 +149,7 @@ def momentum(values: Floats, window: int) -> Floats:
     return out
 
 
-@kernel
+@maker
 def crossings(a: Floats, b: Floats) -> NDArray[np.int8]:
     """+1 where ``a`` has come to lie above ``b``, −1 where it has come to lie below, else 0 (int8).
 

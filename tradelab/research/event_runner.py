@@ -102,3 +102,4 @@ def _no_wish() -> np.ndarray:
     for name in WISH.names or ():
         row[name] = np.nan
     return row
+

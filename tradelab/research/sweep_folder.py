@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tradelab.engine import kernel_stamp
+from tradelab.engine.cache import kernel_stamp
 from tradelab.model.errors import ConfigError, UnknownNameError
 from tradelab.research.columns import Unread
 from tradelab.research.figures import row_dtype
