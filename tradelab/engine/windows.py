@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tradelab.engine import recursive, stretches
+from tradelab.engine import recursive, rolling
 from tradelab.engine.jit import kernel
 
 Floats = NDArray[np.float64]
@@ -36,8 +36,8 @@ def first_known(values: Floats) -> int:
 @kernel
 def first_unknown(values: Floats) -> int:
     """Place of the first NaN; the length where there is none."""
-    for begin in range(0, len(values), stretches.TILE):
-        block = values[begin : begin + stretches.TILE]
+    for begin in range(0, len(values), rolling.BLOCK):
+        block = values[begin : begin + rolling.BLOCK]
         holes = 0
         for i in range(len(block)):  # counts in vector registers, where a search could not
             holes += block[i] != block[i]
@@ -67,47 +67,40 @@ def blank(n: int, head: int) -> Floats:
 def _history(figure: int, values: Floats, window: int, ddof: int) -> Floats:
     """One figure over a whole history."""
     n = len(values)
-    begin, end = known_stretch(values)
-    head = begin + window - 1 if window > ddof else n
-    out = blank(n, head)
-    out[max(head, end) :] = np.nan
-    if head < end:
-        tile, wanted, table = stretches.loom(figure, window, end - head)
-        for first in range(head, end, tile):
-            last = min(first + tile, end)
-            stretches.fill(figure, values[first - window + 1 : last], wanted, table)
-            stretches.draw(figure, window, ddof, table, 0, out[first:last])
-    return out
+    out, windows = np.empty((1, n)), np.full(1, window)
+    scratch = np.empty(rolling.room(figure, min(window, n), n))
+    rolling.rows(figure, values, known_stretch(values), windows, ddof, 0, n, scratch, out)
+    return out[0]
 
 
 @kernel
 def sma(values: Floats, window: int) -> Floats:
     """Mean of the last ``window`` values."""
-    return _history(stretches.SUM, values, window, 0)
+    return _history(rolling.SUM, values, window, 0)
 
 
 @kernel
 def wma(values: Floats, window: int) -> Floats:
     """Mean weighted 1, 2, …, ``window`` from the oldest to the newest value."""
-    return _history(stretches.WEIGHTED, values, window, 0)
+    return _history(rolling.WEIGHTED, values, window, 0)
 
 
 @kernel
 def rolling_std(values: Floats, window: int, ddof: int) -> Floats:
     """Standard deviation of the last ``window`` values over ``window − ddof``; a flat window has exactly none."""
-    return _history(stretches.SPREAD, values, window, ddof)
+    return _history(rolling.SPREAD, values, window, ddof)
 
 
 @kernel
 def highest(values: Floats, window: int) -> Floats:
     """Highest of the last ``window`` values, the newest included."""
-    return _history(stretches.HIGHEST, values, window, 0)
+    return _history(rolling.HIGHEST, values, window, 0)
 
 
 @kernel
 def lowest(values: Floats, window: int) -> Floats:
     """Lowest of the last ``window`` values, the newest included."""
-    return _history(stretches.LOWEST, values, window, 0)
+    return _history(rolling.LOWEST, values, window, 0)
 
 
 @kernel
