@@ -24,19 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradelab.engine import wholes
-from tradelab.engine.wholes import SPREAD, SUM, WEIGHTED
 from tradelab.engine.jit import kernel
 from tradelab.engine.rounding import bits_of, float_of, fma, nearest_quotient, power_of_two
+from tradelab.engine.wholes import SPREAD, SUM, WEIGHTED
 
 Floats = NDArray[np.float64]
 
 _FURTHEST = 300  # exponents of two up to which squares of squares neither overflow nor vanish
-
-
-@kernel
-def room(length: int) -> int:
-    """Floats of scratch for blocks of ``length`` values."""
-    return 4 * (length + 1) + wholes.ROOM
 
 
 @kernel
@@ -230,7 +224,14 @@ def _spread(
 
 @kernel
 def draw(
-    figure: int, window: int, ddof: int, values: Floats, fit: tuple[bool, float], scratch: Floats, start: int, out: Floats
+    figure: int,
+    window: int,
+    ddof: int,
+    values: Floats,
+    fit: tuple[bool, float],
+    scratch: Floats,
+    start: int,
+    out: Floats,
 ) -> None:
     """Write the figures over ``window`` values that begin at ``start``, ``start + 1``, … of the block.
 

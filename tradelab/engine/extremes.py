@@ -24,12 +24,6 @@ def _longest(window: int) -> tuple[int, int]:
 
 
 @kernel
-def room(widest: int, length: int) -> int:
-    """Floats of scratch for windows up to ``widest`` in blocks of ``length`` values: a row a doubling."""
-    return _longest(widest)[0] * length
-
-
-@kernel
 def _higher(a: Floats, b: Floats, out: Floats) -> None:
     for i in range(len(out)):
         out[i] = a[i] if a[i] > b[i] else b[i]

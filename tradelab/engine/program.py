@@ -25,7 +25,7 @@ from tradelab.engine.far import address_of, call
 from tradelab.engine.jit import kernel
 from tradelab.engine.program_frame import EXECUTE, FRAME, GROUP_COUNT, SELF, execute_far
 from tradelab.engine.program_ops import RISES, rises
-from tradelab.engine.program_rows import DRAW, KIND
+from tradelab.engine.program_rows import DRAW, KIND, scratch_of
 
 # Columns of `Tables.combinations`: its instructions, its first bar that may speak, and the rows of its four signals,
 # in the order of `tradelab.engine.trading`'s flags; a row of −1 never speaks.
@@ -186,15 +186,20 @@ class Program:
         room = self.tile if tile is None else tile
         if room < WORD or room % WORD:
             raise ValueError(f"tile={tile!r} is no number of whole words; give a multiple of 64.")
-        floats = _aligned(self.tables.float_base + self.rows[0] * room, np.float64)
+        floats = _aligned(self._lines(room) + scratch_of(self.groups, self.windows, room), np.float64)
         floats[: self.tables.float_base] = 0.0
         floats[: self.delays] = np.nan
         words = _aligned(self.tables.word_base + self.rows[1] * (room // WORD), np.uint64)
         words[: self.tables.word_base] = 0
         draws = [address_of(DRAW[kind]) for kind in self.groups[:, KIND].tolist()]
-        frame = [*self._frame(floats, words, room), *([0] * (FRAME - EXECUTE - 1)), *draws]
+        frame = self._frame(floats, words, room)
+        frame = [*frame, *([0] * (FRAME - len(frame))), *draws]
         words[: len(frame)] = frame
         return Space(floats, words, room)
+
+    def _lines(self, room: int) -> int:
+        """Floats that are kept and the lines of a tile; what is lent to those who draw them begins behind."""
+        return self.tables.float_base + self.rows[0] * room
 
     def _frame(self, floats: np.ndarray, words: np.ndarray, room: int) -> list[int]:
         """Where everything lies, in the order of `tradelab.engine.program_frame`."""
@@ -204,7 +209,7 @@ class Program:
             *(words.ctypes.data, len(words), floats.ctypes.data, len(floats), t.code.ctypes.data, len(t.code)),
             *(t.columns.ctypes.data, len(t.columns), self.bars, t.given.ctypes.data, len(t.given)),
             *(self.groups.ctypes.data, len(self.groups), self.windows.ctypes.data, len(self.windows)),
-            *(room, t.float_base, t.word_base, address_of(execute_far) if runs else 0),
+            *(room, t.float_base, t.word_base, address_of(execute_far) if runs else 0, self._lines(room)),
         ]
 
     def memory(self, threads: int = 1, tile: int | None = None) -> int:
@@ -212,7 +217,8 @@ class Program:
         room = self.tile if tile is None else tile
         tables = [*self.tables, self.groups, self.windows]
         fixed = sum(table.nbytes for table in tables if isinstance(table, np.ndarray))
-        own = self.tables.float_base + self.rows[0] * room + self.tables.word_base + self.rows[1] * (room // WORD)
+        own = self._lines(room) + scratch_of(self.groups, self.windows, room)
+        own += self.tables.word_base + self.rows[1] * (room // WORD)
         return fixed + threads * 8 * own
 
     def words(self, begin: int = 0, end: int | None = None, *, tile: int | None = None) -> np.ndarray:

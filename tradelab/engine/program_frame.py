@@ -14,7 +14,7 @@ from tradelab.engine.jit import kernel
 from tradelab.engine.program_ops import INSTRUCTION, execute
 
 (SELF, WORDS, FLOATS, FLOAT_COUNT, CODE, CODE_COUNT, COLUMNS, COLUMN_COUNT, BARS, GIVEN, GIVEN_COUNT, GROUPS,
- GROUP_COUNT, WINDOWS, WINDOW_COUNT, ROOM, FLOAT_BASE, WORD_BASE, EXECUTE) = range(19)  # fmt: skip
+ GROUP_COUNT, WINDOWS, WINDOW_COUNT, ROOM, FLOAT_BASE, WORD_BASE, EXECUTE, SCRATCH) = range(20)  # fmt: skip
 FRAME = 24  # words; behind them come the addresses of what draws each group
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numba import carray
 
+from tradelab.engine import recursive, rolling, wholes
 from tradelab.engine.far import pointer
 from tradelab.engine.jit import kernel
 from tradelab.engine.program_frame import (
@@ -19,6 +20,7 @@ from tradelab.engine.program_frame import (
     GROUP_COUNT,
     GROUPS,
     ROOM,
+    SCRATCH,
     WINDOW_COUNT,
     WINDOWS,
     columns_of,
@@ -39,6 +41,13 @@ from tradelab.engine.tiles import (
 
 KINDS = (SMA, WMA, DEVIATION, HIGHEST, LOWEST, EMA, RMA, RSI)
 KEPT = {EMA: 2, RMA: 2, RSI: 4}  # floats that a window keeps from tile to tile
+_FIGURES = {
+    SMA: wholes.SUM,
+    WMA: wholes.WEIGHTED,
+    DEVIATION: wholes.SPREAD,
+    HIGHEST: rolling.HIGHEST,
+    LOWEST: rolling.LOWEST,
+}
 
 # Columns of the table of groups: rows from ``ROW`` on, one for each of the windows ``BEGIN … END − 1``, of a column
 # that is known from bar ``KNOWN`` up to ``UNKNOWN``. Its averages remember in the floats from place ``KEEP`` on.
@@ -47,16 +56,29 @@ KIND, COLUMN, KNOWN, UNKNOWN, BEGIN, END, ROW, KEEP, DDOF = range(9)
 Floats = np.ndarray
 
 
+def scratch_of(groups: np.ndarray, windows: np.ndarray, tile: int) -> int:
+    """Floats that drawing a tile of any of these groups needs beside its rows; groups are drawn one after another."""
+    most = 0
+    for group in groups.tolist():
+        own = windows[group[BEGIN] : group[END]]
+        if group[KIND] in _FIGURES:
+            most = max(most, rolling.room.py_func(_FIGURES[group[KIND]], int(own.max()), tile))
+        else:
+            most = max(most, recursive.room.py_func(len(own)))
+    return most
+
+
 @kernel
-def _sheet(address: int, k: int) -> tuple[np.ndarray, Floats, np.ndarray, Floats]:
-    """Group ``k``, its column, its windows, and the rows it is drawn into."""
+def _sheet(address: int, k: int) -> tuple[np.ndarray, Floats, np.ndarray, Floats, Floats]:
+    """Group ``k``, its column, its windows, what is lent to it, and the rows it is drawn into."""
     frame = frame_at(address)
     group = carray(pointer(frame[GROUPS]), (frame[GROUP_COUNT], 9), np.int64)[k]
     windows = carray(pointer(frame[WINDOWS]), (frame[WINDOW_COUNT],), np.int64)[group[BEGIN] : group[END]]
     room = frame[ROOM]
     begin = frame[FLOAT_BASE] + group[ROW] * room
-    out = floats_of(frame)[begin : begin + len(windows) * room].reshape((len(windows), room))
-    return group, columns_of(frame)[group[COLUMN]], windows, out
+    floats = floats_of(frame)
+    out = floats[begin : begin + len(windows) * room].reshape((len(windows), room))
+    return group, columns_of(frame)[group[COLUMN]], windows, floats[frame[SCRATCH] :], out
 
 
 @kernel
@@ -74,50 +96,50 @@ def _blank(out: Floats, bars: int) -> None:
 
 
 def _draw_sma(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    sma_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, out)
+    group, values, windows, scratch, out = _sheet(address, k)
+    sma_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, scratch, out)
     _blank(out, last - first)
 
 
 def _draw_wma(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    wma_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, out)
+    group, values, windows, scratch, out = _sheet(address, k)
+    wma_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, scratch, out)
     _blank(out, last - first)
 
 
 def _draw_deviation(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    rolling_std_rows(values, (group[KNOWN], group[UNKNOWN]), windows, group[DDOF], first, last, out)
+    group, values, windows, scratch, out = _sheet(address, k)
+    rolling_std_rows(values, (group[KNOWN], group[UNKNOWN]), windows, group[DDOF], first, last, scratch, out)
     _blank(out, last - first)
 
 
 def _draw_highest(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    highest_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, out)
+    group, values, windows, scratch, out = _sheet(address, k)
+    highest_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, scratch, out)
     _blank(out, last - first)
 
 
 def _draw_lowest(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    lowest_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, out)
+    group, values, windows, scratch, out = _sheet(address, k)
+    lowest_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, scratch, out)
     _blank(out, last - first)
 
 
 def _draw_ema(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    ema_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 2), out)
+    group, values, windows, scratch, out = _sheet(address, k)
+    ema_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 2), scratch, out)
     _blank(out, last - first)
 
 
 def _draw_rma(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    rma_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 2), out)
+    group, values, windows, scratch, out = _sheet(address, k)
+    rma_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 2), scratch, out)
     _blank(out, last - first)
 
 
 def _draw_rsi(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    rsi_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 4), out)
+    group, values, windows, scratch, out = _sheet(address, k)
+    rsi_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 4), scratch, out)
     _blank(out, last - first)
 
 

@@ -46,36 +46,64 @@ def smoothed(values: Floats, window: int, weight: float, first: int, last: int, 
 
 
 @kernel
-def smoothed_rows(
-    values: Floats, windows: Ints, weights: Floats, first: int, last: int, state: Floats, out: Floats
-) -> None:
-    """`smoothed` for many windows, those under way side by side; ``state`` (windows, 2), ``out`` (windows, ≥ bars)."""
-    going = np.nonzero(state[:, 0] >= windows)[0]
-    if len(going) < _FEW:
-        going = going[:0]
-    levels, shares, drawn = np.empty(len(going)), np.empty(len(going)), np.empty((_BLOCK, len(going)))
-    for k in range(len(going)):
-        levels[k], shares[k] = state[going[k], 1], weights[going[k]]
-    for begin in range(first, last if len(going) else first, _BLOCK):
-        bars = min(_BLOCK, last - begin)
-        for i in range(bars):
-            value, row = values[begin + i], drawn[i]
-            for k in range(len(levels)):
-                level = fma(shares[k], value - levels[k], levels[k])
-                levels[k], row[k] = level, level
-        _turn(drawn, bars, going, begin - first, out)
-    for k in range(len(windows)):
-        if len(going) == 0 or state[k, 0] < windows[k]:
-            smoothed(values, windows[k], weights[k], first, last, state[k], out[k])
-    for k in range(len(going)):
-        state[going[k], 1] = levels[k]
+def room(windows: int) -> int:
+    """Floats of scratch for so many windows side by side."""
+    return (4 + _BLOCK) * windows
 
 
 @kernel
-def _turn(drawn: Floats, bars: int, rows: Ints, at: int, out: Floats) -> None:
+def _under_way(state: Floats, windows: Ints, least: int, going: Floats) -> int:
+    """Write the rows that have seen ``least`` values more than their window; how many, or 0 if it is but a few."""
+    count = 0
+    for k in range(len(windows)):
+        if state[k, 0] >= windows[k] + least:
+            going[count] = k
+            count += 1
+    return count if count >= _FEW else 0
+
+
+@kernel
+def _lent(scratch: Floats, part: int, windows: int, count: int) -> Floats:
+    """One number for each of ``count`` windows under way, out of scratch for ``windows``."""
+    return scratch[part * windows : part * windows + count]
+
+
+@kernel
+def smoothed_rows(
+    values: Floats, windows: Ints, rise: float, more: float, first: int, last: int, state: Floats, scratch: Floats,
+    out: Floats,
+) -> None:  # fmt: skip
+    """`smoothed` with weights ``rise / (window + more)`` for many windows, those under way side by side.
+
+    ``state`` has shape (windows, 2), ``out`` (windows, at least as many as bars); ``scratch`` as many as `room` says.
+    """
+    n = len(windows)
+    count = _under_way(state, windows, 0, scratch)
+    going, levels, shares = _lent(scratch, 0, n, count), _lent(scratch, 1, n, count), _lent(scratch, 2, n, count)
+    drawn = scratch[4 * n : 4 * n + _BLOCK * count].reshape((_BLOCK, count))
+    for k in range(count):
+        row = int(going[k])
+        levels[k], shares[k] = state[row, 1], rise / (windows[row] + more)
+    for begin in range(first, last if count else first, _BLOCK):
+        bars = min(_BLOCK, last - begin)
+        for i in range(bars):
+            value, line = values[begin + i], drawn[i]
+            for k in range(len(levels)):
+                level = fma(shares[k], value - levels[k], levels[k])
+                levels[k], line[k] = level, level
+        _turn(drawn, bars, going, begin - first, out)
+    for k in range(n):
+        if count == 0 or state[k, 0] < windows[k]:
+            smoothed(values, windows[k], rise / (windows[k] + more), first, last, state[k], out[k])
+    for k in range(count):
+        state[int(going[k]), 1] = levels[k]
+
+
+@kernel
+def _turn(drawn: Floats, bars: int, rows: Floats, at: int, out: Floats) -> None:
     """Write columns of a block of bars into ``rows`` of ``out``, from column ``at`` on."""
     for k in range(len(rows)):
-        row = out[rows[k], at : at + bars]
+        row = out[int(rows[k]), at : at + bars]
         for i in range(bars):
             row[i] = drawn[i, k]
 
@@ -119,29 +147,36 @@ def strength(values: Floats, window: int, first: int, last: int, state: Floats, 
 
 
 @kernel
-def strength_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, out: Floats) -> None:
-    """`strength` for many windows, those under way side by side; ``state`` (windows, 4), ``out`` (windows, ≥ bars)."""
-    going = np.nonzero(state[:, 0] > windows)[0]
-    if len(going) < _FEW:
-        going = going[:0]
-    rises, falls, shares = np.empty(len(going)), np.empty(len(going)), np.empty(len(going))
-    drawn = np.empty((_BLOCK, len(going)))
-    for k in range(len(going)):
-        rises[k], falls[k], shares[k] = state[going[k], 1], state[going[k], 2], 1.0 / windows[going[k]]
-    before = state[going[0], 3] if len(going) else 0.0
-    for begin in range(first, last if len(going) else first, _BLOCK):
+def strength_rows(
+    values: Floats, windows: Ints, first: int, last: int, state: Floats, scratch: Floats, out: Floats
+) -> None:
+    """`strength` for many windows, those under way side by side.
+
+    ``state`` has shape (windows, 4), ``out`` (windows, at least as many as bars); ``scratch`` as many as `room` says.
+    """
+    n = len(windows)
+    count = _under_way(state, windows, 1, scratch)
+    going, rises = _lent(scratch, 0, n, count), _lent(scratch, 1, n, count)
+    falls, shares = _lent(scratch, 2, n, count), _lent(scratch, 3, n, count)
+    drawn = scratch[4 * n : 4 * n + _BLOCK * count].reshape((_BLOCK, count))
+    for k in range(count):
+        row = int(going[k])
+        rises[k], falls[k], shares[k] = state[row, 1], state[row, 2], 1.0 / windows[row]
+    before = state[int(going[0]), 3] if count else 0.0
+    for begin in range(first, last if count else first, _BLOCK):
         bars = min(_BLOCK, last - begin)
         for i in range(bars):
-            change, row = values[begin + i] - before, drawn[i]
+            change, line = values[begin + i] - before, drawn[i]
             before = values[begin + i]
             gain, loss = 0.5 * (abs(change) + change), 0.5 * (abs(change) - change)
             for k in range(len(rises)):
                 rise = fma(shares[k], gain - rises[k], rises[k])
                 fall = fma(shares[k], loss - falls[k], falls[k])
-                rises[k], falls[k], row[k] = rise, fall, _strength(rise, fall)
+                rises[k], falls[k], line[k] = rise, fall, _strength(rise, fall)
         _turn(drawn, bars, going, begin - first, out)
-    for k in range(len(windows)):
-        if len(going) == 0 or state[k, 0] <= windows[k]:
+    for k in range(n):
+        if count == 0 or state[k, 0] <= windows[k]:
             strength(values, windows[k], first, last, state[k], out[k])
-    for k in range(len(going)):
-        state[going[k], 1], state[going[k], 2], state[going[k], 3] = rises[k], falls[k], before
+    for k in range(count):
+        row = int(going[k])
+        state[row, 1], state[row, 2], state[row, 3] = rises[k], falls[k], before

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from tradelab.engine import exact, extremes
 from tradelab.engine.jit import kernel
-from tradelab.engine.wholes import SPREAD, SUM, WEIGHTED
+from tradelab.engine.wholes import ROOM, SPREAD
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-HIGHEST, LOWEST = 3, 4
-FIGURES = (SUM, WEIGHTED, SPREAD, HIGHEST, LOWEST)
+HIGHEST, LOWEST = SPREAD + 1, SPREAD + 2  # figures beside those of `tradelab.engine.wholes`
 
 BLOCK = 1024  # bars whose table stays near
 
@@ -31,9 +30,14 @@ def _bars(widest: int) -> int:
 
 @kernel
 def room(figure: int, widest: int, bars: int) -> int:
-    """Floats of scratch for windows up to ``widest`` on ``bars`` bars."""
-    length = min(_bars(widest), bars) + widest - 1
-    return extremes.room(widest, length) if figure >= HIGHEST else exact.room(length)
+    """Floats of scratch for windows up to ``widest`` on ``bars`` bars; calls nothing, so Python can call it too."""
+    length = min(max(BLOCK, min(4 * widest, 4 * BLOCK)), bars) + widest
+    if figure < HIGHEST:
+        return 4 * length + ROOM
+    rows = 0
+    while 2 << rows <= widest:
+        rows += 1
+    return rows * length
 
 
 @kernel

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tradelab.engine import recursive, rolling
+from tradelab.engine import recursive, rolling, wholes
 from tradelab.engine.jit import kernel
 
 Floats = NDArray[np.float64]
@@ -22,33 +22,48 @@ Ints = NDArray[np.int64]
 
 
 @kernel
-def sma_rows(values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats) -> None:
+def sma_rows(
+    values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats
+) -> None:
     """Mean of the last ``window`` values: a tile of `windows.sma` a row."""
-    rolling.rows(rolling.SUM, values, known, windows, 0, first, last, scratch, out)
+    rolling.rows(wholes.SUM, values, known, windows, 0, first, last, scratch, out)
 
 
 @kernel
-def wma_rows(values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats) -> None:
+def wma_rows(
+    values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats
+) -> None:
     """Mean weighted 1, 2, …, ``window``: a tile of `windows.wma` a row."""
-    rolling.rows(rolling.WEIGHTED, values, known, windows, 0, first, last, scratch, out)
+    rolling.rows(wholes.WEIGHTED, values, known, windows, 0, first, last, scratch, out)
 
 
 @kernel
 def rolling_std_rows(
-    values: Floats, known: tuple[int, int], windows: Ints, ddof: int, first: int, last: int, scratch: Floats, out: Floats
+    values: Floats,
+    known: tuple[int, int],
+    windows: Ints,
+    ddof: int,
+    first: int,
+    last: int,
+    scratch: Floats,
+    out: Floats,
 ) -> None:
     """Standard deviation over ``window − ddof``: a tile of `windows.rolling_std` a row."""
-    rolling.rows(rolling.SPREAD, values, known, windows, ddof, first, last, scratch, out)
+    rolling.rows(wholes.SPREAD, values, known, windows, ddof, first, last, scratch, out)
 
 
 @kernel
-def highest_rows(values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats) -> None:
+def highest_rows(
+    values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats
+) -> None:
     """Highest of the last ``window`` values: a tile of `windows.highest` a row."""
     rolling.rows(rolling.HIGHEST, values, known, windows, 0, first, last, scratch, out)
 
 
 @kernel
-def lowest_rows(values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats) -> None:
+def lowest_rows(
+    values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats
+) -> None:
     """Lowest of the last ``window`` values: a tile of `windows.lowest` a row."""
     rolling.rows(rolling.LOWEST, values, known, windows, 0, first, last, scratch, out)
 
@@ -56,13 +71,13 @@ def lowest_rows(values: Floats, known: tuple[int, int], windows: Ints, first: in
 @kernel
 def ema_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, scratch: Floats, out: Floats) -> None:
     """Exponential average: the next tile of `windows.ema` a row; ``state`` float64 (windows, 2)."""
-    recursive.smoothed_rows(values, windows, 2.0 / (windows + 1.0), first, last, state, scratch, out)
+    recursive.smoothed_rows(values, windows, 2.0, 1.0, first, last, state, scratch, out)
 
 
 @kernel
 def rma_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, scratch: Floats, out: Floats) -> None:
     """Wilder's average: the next tile of `windows.rma` a row; ``state`` float64 (windows, 2)."""
-    recursive.smoothed_rows(values, windows, 1.0 / windows, first, last, state, scratch, out)
+    recursive.smoothed_rows(values, windows, 1.0, 0.0, first, last, state, scratch, out)
 
 
 @kernel

@@ -1,9 +1,9 @@
 """Sum the values of a window as whole numbers of any length, and round once: the slow road to the bits of the fast one.
 
-A float64 is a whole number of 53 bits times a power of two. Here it is cut into limbs of 20 bits; a sum is one int64 for
-each place, the sum of the limbs in that place, and carries nothing. So a value leaves a window as exactly as it came,
-whatever the values: of all sizes, of both signs, denormal. Only when a figure is asked for is it carried through, and
-rounded to the nearest float64. What exceeds every float64 is infinite, and so is a window that holds an infinity.
+A float64 is a whole number of 53 bits times a power of two. Here it is cut into limbs of 20 bits; a sum is one int64
+for each place, the sum of the limbs in that place, and carries nothing. So a value leaves a window as exactly as it
+came, whatever the values: of all sizes, of both signs, denormal. Only when a figure is asked for is it carried through,
+and rounded to the nearest float64. What exceeds every float64 is infinite, and so is a window that holds an infinity.
 
 `tradelab.engine.exact` comes here with blocks that fit no grid of its own, and with single figures that it cannot round
 with certainty. Windows may hold a trillion values, weighted ones four million.
@@ -41,7 +41,7 @@ def _taken_apart(value: float) -> tuple[int, int, int]:
 
 @kernel
 def _add(limbs: Ints, whole: int, exponent: int, factor: int) -> None:
-    """Add ``factor · whole · 2^exponent``; ``whole`` has up to 55 bits, and ``exponent`` counts from the last limb's."""
+    """Add ``factor · whole · 2^exponent``; ``whole`` has up to 55 bits; ``exponent`` counts from the last limb's."""
     at, shift = exponent // _BITS, exponent % _BITS
     limbs[at] += factor * ((whole << shift) & _MASK)
     limbs[at + 1] += factor * ((whole >> (_BITS - shift)) & _MASK)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tradelab.engine import recursive, rolling
+from tradelab.engine import recursive, rolling, wholes
 from tradelab.engine.jit import kernel
 
 Floats = NDArray[np.float64]
@@ -76,19 +76,19 @@ def _history(figure: int, values: Floats, window: int, ddof: int) -> Floats:
 @kernel
 def sma(values: Floats, window: int) -> Floats:
     """Mean of the last ``window`` values."""
-    return _history(rolling.SUM, values, window, 0)
+    return _history(wholes.SUM, values, window, 0)
 
 
 @kernel
 def wma(values: Floats, window: int) -> Floats:
     """Mean weighted 1, 2, …, ``window`` from the oldest to the newest value."""
-    return _history(rolling.WEIGHTED, values, window, 0)
+    return _history(wholes.WEIGHTED, values, window, 0)
 
 
 @kernel
 def rolling_std(values: Floats, window: int, ddof: int) -> Floats:
     """Standard deviation of the last ``window`` values over ``window − ddof``; a flat window has exactly none."""
-    return _history(rolling.SPREAD, values, window, ddof)
+    return _history(wholes.SPREAD, values, window, ddof)
 
 
 @kernel
