@@ -132,12 +132,6 @@ def _run_four(a: Floats, b: Floats, c: Floats, d: Floats) -> None:
 
 
 @kernel
-def _row(scratch: Floats, row: int, length: int) -> Floats:
-    """Running totals number ``row`` over so many values: one more, for the first is that of none."""
-    return scratch[row * (length + 1) : (row + 1) * (length + 1)]
-
-
-@kernel
 def fill(figure: int, values: Floats, scratch: Floats) -> tuple[bool, float]:
     """Compute the running totals of a block; say whether it fits a grid, and how far a spread may be off (`_spread`).
 
@@ -153,11 +147,10 @@ def fill(figure: int, values: Floats, scratch: Floats) -> tuple[bool, float]:
     k = min(53 - _bits(n * (n + 1) // 2 if figure == WEIGHTED else n), 45)
     if abs(top) > _FURTHEST or k < 8:
         return False, 0.0
-    a, b = _row(scratch, 0, n), _row(scratch, 1, n)
-    a[0], b[0] = 0.0, 0.0
+    size = n + 1  # a running total more than values, for the first is that of none
+    a, b, c, d = scratch[:size], scratch[size : 2 * size], scratch[2 * size : 3 * size], scratch[3 * size : 4 * size]
+    a[0], b[0], c[0], d[0] = 0.0, 0.0, 0.0, 0.0
     if figure == SPREAD:
-        c, d = _row(scratch, 2, n), _row(scratch, 3, n)
-        c[0], d[0] = 0.0, 0.0
         grids = _grid(top - k), _grid(top - 2 * k), _grid(2 * top - k), _grid(2 * (top - k))
         _square_parts(values, centre, grids, a[1:], b[1:], c[1:], d[1:])
         _run_four(a[1:], b[1:], c[1:], d[1:])
@@ -165,8 +158,6 @@ def fill(figure: int, values: Floats, scratch: Floats) -> tuple[bool, float]:
     if _parts(values, _grid(top - k), _grid(top - 2 * k - 1), a[1:], b[1:]):
         return False, 0.0
     if figure == WEIGHTED:
-        c, d = _row(scratch, 2, n), _row(scratch, 3, n)
-        c[0], d[0] = 0.0, 0.0
         _run_twice(a[1:], b[1:], c[1:], d[1:])
     else:
         _run(a[1:])
@@ -237,9 +228,8 @@ def draw(
 
     A sum becomes a mean, a weighted sum a weighted mean, and squared deviations a deviation over ``window − ddof``.
     """
-    n, size, end = len(out), len(values), start + window
-    a, b = _row(scratch, 0, size), _row(scratch, 1, size)
-    c, d = _row(scratch, 2, size), _row(scratch, 3, size)
+    n, size, end = len(out), len(values) + 1, start + window
+    a, b, c, d = scratch[:size], scratch[size : 2 * size], scratch[2 * size : 3 * size], scratch[3 * size : 4 * size]
     last, stop = start + n, end + n
     unsure = 1
     if fit[0] and figure == SUM:
@@ -257,4 +247,4 @@ def draw(
     else:
         out[:] = np.nan
     if unsure:
-        wholes.draw(figure, window, ddof, values[start : last + window - 1], scratch[4 * (size + 1) :], out)
+        wholes.draw(figure, window, ddof, values[start : last + window - 1], scratch[4 * size :], out)

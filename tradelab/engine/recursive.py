@@ -63,12 +63,6 @@ def _under_way(state: Floats, windows: Ints, least: int, going: Floats) -> int:
 
 
 @kernel
-def _lent(scratch: Floats, part: int, windows: int, count: int) -> Floats:
-    """One number for each of ``count`` windows under way, out of scratch for ``windows``."""
-    return scratch[part * windows : part * windows + count]
-
-
-@kernel
 def smoothed_rows(
     values: Floats, windows: Ints, rise: float, more: float, first: int, last: int, state: Floats, scratch: Floats,
     out: Floats,
@@ -79,7 +73,7 @@ def smoothed_rows(
     """
     n = len(windows)
     count = _under_way(state, windows, 0, scratch)
-    going, levels, shares = _lent(scratch, 0, n, count), _lent(scratch, 1, n, count), _lent(scratch, 2, n, count)
+    going, levels, shares = scratch[:count], scratch[n : n + count], scratch[2 * n : 2 * n + count]
     drawn = scratch[4 * n : 4 * n + _BLOCK * count].reshape((_BLOCK, count))
     for k in range(count):
         row = int(going[k])
@@ -156,8 +150,8 @@ def strength_rows(
     """
     n = len(windows)
     count = _under_way(state, windows, 1, scratch)
-    going, rises = _lent(scratch, 0, n, count), _lent(scratch, 1, n, count)
-    falls, shares = _lent(scratch, 2, n, count), _lent(scratch, 3, n, count)
+    going, rises = scratch[:count], scratch[n : n + count]
+    falls, shares = scratch[2 * n : 2 * n + count], scratch[3 * n : 3 * n + count]
     drawn = scratch[4 * n : 4 * n + _BLOCK * count].reshape((_BLOCK, count))
     for k in range(count):
         row = int(going[k])

@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 HIGHEST, LOWEST = SPREAD + 1, SPREAD + 2  # figures beside those of `tradelab.engine.wholes`
+NO_DDOF = 0  # what a figure that is no deviation gives up
 
 BLOCK = 1024  # bars whose table stays near
 
@@ -25,13 +26,13 @@ BLOCK = 1024  # bars whose table stays near
 @kernel
 def _bars(widest: int) -> int:
     """Bars to a block: many more than the values before it that its first window sees, but few enough to fit a grid."""
-    return max(BLOCK, min(4 * widest, 4 * BLOCK))
+    return max(BLOCK, min(8 * widest, 4 * BLOCK))
 
 
 @kernel
 def room(figure: int, widest: int, bars: int) -> int:
     """Floats of scratch for windows up to ``widest`` on ``bars`` bars; calls nothing, so Python can call it too."""
-    length = min(max(BLOCK, min(4 * widest, 4 * BLOCK)), bars) + widest
+    length = min(max(BLOCK, min(8 * widest, 4 * BLOCK)), bars) + widest
     if figure < HIGHEST:
         return 4 * length + ROOM
     rows = 0

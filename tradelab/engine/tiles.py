@@ -26,7 +26,7 @@ def sma_rows(
     values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats
 ) -> None:
     """Mean of the last ``window`` values: a tile of `windows.sma` a row."""
-    rolling.rows(wholes.SUM, values, known, windows, 0, first, last, scratch, out)
+    rolling.rows(wholes.SUM, values, known, windows, rolling.NO_DDOF, first, last, scratch, out)
 
 
 @kernel
@@ -34,7 +34,7 @@ def wma_rows(
     values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats
 ) -> None:
     """Mean weighted 1, 2, …, ``window``: a tile of `windows.wma` a row."""
-    rolling.rows(wholes.WEIGHTED, values, known, windows, 0, first, last, scratch, out)
+    rolling.rows(wholes.WEIGHTED, values, known, windows, rolling.NO_DDOF, first, last, scratch, out)
 
 
 @kernel
@@ -57,7 +57,7 @@ def highest_rows(
     values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats
 ) -> None:
     """Highest of the last ``window`` values: a tile of `windows.highest` a row."""
-    rolling.rows(rolling.HIGHEST, values, known, windows, 0, first, last, scratch, out)
+    rolling.rows(rolling.HIGHEST, values, known, windows, rolling.NO_DDOF, first, last, scratch, out)
 
 
 @kernel
@@ -65,7 +65,7 @@ def lowest_rows(
     values: Floats, known: tuple[int, int], windows: Ints, first: int, last: int, scratch: Floats, out: Floats
 ) -> None:
     """Lowest of the last ``window`` values: a tile of `windows.lowest` a row."""
-    rolling.rows(rolling.LOWEST, values, known, windows, 0, first, last, scratch, out)
+    rolling.rows(rolling.LOWEST, values, known, windows, rolling.NO_DDOF, first, last, scratch, out)
 
 
 @kernel

@@ -76,13 +76,13 @@ def _history(figure: int, values: Floats, window: int, ddof: int) -> Floats:
 @kernel
 def sma(values: Floats, window: int) -> Floats:
     """Mean of the last ``window`` values."""
-    return _history(wholes.SUM, values, window, 0)
+    return _history(wholes.SUM, values, window, rolling.NO_DDOF)
 
 
 @kernel
 def wma(values: Floats, window: int) -> Floats:
     """Mean weighted 1, 2, …, ``window`` from the oldest to the newest value."""
-    return _history(wholes.WEIGHTED, values, window, 0)
+    return _history(wholes.WEIGHTED, values, window, rolling.NO_DDOF)
 
 
 @kernel
@@ -94,13 +94,13 @@ def rolling_std(values: Floats, window: int, ddof: int) -> Floats:
 @kernel
 def highest(values: Floats, window: int) -> Floats:
     """Highest of the last ``window`` values, the newest included."""
-    return _history(rolling.HIGHEST, values, window, 0)
+    return _history(rolling.HIGHEST, values, window, rolling.NO_DDOF)
 
 
 @kernel
 def lowest(values: Floats, window: int) -> Floats:
     """Lowest of the last ``window`` values, the newest included."""
-    return _history(rolling.LOWEST, values, window, 0)
+    return _history(rolling.LOWEST, values, window, rolling.NO_DDOF)
 
 
 @kernel
