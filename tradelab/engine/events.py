@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from tradelab.engine.book import ACCOUNT, DUST, LINE, ORDER
 from tradelab.engine.far import Far, frame_of, grid_at, number_at, row_at, run
 from tradelab.engine.jit import Row, inlined, kernel
@@ -33,9 +34,9 @@ from tradelab.engine.tally import (
     finish_tally,
     run_sums,
 )
-from tradelab.engine.trades import SEAT
 from tradelab.engine.tape import Tape, next_bit, signals_at
 from tradelab.engine.terms import TERMS, WISH
+from tradelab.engine.trades import SEAT
 from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bar
 
 _ZERO = np.uint64(0)

@@ -23,10 +23,10 @@ from tradelab.engine.jit import Primitive
 Far = Callable[[int, int, int, int, int], None]
 
 call: Any = Primitive("call")
-pointer: Any = Primitive("pointer")
 row_at: Any = Primitive("row_at")
 grid_at: Any = Primitive("grid_at")
 number_at: Any = Primitive("number_at")
+table_at: Any = Primitive("table_at")
 
 _C = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
 _made: dict[Far, int] = {}
@@ -88,4 +88,4 @@ def _compiled(function: Far) -> int:
 def _cfunc(function: Far, *, cache: bool) -> Any:
     numba = stamped_numba()
     signature: Sequence[Any] = numba.types.void(*[numba.types.int64] * 5)
-    return numba.cfunc(signature, cache=cache, error_model="numpy", _nrt=not function.__name__.startswith("sweep_"))(function)
+    return numba.cfunc(signature, cache=cache, error_model="numpy", _nrt=False)(function)

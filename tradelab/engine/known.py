@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tradelab.engine.jit import Primitive
-from tradelab.engine.terms import LEFT_OPEN, MARKET, PERCENT, PESSIMISTIC, TERMS
+from tradelab.engine.terms import LEFT_OPEN, MARKET, PERCENT, PESSIMISTIC
 
 # One instrument, one layer, market orders in a cash account, costs in proportion to the notional.
 SIMPLE: dict[str, float] = {

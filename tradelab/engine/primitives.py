@@ -48,16 +48,6 @@ def call(_typing: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any, _e: An
     return types.int64(*[types.int64] * 6), generate
 
 
-@intrinsic
-def pointer(_typing: Any, _address: Any) -> Any:
-    """The pointer that a number is: ``pointer(address)``."""
-
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-
-    return types.voidptr(types.int64), generate
-
-
 def _array(target: Any, builder: Any, kind: Any, data: Any, shape: list[Any]) -> Any:
     """An array in C order over memory that somebody else holds."""
     itemsize = ir.Constant(_NUMBER, target.get_abi_sizeof(target.get_data_type(kind.dtype)))
@@ -91,6 +81,19 @@ def _array_in(dimensions: int) -> Any:
 
 row_at: Any = intrinsic(_array_in(1))  # row_at(frame, slot, dtype): the array of one dimension in a slot of a frame
 grid_at: Any = intrinsic(_array_in(2))
+
+
+@intrinsic
+def table_at(_typing: Any, floats: Any, _place: Any, _rows: Any, _columns: Any) -> Any:
+    """A table of so many rows and columns that begins at a place of a row of floats."""
+    kind = types.Array(floats.dtype, 2, "C")
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = target.make_array(signature.args[0])(target, builder, value=arguments[0]).data
+        begin = builder.ptrtoint(builder.gep(data, [arguments[1]]), _NUMBER)
+        return _array(target, builder, kind, begin, [arguments[2], arguments[3]])
+
+    return kind(floats, types.int64, types.int64, types.int64), generate
 
 
 @intrinsic

@@ -21,11 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tradelab.engine.bits import WORD, bits_from, words_of
-from tradelab.engine.far import address_of, call
+from tradelab.engine.far import address_of, call, frame_of
 from tradelab.engine.jit import kernel, maker
-from tradelab.engine.program_frame import EXECUTE, FRAME, GROUP_COUNT, SELF, execute_far
+from tradelab.engine.program_frame import EXECUTES, FRAME, GROUP_COUNT, KINDS, SELF, execute_far
 from tradelab.engine.program_ops import RISES, rises
-from tradelab.engine.program_rows import DRAW, KIND
+from tradelab.engine.program_rows import KIND, drawer_of, scratch_of
 
 # Columns of `Tables.combinations`: its instructions, its first bar that may speak, and the rows of its four signals,
 # in the order of `tradelab.engine.trading`'s flags; a row of −1 never speaks.
@@ -70,7 +70,7 @@ def evaluate_tile(tables: Tables, space: Space, first: int, last: int) -> None:
     for k in range(words[GROUP_COUNT]):
         call(words[FRAME + k], words[SELF], k, first, last, 0)
     if tables.shared > 0:
-        call(words[EXECUTE], words[SELF], 0, tables.shared, first, last)
+        call(words[EXECUTES], words[SELF], 0, tables.shared, first, last)
 
 
 @kernel
@@ -89,7 +89,7 @@ def signal_words(tables: Tables, space: Space, first: int, last: int, combinatio
         a, b = tables.float_base + step.a * room, tables.float_base + step.b * room
         rises(space.floats, a, b, words, up, up + stride, step.keep, count)
     elif end > begin:
-        call(words[EXECUTE], words[SELF], begin, end, first, last)
+        call(words[EXECUTES], words[SELF], begin, end, first, last)
     _hand_out(tables, words, combination, stride, count, out)
     quiet = tables.combinations[combination, QUIET]
     if quiet > first or (last - first) & 63:
@@ -186,33 +186,37 @@ class Program:
         room = self.tile if tile is None else tile
         if room < WORD or room % WORD:
             raise ValueError(f"tile={tile!r} is no number of whole words; give a multiple of 64.")
-        floats = _aligned(self.tables.float_base + self.rows[0] * room, np.float64)
+        floats = _aligned(self._lines(room) + scratch_of(self.groups, self.windows, room), np.float64)
         floats[: self.tables.float_base] = 0.0
         floats[: self.delays] = np.nan
         words = _aligned(self.tables.word_base + self.rows[1] * (room // WORD), np.uint64)
         words[: self.tables.word_base] = 0
-        draws = [address_of(DRAW[kind]) for kind in self.groups[:, KIND].tolist()]
-        frame = [*self._frame(floats, words, room), *([0] * (FRAME - EXECUTE - 1)), *draws]
-        words[: len(frame)] = frame
+        words[:FRAME] = self._frame(floats, words, room)
+        words[FRAME : FRAME + len(self.groups)] = [
+            address_of(drawer_of(kind)) for kind in self.groups[:, KIND].tolist()
+        ]
         return Space(floats, words, room)
 
-    def _frame(self, floats: np.ndarray, words: np.ndarray, room: int) -> list[int]:
+    def _lines(self, room: int) -> int:
+        """Floats that are kept and the lines of a tile; what is lent to those who draw them begins behind."""
+        return self.tables.float_base + self.rows[0] * room
+
+    def _frame(self, floats: np.ndarray, words: np.ndarray, room: int) -> np.ndarray:
         """Where everything lies, in the order of `tradelab.engine.program_frame`."""
         t, runs = self.tables, self.tables.shared > 0 or bool((self.tables.code["op"] != RISES).any())
         runs = runs or bool((t.combinations[:, END] - t.combinations[:, BEGIN] > 1).any())
-        return [
-            *(words.ctypes.data, len(words), floats.ctypes.data, len(floats), t.code.ctypes.data, len(t.code)),
-            *(t.columns.ctypes.data, len(t.columns), self.bars, t.given.ctypes.data, len(t.given)),
-            *(self.groups.ctypes.data, len(self.groups), self.windows.ctypes.data, len(self.windows)),
-            *(room, t.float_base, t.word_base, address_of(execute_far) if runs else 0),
-        ]
+        return frame_of(
+            KINDS, words, floats, t.code, t.columns, t.given, self.groups, self.windows, room, t.float_base, t.word_base,
+            address_of(execute_far) if runs else 0, self._lines(room),
+        )  # fmt: skip
 
     def memory(self, threads: int = 1, tile: int | None = None) -> int:
         """Bytes held: whole columns, given words, instructions, and a workspace for each thread."""
         room = self.tile if tile is None else tile
         tables = [*self.tables, self.groups, self.windows]
         fixed = sum(table.nbytes for table in tables if isinstance(table, np.ndarray))
-        own = self.tables.float_base + self.rows[0] * room + self.tables.word_base + self.rows[1] * (room // WORD)
+        own = self._lines(room) + scratch_of(self.groups, self.windows, room)
+        own += self.tables.word_base + self.rows[1] * (room // WORD)
         return fixed + threads * 8 * own
 
     def words(self, begin: int = 0, end: int | None = None, *, tile: int | None = None) -> np.ndarray:

@@ -18,7 +18,7 @@ from tradelab.engine.bits import Words, words_of
 from tradelab.engine.program import NEVER, Program, Tables
 from tradelab.engine.program_frame import FRAME
 from tradelab.engine.program_rows import KEPT, KINDS
-from tradelab.engine.windows import known_stretch
+from tradelab.engine.windows import stretch_known
 
 Name = Any  # one number, or an int64 array of numbers
 
@@ -325,7 +325,7 @@ class _Plan:
         begins = np.flatnonzero(np.append(True, (several[1:] != several[:-1]).any(axis=1))[: len(kind)])
         rows, keep = [], self.delays
         for begin, end in zip(begins, [*begins[1:], len(kind)], strict=False):
-            known, unknown = known_stretch(columns[column[begin]])
+            known, unknown = stretch_known(columns[column[begin]])
             rows.append((kind[begin], column[begin], known, unknown, begin, end, begin, keep, ddof[begin]))
             keep += KEPT.get(int(kind[begin]), 0) * (end - begin)
         return np.array(rows, np.int64).reshape(-1, 9), np.ascontiguousarray(window)

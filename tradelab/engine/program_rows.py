@@ -7,35 +7,14 @@ draws a kind is compiled when the first program needs it, and called by its addr
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numba import carray
 
-from tradelab.engine.far import pointer
-from tradelab.engine.jit import maker
-from tradelab.engine.program_frame import (
-    FLOAT_BASE,
-    GROUP_COUNT,
-    GROUPS,
-    ROOM,
-    WINDOW_COUNT,
-    WINDOWS,
-    columns_of,
-    floats_of,
-    frame_at,
-)
+from tradelab.engine import recursive, rolling
+from tradelab.engine.far import Far, grid_at, number_at, row_at, table_at
+from tradelab.engine.jit import kernel
+from tradelab.engine.program_frame import COLUMNS, FLOAT_BASE, FLOATS, GROUPS, ROOM, SCRATCH, WINDOWS
 from tradelab.engine.program_ops import DEVIATION, EMA, HIGHEST, LOWEST, RMA, RSI, SMA, WMA
-from tradelab.engine.tiles import (
-    ema_rows,
-    highest_rows,
-    lowest_rows,
-    rma_rows,
-    rolling_std_rows,
-    rsi_rows,
-    sma_rows,
-    wma_rows,
-)
+from tradelab.engine.tiles import ema_rows, rma_rows, rsi_rows
 
 KINDS = (SMA, WMA, DEVIATION, HIGHEST, LOWEST, EMA, RMA, RSI)
 KEPT = {EMA: 2, RMA: 2, RSI: 4}  # floats that a window keeps from tile to tile
@@ -47,25 +26,19 @@ KIND, COLUMN, KNOWN, UNKNOWN, BEGIN, END, ROW, KEEP, DDOF = range(9)
 Floats = np.ndarray
 
 
-@maker
-def _sheet(address: int, k: int) -> tuple[np.ndarray, Floats, np.ndarray, Floats]:
-    """Group ``k``, its column, its windows, and the rows it is drawn into."""
-    frame = frame_at(address)
-    group = carray(pointer(frame[GROUPS]), (frame[GROUP_COUNT], 9), np.int64)[k]
-    windows = carray(pointer(frame[WINDOWS]), (frame[WINDOW_COUNT],), np.int64)[group[BEGIN] : group[END]]
-    room = frame[ROOM]
-    begin = frame[FLOAT_BASE] + group[ROW] * room
-    out = floats_of(frame)[begin : begin + len(windows) * room].reshape((len(windows), room))
-    return group, columns_of(frame)[group[COLUMN]], windows, out
+def scratch_of(groups: np.ndarray, windows: np.ndarray, tile: int) -> int:
+    """Floats that drawing a tile of any of these groups needs beside its rows; groups are drawn one after another."""
+    most = 0
+    for group in groups.tolist():
+        own = windows[group[BEGIN] : group[END]]
+        if group[KIND] not in KEPT:
+            most = max(most, rolling.room.py_func(group[KIND] - SMA, int(own.max()), tile))
+        else:
+            most = max(most, recursive.room.py_func(len(own)))
+    return most
 
 
-@maker
-def _memory(address: int, keep: int, windows: int, size: int) -> Floats:
-    """What the averages of a group remember, shape (windows, size)."""
-    return floats_of(frame_at(address))[keep : keep + windows * size].reshape((windows, size))
-
-
-@maker
+@kernel
 def _blank(out: Floats, bars: int) -> None:
     """NaN after the last bar, to the end of its word."""
     for k in range(len(out)):
@@ -73,62 +46,36 @@ def _blank(out: Floats, bars: int) -> None:
             out[k, i] = np.nan
 
 
-def _draw_sma(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    sma_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, out)
+def draw_figures(address: int, k: int, first: int, last: int, _none: int) -> None:
+    """Draw group ``k``, of a figure over a window, on bars ``first`` up to ``last``."""
+    group = grid_at(address, GROUPS, np.int64)[k]
+    windows = row_at(address, WINDOWS, np.int64)[group[BEGIN] : group[END]]
+    values = grid_at(address, COLUMNS, np.float64)[group[COLUMN]]
+    floats, room = row_at(address, FLOATS, np.float64), number_at(address, ROOM)
+    out = table_at(floats, number_at(address, FLOAT_BASE) + group[ROW] * room, len(windows), room)
+    known, scratch = (group[KNOWN], group[UNKNOWN]), floats[number_at(address, SCRATCH) :]
+    rolling.rows(group[KIND] - SMA, values, known, windows, group[DDOF], first, last, scratch, out)
     _blank(out, last - first)
 
 
-def _draw_wma(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    wma_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, out)
+def draw_averages(address: int, k: int, first: int, last: int, _none: int) -> None:
+    """Draw group ``k``, of averages that remember everything, on bars ``first`` up to ``last``."""
+    group = grid_at(address, GROUPS, np.int64)[k]
+    windows = row_at(address, WINDOWS, np.int64)[group[BEGIN] : group[END]]
+    values = grid_at(address, COLUMNS, np.float64)[group[COLUMN]]
+    floats, room = row_at(address, FLOATS, np.float64), number_at(address, ROOM)
+    out = table_at(floats, number_at(address, FLOAT_BASE) + group[ROW] * room, len(windows), room)
+    kept, scratch = 4 if group[KIND] == RSI else 2, floats[number_at(address, SCRATCH) :]
+    state = table_at(floats, group[KEEP], len(windows), kept)
+    if group[KIND] == RSI:
+        rsi_rows(values, windows, first, last, state, scratch, out)
+    elif group[KIND] == EMA:
+        ema_rows(values, windows, first, last, state, scratch, out)
+    else:
+        rma_rows(values, windows, first, last, state, scratch, out)
     _blank(out, last - first)
 
 
-def _draw_deviation(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    rolling_std_rows(values, (group[KNOWN], group[UNKNOWN]), windows, group[DDOF], first, last, out)
-    _blank(out, last - first)
-
-
-def _draw_highest(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    highest_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, out)
-    _blank(out, last - first)
-
-
-def _draw_lowest(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    lowest_rows(values, (group[KNOWN], group[UNKNOWN]), windows, first, last, out)
-    _blank(out, last - first)
-
-
-def _draw_ema(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    ema_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 2), out)
-    _blank(out, last - first)
-
-
-def _draw_rma(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    rma_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 2), out)
-    _blank(out, last - first)
-
-
-def _draw_rsi(address: int, k: int, first: int, last: int, _none: int) -> None:
-    group, values, windows, out = _sheet(address, k)
-    rsi_rows(values, windows, first, last, _memory(address, group[KEEP], len(windows), 4), out)
-    _blank(out, last - first)
-
-
-# By kind: draws group ``k`` of the program whose frame lies at an address, on bars ``first`` up to ``last``.
-DRAW: dict[int, Callable[..., None]] = {
-    SMA: _draw_sma,
-    WMA: _draw_wma,
-    DEVIATION: _draw_deviation,
-    HIGHEST: _draw_highest,
-    LOWEST: _draw_lowest,
-    EMA: _draw_ema,
-    RMA: _draw_rma,
-    RSI: _draw_rsi,
-}
+def drawer_of(kind: int) -> Far:
+    """What draws groups of a kind of the program whose frame lies at an address."""
+    return draw_averages if kind in KEPT else draw_figures

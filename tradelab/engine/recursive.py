@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tradelab.engine.jit import maker
+from tradelab.engine.jit import kernel
 from tradelab.engine.rounding import fma
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ _BLOCK = 16  # bars of all windows that stay in the nearest cache until they are
 _FEW = 4  # below as many windows one after another is faster than side by side
 
 
-@maker
+@kernel
 def smoothed(values: Floats, window: int, weight: float, first: int, last: int, state: Floats, out: Floats) -> None:
     """Exponential average of bars ``first … last − 1`` with ``weight`` on the newest, from the mean of ``window`` on.
 
@@ -45,48 +45,70 @@ def smoothed(values: Floats, window: int, weight: float, first: int, last: int, 
     state[0], state[1] = seen, level
 
 
-@maker
+@kernel
+def room(windows: int) -> int:
+    """Floats of scratch for so many windows side by side."""
+    return (4 + _BLOCK) * windows
+
+
+@kernel
+def _under_way(state: Floats, windows: Ints, least: int, going: Floats) -> int:
+    """Write the rows that have seen ``least`` values more than their window; how many, or 0 if it is but a few."""
+    count = 0
+    for k in range(len(windows)):
+        if state[k, 0] >= windows[k] + least:
+            going[count] = k
+            count += 1
+    return count if count >= _FEW else 0
+
+
+@kernel
 def smoothed_rows(
-    values: Floats, windows: Ints, weights: Floats, first: int, last: int, state: Floats, out: Floats
-) -> None:
-    """`smoothed` for many windows, those under way side by side; ``state`` (windows, 2), ``out`` (windows, ≥ bars)."""
-    going = np.nonzero(state[:, 0] >= windows)[0]
-    if len(going) < _FEW:
-        going = going[:0]
-    levels, shares, drawn = np.empty(len(going)), np.empty(len(going)), np.empty((_BLOCK, len(going)))
-    for k in range(len(going)):
-        levels[k], shares[k] = state[going[k], 1], weights[going[k]]
-    for begin in range(first, last if len(going) else first, _BLOCK):
+    values: Floats, windows: Ints, rise: float, more: float, first: int, last: int, state: Floats, scratch: Floats,
+    out: Floats,
+) -> None:  # fmt: skip
+    """`smoothed` with weights ``rise / (window + more)`` for many windows, those under way side by side.
+
+    ``state`` has shape (windows, 2), ``out`` (windows, at least as many as bars); ``scratch`` as many as `room` says.
+    """
+    n = len(windows)
+    count = _under_way(state, windows, 0, scratch)
+    going, levels, shares = scratch[:count], scratch[n : n + count], scratch[2 * n : 2 * n + count]
+    drawn = scratch[4 * n : 4 * n + _BLOCK * count]
+    for k in range(count):
+        row = int(going[k])
+        levels[k], shares[k] = state[row, 1], rise / (windows[row] + more)
+    for begin in range(first, last if count else first, _BLOCK):
         bars = min(_BLOCK, last - begin)
         for i in range(bars):
-            value, row = values[begin + i], drawn[i]
+            value, line = values[begin + i], drawn[i * count : (i + 1) * count]
             for k in range(len(levels)):
                 level = fma(shares[k], value - levels[k], levels[k])
-                levels[k], row[k] = level, level
+                levels[k], line[k] = level, level
         _turn(drawn, bars, going, begin - first, out)
-    for k in range(len(windows)):
-        if len(going) == 0 or state[k, 0] < windows[k]:
-            smoothed(values, windows[k], weights[k], first, last, state[k], out[k])
-    for k in range(len(going)):
-        state[going[k], 1] = levels[k]
+    for k in range(n):
+        if count == 0 or state[k, 0] < windows[k]:
+            smoothed(values, windows[k], rise / (windows[k] + more), first, last, state[k], out[k])
+    for k in range(count):
+        state[int(going[k]), 1] = levels[k]
 
 
-@maker
-def _turn(drawn: Floats, bars: int, rows: Ints, at: int, out: Floats) -> None:
+@kernel
+def _turn(drawn: Floats, bars: int, rows: Floats, at: int, out: Floats) -> None:
     """Write columns of a block of bars into ``rows`` of ``out``, from column ``at`` on."""
     for k in range(len(rows)):
-        row = out[rows[k], at : at + bars]
+        row = out[int(rows[k]), at : at + bars]
         for i in range(bars):
-            row[i] = drawn[i, k]
+            row[i] = drawn[i * len(rows) + k]
 
 
-@maker
+@kernel
 def _strength(rise: float, fall: float) -> float:
     """Share of rises in all that moved, 0 to 100."""
     return NEUTRAL if rise + fall == 0.0 else 100.0 * rise / (rise + fall)
 
 
-@maker
+@kernel
 def strength(values: Floats, window: int, first: int, last: int, state: Floats, out: Floats) -> None:
     """Wilder's relative strength index of bars ``first … last − 1``.
 
@@ -118,30 +140,37 @@ def strength(values: Floats, window: int, first: int, last: int, state: Floats, 
     state[0], state[1], state[2], state[3] = seen, rise, fall, before
 
 
-@maker
-def strength_rows(values: Floats, windows: Ints, first: int, last: int, state: Floats, out: Floats) -> None:
-    """`strength` for many windows, those under way side by side; ``state`` (windows, 4), ``out`` (windows, ≥ bars)."""
-    going = np.nonzero(state[:, 0] > windows)[0]
-    if len(going) < _FEW:
-        going = going[:0]
-    rises, falls, shares = np.empty(len(going)), np.empty(len(going)), np.empty(len(going))
-    drawn = np.empty((_BLOCK, len(going)))
-    for k in range(len(going)):
-        rises[k], falls[k], shares[k] = state[going[k], 1], state[going[k], 2], 1.0 / windows[going[k]]
-    before = state[going[0], 3] if len(going) else 0.0
-    for begin in range(first, last if len(going) else first, _BLOCK):
+@kernel
+def strength_rows(
+    values: Floats, windows: Ints, first: int, last: int, state: Floats, scratch: Floats, out: Floats
+) -> None:
+    """`strength` for many windows, those under way side by side.
+
+    ``state`` has shape (windows, 4), ``out`` (windows, at least as many as bars); ``scratch`` as many as `room` says.
+    """
+    n = len(windows)
+    count = _under_way(state, windows, 1, scratch)
+    going, rises = scratch[:count], scratch[n : n + count]
+    falls, shares = scratch[2 * n : 2 * n + count], scratch[3 * n : 3 * n + count]
+    drawn = scratch[4 * n : 4 * n + _BLOCK * count]
+    for k in range(count):
+        row = int(going[k])
+        rises[k], falls[k], shares[k] = state[row, 1], state[row, 2], 1.0 / windows[row]
+    before = state[int(going[0]), 3] if count else 0.0
+    for begin in range(first, last if count else first, _BLOCK):
         bars = min(_BLOCK, last - begin)
         for i in range(bars):
-            change, row = values[begin + i] - before, drawn[i]
+            change, line = values[begin + i] - before, drawn[i * count : (i + 1) * count]
             before = values[begin + i]
             gain, loss = 0.5 * (abs(change) + change), 0.5 * (abs(change) - change)
             for k in range(len(rises)):
                 rise = fma(shares[k], gain - rises[k], rises[k])
                 fall = fma(shares[k], loss - falls[k], falls[k])
-                rises[k], falls[k], row[k] = rise, fall, _strength(rise, fall)
+                rises[k], falls[k], line[k] = rise, fall, _strength(rise, fall)
         _turn(drawn, bars, going, begin - first, out)
-    for k in range(len(windows)):
-        if len(going) == 0 or state[k, 0] <= windows[k]:
+    for k in range(n):
+        if count == 0 or state[k, 0] <= windows[k]:
             strength(values, windows[k], first, last, state[k], out[k])
-    for k in range(len(going)):
-        state[going[k], 1], state[going[k], 2], state[going[k], 3] = rises[k], falls[k], before
+    for k in range(count):
+        row = int(going[k])
+        state[row, 1], state[row, 2], state[row, 3] = rises[k], falls[k], before

@@ -11,8 +11,10 @@ Between two orders an account is ``cash + qty x close``. Over such a stretch
 from __future__ import annotations
 
 import numpy as np
+
 from tradelab.engine.book import DUST
-from tradelab.engine.jit import Row, inlined, kernel, maker, reordered
+from tradelab.engine.far import frame_of, grid_at, row_at, run
+from tradelab.engine.jit import Row, inlined, kernel, reordered
 from tradelab.engine.trades import add_some, close_some, profit, sit
 
 BLOCK = 32  # bars of a block
@@ -60,12 +62,18 @@ TALLY = np.dtype(
 PART = np.dtype([("sum", "f8"), ("squares", "f8"), ("depth", "f8"), ("equity", "f8")], align=True)
 
 
-@maker
 def index_blocks(high: np.ndarray, low: np.ndarray, close: np.ndarray) -> np.ndarray:
     """Return the extremes of every 32 bars, shape (blocks, 6); the last two columns say where the closes' lie last."""
-    count = (len(close) + BLOCK - 1) // BLOCK
-    out = np.empty((count, 6))
-    for q in range(count):
+    out = np.empty(((len(close) + BLOCK - 1) // BLOCK, 6))
+    run(blocks_far, frame_of([np.float64] * 4, high, low, close, out))
+    return out
+
+
+def blocks_far(frame: int, _second: int, _third: int, _fourth: int, _fifth: int) -> None:
+    """Index blocks; ``index_blocks`` wrote the frame."""
+    high, low, close = row_at(frame, 0, np.float64), row_at(frame, 1, np.float64), row_at(frame, 2, np.float64)
+    out = grid_at(frame, 3, np.float64)
+    for q in range(len(out)):
         first, last = q * BLOCK, min((q + 1) * BLOCK, len(close))
         bottom, top, at_bottom, at_top = close[first], close[first], 0, 0
         lowest, highest = low[first], high[first]
@@ -78,7 +86,6 @@ def index_blocks(high: np.ndarray, low: np.ndarray, close: np.ndarray) -> np.nda
             highest = max(highest, high[i])
         out[q, CLOSE_LOW], out[q, CLOSE_HIGH], out[q, LOW], out[q, HIGH] = bottom, top, lowest, highest
         out[q, LOW_AT], out[q, HIGH_AT] = at_bottom, at_top
-    return out
 
 
 @kernel

@@ -18,13 +18,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tradelab.engine import recursive, stretches
-from tradelab.engine.jit import maker
+from tradelab.engine import recursive, rolling, wholes
+from tradelab.engine.jit import kernel, maker
 
 Floats = NDArray[np.float64]
 
 
-@maker
+@kernel
 def first_known(values: Floats) -> int:
     """Place of the first value that is not NaN; the length where there is none."""
     for i in range(len(values)):
@@ -33,11 +33,11 @@ def first_known(values: Floats) -> int:
     return len(values)
 
 
-@maker
+@kernel
 def first_unknown(values: Floats) -> int:
     """Place of the first NaN; the length where there is none."""
-    for begin in range(0, len(values), stretches.TILE):
-        block = values[begin : begin + stretches.TILE]
+    for begin in range(0, len(values), rolling.BLOCK):
+        block = values[begin : begin + rolling.BLOCK]
         holes = 0
         for i in range(len(block)):  # counts in vector registers, where a search could not
             holes += block[i] != block[i]
@@ -48,7 +48,15 @@ def first_unknown(values: Floats) -> int:
     return len(values)
 
 
-@maker
+def stretch_known(values: Floats) -> tuple[int, int]:
+    """`known_stretch` for Python, which has no kernel compiled for it."""
+    unknown = np.isnan(values)
+    begin = int(unknown.argmin()) if len(values) and not unknown.all() else len(values)
+    holes = unknown[begin:]
+    return begin, begin + int(holes.argmax()) if holes.any() else len(values)
+
+
+@kernel
 def known_stretch(values: Floats) -> tuple[int, int]:
     """Place of the first value that is not NaN, and of the first NaN after it; the length where there is none."""
     begin = first_known(values)
@@ -67,47 +75,40 @@ def blank(n: int, head: int) -> Floats:
 def _history(figure: int, values: Floats, window: int, ddof: int) -> Floats:
     """One figure over a whole history."""
     n = len(values)
-    begin, end = known_stretch(values)
-    head = begin + window - 1 if window > ddof else n
-    out = blank(n, head)
-    out[max(head, end) :] = np.nan
-    if head < end:
-        tile, wanted, table = stretches.loom(figure, window, end - head)
-        for first in range(head, end, tile):
-            last = min(first + tile, end)
-            stretches.fill(figure, values[first - window + 1 : last], wanted, table)
-            stretches.draw(figure, window, ddof, table, 0, out[first:last])
-    return out
+    out, windows = np.empty((1, n)), np.full(1, window)
+    scratch = np.empty(rolling.room(figure, min(window, n), n))
+    rolling.rows(figure, values, known_stretch(values), windows, ddof, 0, n, scratch, out)
+    return out[0]
 
 
 @maker
 def sma(values: Floats, window: int) -> Floats:
     """Mean of the last ``window`` values."""
-    return _history(stretches.SUM, values, window, 0)
+    return _history(wholes.SUM, values, window, rolling.NO_DDOF)
 
 
 @maker
 def wma(values: Floats, window: int) -> Floats:
     """Mean weighted 1, 2, …, ``window`` from the oldest to the newest value."""
-    return _history(stretches.WEIGHTED, values, window, 0)
+    return _history(wholes.WEIGHTED, values, window, rolling.NO_DDOF)
 
 
 @maker
 def rolling_std(values: Floats, window: int, ddof: int) -> Floats:
     """Standard deviation of the last ``window`` values over ``window − ddof``; a flat window has exactly none."""
-    return _history(stretches.SPREAD, values, window, ddof)
+    return _history(wholes.SPREAD, values, window, ddof)
 
 
 @maker
 def highest(values: Floats, window: int) -> Floats:
     """Highest of the last ``window`` values, the newest included."""
-    return _history(stretches.HIGHEST, values, window, 0)
+    return _history(rolling.HIGHEST, values, window, rolling.NO_DDOF)
 
 
 @maker
 def lowest(values: Floats, window: int) -> Floats:
     """Lowest of the last ``window`` values, the newest included."""
-    return _history(stretches.LOWEST, values, window, 0)
+    return _history(rolling.LOWEST, values, window, rolling.NO_DDOF)
 
 
 @maker

@@ -102,4 +102,3 @@ def _no_wish() -> np.ndarray:
     for name in WISH.names or ():
         row[name] = np.nan
     return row
-
