@@ -12,7 +12,6 @@ from tradelab.engine.book import ORDER, open_account
 from tradelab.engine.exits import BREAK_EVEN, LIQUIDATION, ROI, STOP, TARGET, TRAIL
 from tradelab.engine.fills import INTRABAR
 from tradelab.engine.jit import Row, inlined, kernel
-from tradelab.engine.portfolio import aims_wait, value_at_open
 from tradelab.engine.simulate import ORDERS_A_BAR, Market, Wishes, step
 from tradelab.engine.terms import OHLC, OLHC, OPTIMISTIC, PESSIMISTIC
 
@@ -83,8 +82,6 @@ def doubtful_exits(market: Market, wishes: Wishes, terms: np.ndarray, init_cash:
     other = terms.copy()
     counts = np.zeros((instruments, 2), np.int64)
     for bar in range(bars):
-        if terms[0].enter_at_close == 0 and aims_wait(lines):
-            value_at_open(account, lines, market, bar)
         account_before, lines_before = account.copy(), lines.copy()
         n = step(account, lines, ours, bar, market, wishes, terms)
         for k in range(instruments):

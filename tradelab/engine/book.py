@@ -139,6 +139,14 @@ def value_at(account: Row, line: Row, price: float) -> None:
 
 
 @kernel
+def value_at_open(account: Row, lines: np.ndarray, open_: np.ndarray, bar: int) -> None:
+    """Value every position at the open of a bar; one without a bar keeps its last close."""
+    for k in range(len(lines)):
+        if lines[k].qty != 0.0 and not np.isnan(open_[bar, k]):
+            value_at(account, lines[k], open_[bar, k])
+
+
+@kernel
 def open_account(cash: float, instruments: int) -> tuple[np.ndarray, np.ndarray]:
     """A fresh account of one row and one empty line an instrument."""
     account = np.zeros(1, ACCOUNT)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradelab.engine.book import ORDER, open_account, value_at
+from tradelab.engine.book import ORDER, open_account, value_at, value_at_open
 from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
 from tradelab.engine.jit import Row, inlined, kernel
@@ -35,6 +35,7 @@ from tradelab.engine.trading import (
     Bar,
     Fill,
     act,
+    aims_wait,
     begin_bar,
     close_bar,
     end_inside,
@@ -155,7 +156,13 @@ def waits(lines: np.ndarray) -> bool:
 def act_all(
     account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, bar: int, market: Market, when: int, terms: Row
 ) -> int:
-    """Do what waits: exits of all instruments first, then entries in column order."""
+    """Do what waits: exits of all instruments first, then entries in column order.
+
+    An account that aims at weights is valued at the open it trades at before anything is traded there: else what the
+    night has done to its positions would be taken for a drift of their weights, instrument by instrument.
+    """
+    if when == AT_OPEN and aims_wait(lines):
+        value_at_open(account[0], lines, market.open, bar)
     for turn in range(2):
         for k in range(len(lines)):
             lived = bar_of(market, bar, k)

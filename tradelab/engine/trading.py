@@ -243,6 +243,15 @@ def act(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row
     return enter(account, line, bar, quote, side, AT_MARKET, np.nan, SIGNAL, terms)
 
 
+@inlined
+def aims_wait(lines: np.ndarray) -> bool:
+    """Whether any position waits to be brought to its target."""
+    for k in range(len(lines)):  # noqa: SIM110 (a kernel has no generator)
+        if (lines[k].signals & AIM) != 0:
+            return True
+    return False
+
+
 @kernel
 def aim(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row) -> Fill:
     """Bring a position to the signed size that is wished for: what it gives up among the exits, the rest after."""

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradelab.engine.portfolio import simulate_aims
 from tradelab.engine.simulate import Wishes, simulate
 from tradelab.engine.trades import pair_trades
-from tradelab.engine.trading import AIM
 from tradelab.metrics.annualise import CALENDARS
 from tradelab.model.errors import (
     AlignmentError,
@@ -120,16 +118,10 @@ class Case:
     benchmark: np.ndarray
     calendar: str | None
 
-    @property
-    def aims(self) -> bool:
-        """Whether positions are brought to weights."""
-        return bool((self.wishes.signals & AIM).any())
-
     def run(self) -> Result:
         """Trade it."""
         tape, market = self.tape, make_market(self.tape, self.settings)
-        trade = simulate_aims if self.aims else simulate
-        run = trade(market, self.wishes, self.settings.row(), float(self.settings.init_cash))
+        run = simulate(market, self.wishes, self.settings.row(), float(self.settings.init_cash))
         trades = pair_trades(run.orders, run.carry, tape.market.high, tape.market.low, tape.market.close)
         return Result(
             frames=dict(tape.frames),
