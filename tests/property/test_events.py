@@ -64,6 +64,8 @@ def plans(draw: st.DrawFn) -> tl.ExitPlan:
             ]
         )
     )
+    if trail is None and any(isinstance(t, tuple) and "trail" in t for t in ladder):
+        trail = 0.01
     return tl.ExitPlan(
         stop="2 atr" if needs_r and stop is None else stop,
         targets=ladder,

@@ -54,6 +54,8 @@ def _write_trail(row: Any, trail: Trail, *, starts_by_target: bool) -> None:
         row["trail_start"], row["trail_start_unit"] = start.value, words.UNITS.index(start.unit)
     elif starts_by_target:  # by nothing else
         row["trail_start"], row["trail_start_unit"] = math.inf, words.POINTS
-    row["trail_before"] = np.nan if trail.before is None else trail.before
-    row["trail_step"] = trail.step or 0.0
+    before: Any = trail.before
+    step: Any = trail.step
+    row["trail_before"] = np.nan if before is None else before.value
+    row["trail_step"] = 0.0 if step is None else step.value
     row["chandelier"] = trail.chandelier
