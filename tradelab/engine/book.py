@@ -46,6 +46,7 @@ LINE = np.dtype(
         ("trail", "f8"),  # distance of its trail, and of its first target where the strategy gave one
         ("first_target", "f8"),
         ("trailing", "i8"),  # a filled target has started the trail
+        ("evens", "i8"),  # a filled target has asked for break-even, and the price has not been beyond it yet
         ("next_target", "i8"),
         ("target", "f8"),  # level of the next target; NaN: none left
         ("phase", "i8"),  # how far inside the bar it has been looked at
@@ -168,6 +169,7 @@ def clear(line: Row) -> None:
     line.spent = 0.0
     line.staked = 0.0
     line.trailing = 0
+    line.evens = 0
     line.next_target = 0
     line.due = 0
     line.inside = 0

@@ -43,9 +43,10 @@ from tradelab.engine.trading import (
     forget_entry,
     guard,
     leave,
+    opens_on,
 )
 
-ORDERS_A_BAR = MAX_TARGETS + 6  # at most, of one instrument
+ORDERS_A_BAR = 2 * MAX_TARGETS + 8  # at most, of one instrument: two positions may leave by a whole ladder each
 
 
 class Market(NamedTuple):
@@ -200,6 +201,11 @@ def read_row(line: Row, signals: int, wish: Row, given: int, terms: Row) -> None
 @inlined
 def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, unit: float, terms: Row) -> int:
     """Live the inside of a bar on one line: its exits, then an entry that rests, then the exits of that."""
+    if line.qty != 0.0 and opens_on(line, bar, terms):  # what the open closes, then what enters at it
+        start = Bar(bar.number, bar.open, bar.open, bar.open, bar.open, bar.volume)
+        n = guarded(account, line, orders, n, k, start, terms)
+        if line.rest_side != 0:
+            n = written(orders, n, line, bar.number, k, INTRABAR, fill_resting(account, line, start, terms))
     if line.qty != 0.0 and (terms.exits_on_entry_bar != 0 or line.entry_bar != bar.number):
         n = guarded(account, line, orders, n, k, bar, terms)
     if line.rest_side != 0:

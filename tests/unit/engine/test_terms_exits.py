@@ -112,7 +112,6 @@ def test_what_a_ladder_leaves_over_runs_on():
     assert result.trades["pnl"].item() == pytest.approx(4 * 2 + 6 * 20)
 
 
-@pytest.mark.xfail(reason="the last target rounds down like the others", strict=True)
 def test_the_last_target_of_a_whole_ladder_closes_what_rounding_left():
     frame = bars(FLAT, FLAT, (100, 103, 99, 102), (102, 105, 101, 104))
     plan = tl.ExitPlan(targets=[(0.02, 0.5), (0.04, 0.5)])
@@ -120,7 +119,6 @@ def test_the_last_target_of_a_whole_ladder_closes_what_rounding_left():
     assert fills(result)[1:] == [(2, "sell", 1, 102, "target"), (3, "sell", 2, 104, "target")]
 
 
-@pytest.mark.xfail(reason="the last target rounds down like the others", strict=True)
 def test_a_target_whose_share_is_less_than_a_step_is_passed_over():
     frame = bars(FLAT, FLAT, (100, 103, 99, 102), (102, 105, 101, 104))
     plan = tl.ExitPlan(stop=0.1, targets=[(0.02, 0.3, "break_even"), (0.04, 0.7)])
@@ -233,12 +231,21 @@ def test_break_even_may_go_beyond_the_entry():
     assert fills(run(frame, enter=(0,), plan=plan))[1] == (3, "sell", 10, 101, "break_even")
 
 
-@pytest.mark.xfail(reason="the stop is put beyond the market and sells at the next open", strict=True)
 def test_break_even_waits_until_the_price_has_been_where_the_stop_would_go():
     # fees of 2 % put break-even at 102 / 0.98 = 104.08: a stop there would lie above the market at 101
     frame = bars(FLAT, FLAT, (100, 101.5, 100, 101), (101, 102, 100.5, 101), (101, 106, 101, 105), (105, 105, 99, 100))
     result = run(frame, enter=(0,), plan=tl.ExitPlan(break_even=0.01), fees=0.02)
     assert fills(result)[1] == (5, "sell", 10, 102 / 0.98, "break_even")
+
+
+def test_break_even_that_a_target_asks_for_waits_too():
+    # the target of 101.2 lies below the 104.08 that fees ask for: the stop goes there once the price has been beyond
+    frame = bars(FLAT, FLAT, (100, 101.5, 100, 101), (101, 102, 100.5, 101), (101, 106, 101, 105), (105, 105, 99, 100))
+    plan = tl.ExitPlan(stop=0.1, targets=[(0.012, 0.5, "break_even"), (0.5, 0.5)])
+    assert fills(run(frame, enter=(0,), plan=plan, fees=0.02))[1:] == [
+        (2, "sell", 5, 101.2, "target"),
+        (5, "sell", 5, 102 / 0.98, "break_even"),
+    ]
 
 
 # Trails
@@ -329,12 +336,25 @@ def test_an_exit_by_the_clock_comes_before_what_the_same_close_decided():
     assert [f[4] for f in fills(result)] == ["entry", "time"]
 
 
-@pytest.mark.xfail(reason="it goes without a stop", strict=True)
 def test_a_plan_in_atr_trades_nothing_before_there_is_one():
     """Without an ATR a stop cannot be placed; an entry that is to have one must not go without."""
     frame = bars(*[FLAT] * 4)
     got = fills(run(frame, enter=(0,), plan=tl.ExitPlan(stop="2 atr", atr_window=3)))
     assert got == []
+
+
+@pytest.mark.parametrize("plan", [{"stop": "2 atr"}, {"targets": "2 atr"}, {"trail": "2 atr"}, {"break_even": "1 atr"}])
+def test_an_entry_waits_for_whatever_in_its_plan_is_measured_in_atr(plan):
+    frame = bars(*[FLAT] * 6)
+    result = run(frame, enter=(0, 4), plan=tl.ExitPlan(**plan, atr_window=3))
+    assert fills(result) == [(5, "buy", 10, 100, "entry")]
+
+
+def test_what_a_trail_follows_from_before_it_starts_is_measured_as_its_distance_is():
+    # the true range of flat bars is 2: 4 of them are 8 below the best price of 101
+    frame = bars(*[FLAT] * 5, (100, 101, 92.5, 95))
+    plan = tl.ExitPlan(trail=tl.Trail("2 atr", start="1 atr", before="4 atr"), atr_window=2)
+    assert fills(run(frame, enter=(3,), plan=plan))[1] == (5, "sell", 10, 93, "trail")
 
 
 def test_distances_need_what_they_are_measured_in():
