@@ -13,14 +13,16 @@ are the same machine code. Within one bar, in this order:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from tradelab.engine.book import ORDER, open_account, value_at, value_at_open
 from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
 from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.market import Market as Market
+from tradelab.engine.market import Marks as Marks
+from tradelab.engine.market import Run as Run
+from tradelab.engine.market import Wishes as Wishes
 from tradelab.engine.terms import (
     CLOSED_AT_OPEN,
     GIVES_EXIT_SIZE,
@@ -39,6 +41,8 @@ from tradelab.engine.trading import (
     begin_bar,
     close_bar,
     end_inside,
+    end_piece,
+    end_pieces,
     fill_resting,
     forget_entry,
     guard,
@@ -47,62 +51,6 @@ from tradelab.engine.trading import (
 )
 
 ORDERS_A_BAR = 2 * MAX_TARGETS + 8  # at most, of one instrument: two positions may leave by a whole ladder each
-
-
-class Market(NamedTuple):
-    """Bars as float64 arrays of shape (bars, instruments); NaN open: the instrument has no bar there.
-
-    What follows the prices may have no rows, which means none: ``volume``; ``funding``, the fraction of its value a
-    long position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends;
-    ``session_end`` of shape (bars, instruments), 1 on the last bar of a session.
-    """
-
-    open: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    close: np.ndarray
-    volume: np.ndarray
-    funding: np.ndarray
-    nights: np.ndarray
-    session_end: np.ndarray
-
-
-class Wishes(NamedTuple):
-    """What the strategy wants, shape (bars, instruments), each row known at its bar's close.
-
-    ``signals`` holds the flags as bits. ``rows`` of ``WISH`` has what is given bar by bar, and ``given`` says which
-    fields are; without rows all is in the terms.
-    """
-
-    signals: np.ndarray
-    rows: np.ndarray
-    given: int
-
-
-class Marks(NamedTuple):
-    """The account at each close, as it is lived; ``origin`` is the bar of the first row."""
-
-    equity: np.ndarray
-    cash: np.ndarray
-    gross: np.ndarray
-    qty: np.ndarray
-    origin: int
-
-
-class Run(NamedTuple):
-    """What came out: orders in the order they happened, and the account at each close.
-
-    ``equity``, ``cash`` and ``gross`` (absolute position value) have shape (bars,), ``qty`` (bars, instruments);
-    ``carry`` of shape (instruments,) was charged to what is still open since its last order.
-    """
-
-    orders: np.ndarray
-    equity: np.ndarray
-    cash: np.ndarray
-    gross: np.ndarray
-    qty: np.ndarray
-    ruined: bool
-    carry: np.ndarray
 
 
 @inlined
@@ -200,7 +148,34 @@ def read_row(line: Row, signals: int, wish: Row, given: int, terms: Row) -> None
 
 @inlined
 def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, unit: float, terms: Row) -> int:
-    """Live the inside of a bar on one line: its exits, then an entry that rests, then the exits of that."""
+    """Live the inside of a bar on one line, and let its exits learn it."""
+    n = walked(account, line, orders, n, k, bar, terms)
+    if line.qty != 0.0:
+        end_inside(line, bar, unit, terms)
+    return n
+
+
+@kernel
+def inside_finer(
+    account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, unit: float, market: Market, terms: Row
+) -> int:
+    """The same along the finer bars that lie in it: prices are theirs, whatever is counted or measured is the bar's."""
+    prices = market.finer
+    for i in range(market.within[bar.number, k, 0], market.within[bar.number, k, 1]):
+        if line.qty == 0.0 and line.rest_side == 0:
+            break
+        piece = Bar(bar.number, prices[i, 0], prices[i, 1], prices[i, 2], prices[i, 3], bar.volume)
+        n = walked(account, line, orders, n, k, piece, terms)
+        if line.qty != 0.0:
+            end_piece(line, piece, terms)
+    if line.qty != 0.0:
+        end_pieces(line, bar, unit, terms)
+    return n
+
+
+@inlined
+def walked(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, terms: Row) -> int:
+    """Go through a bar: what its open meets, the exits, then an entry that rests, then the exits of that."""
     if line.qty != 0.0 and opens_on(line, bar, terms):  # what the open closes, then what enters at it
         start = Bar(bar.number, bar.open, bar.open, bar.open, bar.open, bar.volume)
         n = guarded(account, line, orders, n, k, start, terms)
@@ -212,8 +187,6 @@ def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar
         n = written(orders, n, line, bar.number, k, INTRABAR, fill_resting(account, line, bar, terms))
         if line.qty != 0.0 and line.entry_bar == bar.number and terms.exits_on_entry_bar != 0:
             n = guarded(account, line, orders, n, k, bar, terms)
-    if line.qty != 0.0:
-        end_inside(line, bar, unit, terms)
     return n
 
 
@@ -339,7 +312,10 @@ def live_line(
     before = n
     if line.qty != 0.0 or line.rest_side != 0:
         unit = wishes.rows[bar, k].unit if len(wishes.rows) > 0 else np.nan
-        n = inside(account, line, orders, n, k, lived, unit, terms)
+        if len(market.within) > 0 and market.within[bar, k, 1] > market.within[bar, k, 0]:
+            n = inside_finer(account, line, orders, n, k, lived, unit, market, terms)
+        else:
+            n = inside(account, line, orders, n, k, lived, unit, terms)
     ends = len(market.session_end) > 0 and market.session_end[bar, k] != 0
     n = at_close(account, line, orders, n, k, lived, ends, terms)
     source = bar - terms.latency

@@ -398,6 +398,27 @@ def end_inside(line: Row, bar: Bar, unit: float, terms: Row) -> None:
         learn(line, bar.high, bar.low, unit, terms)
 
 
+@kernel
+def end_piece(line: Row, piece: Bar, terms: Row) -> None:
+    """Let the exits learn a finer bar, unless its path did; a chandelier waits for the ATR of the whole bar."""
+    unit = line.unit if terms.chandelier == 0 else np.nan
+    if line.inside != 0:
+        line.inside = 0
+        learn(line, piece.close, piece.close, unit, terms)
+    elif terms.path < OHLC:
+        learn(line, piece.high, piece.low, unit, terms)
+
+
+@kernel
+def end_pieces(line: Row, bar: Bar, unit: float, terms: Row) -> None:
+    """Close a bar whose finer bars the exits have learnt: what looks at its close, and what is measured by its ATR."""
+    direction = 1 if line.qty > 0.0 else -1
+    if terms.stop_at_close != 0 and passed(-direction, line.stop, bar.close):
+        line.due = STOP
+    if terms.chandelier != 0:
+        learn(line, line.best, line.best, unit, terms)
+
+
 @inlined
 def close_bar(line: Row, bar: Bar, session_ends: bool, terms: Row) -> None:
     """Decide at the close what the clock asks: an exit that is done as a market order is."""

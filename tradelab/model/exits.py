@@ -225,7 +225,7 @@ class ExitPlan:
         _whole("atr_window", self.atr_window)
         if self.stop is not None and self.stop.unit == "r":  # type: ignore[union-attr]
             raise ParameterError("the stop defines R and cannot be measured in it.", fix='Write stop="2 atr" or 0.02.')
-        if self.trail is None and any(t.then == "trail" for t in self.targets):  # type: ignore[attr-defined]
+        if self.trail is None and any(t.then == "trail" for t in self.targets):
             raise ParameterError("a target starts the trail, and there is none.", fix='Give trail=…, such as "3 atr".')
         if self.in_r and self.stop is None:
             raise ParameterError("distances in R need a stop, which defines R.", fix="Give stop=….")

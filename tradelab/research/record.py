@@ -151,6 +151,13 @@ class Record:
         return float(self.settings["init_cash"])
 
     @property
+    def finer(self) -> Mapping[str, Any] | None:
+        """Finer bars inside the bars: their ``timeframe`` and ``sha256``, how many bars were ``walked`` along them and
+        how many were ``without`` any; ``None``: there were none."""
+        told: Mapping[str, Any] | None = self.settings.get("finer")
+        return told
+
+    @property
     def ruined(self) -> bool:
         """Whether equity fell to zero, everything was closed out and trading ended."""
         return bool(self.outcome.run.ruined)
