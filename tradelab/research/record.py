@@ -71,7 +71,8 @@ class Record:
     def trades(self) -> pd.DataFrame:
         """One row a trade, in order of entry; what is still open is valued at the last close.
 
-        Times are the open times of the bars in which the fills happened. ``return``, ``mfe`` and ``mae`` are fractions
+        Times are the open times of the bars in which the fills happened. ``fees`` and ``carry`` (what holding it cost:
+        funding, swap, borrowed units) are off the P&L. ``return``, ``mfe`` and ``mae`` are fractions
         of the entry price; ``r`` is the P&L over what the first stop risked, NaN without one.
         """
         t = self.outcome.trades
@@ -88,6 +89,7 @@ class Record:
                 "exit_price": t["exit_price"],
                 "size": t["qty"],
                 "fees": t["entry_fees"] + t["exit_fees"],
+                "carry": t["carry"],
                 "pnl": t["pnl"],
                 "return": t["return"],
                 "r": t["r"],

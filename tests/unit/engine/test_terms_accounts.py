@@ -25,6 +25,13 @@ def test_a_margin_account_opens_its_leverage_and_owes_the_rest():
     assert result.equity.tolist() == pytest.approx([10_000, 10_000, 11_000])
 
 
+def test_a_fraction_of_cash_is_one_of_free_margin_in_a_margin_account():
+    frame = bars(*[FLAT] * 4)
+    entries = pd.DataFrame({"A": on(frame, 0), "B": on(frame, 1)})
+    half = tl.backtest({"A": frame, "B": frame}, entries=entries, size=0.5, size_type="percent", leverage=4.0)
+    assert half.orders["size"].tolist() == pytest.approx([200, 100])  # 5 000 and 2 500 of margin, four times as much
+
+
 def test_fees_are_paid_from_the_same_money_as_the_margin():
     frame = bars(FLAT, FLAT, FLAT)
     result = run(frame, enter=(0,), size=None, leverage=5.0, fees=0.01)
@@ -55,6 +62,17 @@ def test_a_long_is_liquidated_where_equity_meets_the_maintenance_margin():
     assert result.orders["fees"].iloc[1] == pytest.approx(0.005 * 500 * price)
     spared = bars(FLAT, FLAT, (100, 100, 81, 85))
     assert len(run(spared, enter=(0,), size=None, leverage=5.0, maintenance=0.01).orders) == 1
+
+
+def test_of_the_other_positions_a_liquidation_counts_the_last_close():
+    # 200 A and 200 B at 100, 30 000 owed. B has closed at 95: 200 p + 19 000 - 30 000 = 5 % of (200 p + 19 000)
+    a = bars(FLAT, FLAT, FLAT, (100, 100, 60, 70))
+    b = bars(FLAT, FLAT, (100, 100, 94, 95), (95, 95, 95, 95))
+    entries = pd.DataFrame({"A": on(a, 0), "B": on(a, 0)})
+    result = tl.backtest({"A": a, "B": b}, entries=entries, size=200.0, leverage=5.0, maintenance=0.05)
+    last = result.orders.iloc[2:]
+    assert (last["symbol"].tolist(), last["reason"].tolist()) == (["A"], ["liquidation"])
+    assert last["price"].item() == pytest.approx((30_000 - 19_000 * 0.95) / (200 * 0.95))
 
 
 def test_a_short_is_liquidated_above_its_entry():
@@ -107,6 +125,7 @@ def test_borrowed_cash_costs_by_the_night():
     frame = bars(*[FLAT] * 3)
     result = run(frame, enter=(0,), size=None, leverage=5.0, interest=0.0365)
     assert result.equity.tolist() == pytest.approx([10_000, 10_000, 9_996])  # 40 000 x 3.65 % / 365
+    assert result.trades["pnl"].item() == pytest.approx(0)  # it is the account's
     assert run(frame, enter=(0,), interest=0.0365).equity.iloc[-1] == pytest.approx(10_000)
 
 
@@ -129,6 +148,7 @@ def test_what_holding_cost_is_part_of_the_trade():
     result = run(frame, enter=(0,), leave=(2,), swap_long=0.3, fees=0.001)
     # bought at the open of bar 1, sold at the open of bar 3, which two nights end
     assert result.trades["pnl"].item() == pytest.approx(-2 * 3 - 2 * 1)
+    assert result.trades["carry"].item() == pytest.approx(2 * 3)
     assert result.equity.iloc[-1] == pytest.approx(10_000 - 8)
 
 

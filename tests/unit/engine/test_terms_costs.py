@@ -48,6 +48,10 @@ def test_a_tier_holds_from_the_notional_traded_before_the_order():
 def test_orders_that_rest_pay_the_makers_fee_and_may_be_paid():
     frame = bars(FLAT, FLAT, (100, 106, 99, 105))
     assert paid(run(frame, enter=(0,), tp_stop=0.05, fees=0.002, maker_fees=0.001)) == pytest.approx([2, 1.05])
+    falling = run(frame, enter=(0,), plan=tl.ExitPlan(roi={0: 0.05}), fees=0.002, maker_fees=0.001)
+    assert paid(falling) == pytest.approx([2, 1.05])
+    limit = run(frame, enter=(0,), entry_type="limit", entry_price=99.5, fees=0.002, maker_fees=0.001)
+    assert paid(limit) == pytest.approx([0.995])
     rebate = run(frame, enter=(0,), tp_stop=0.05, fees=0.002, maker_fees=-0.001)
     assert paid(rebate) == pytest.approx([2, -1.05])
     assert rebate.trades["pnl"].item() == pytest.approx(50 - 2 + 1.05)

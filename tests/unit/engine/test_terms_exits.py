@@ -132,6 +132,14 @@ def test_a_stop_closes_what_the_ladder_has_left():
     assert fills(run(frame, enter=(0,), plan=plan))[1:] == [(2, "sell", 5, 102, "target"), (3, "sell", 5, 95, "stop")]
 
 
+def test_a_trade_ends_at_the_average_of_its_exits_for_the_last_reason():
+    plan = tl.ExitPlan(stop=0.05, targets=[(0.02, 0.4), (0.2, 0.6)])
+    stopped = run(bars(FLAT, FLAT, (100, 103, 99, 102), (102, 102, 94, 95)), enter=(0,), plan=plan).trades.iloc[0]
+    assert (stopped["exit_reason"], stopped["exit_price"]) == ("stop", pytest.approx((4 * 102 + 6 * 95) / 10))
+    still = run(bars(FLAT, FLAT, (100, 103, 99, 102), (102, 111, 101, 110)), enter=(0,), plan=plan).trades.iloc[0]
+    assert (still["exit_reason"], still["exit_price"]) == ("still open", pytest.approx((4 * 102 + 6 * 110) / 10))
+
+
 def test_a_filled_target_moves_the_stop_from_the_next_bar_on():
     # bar 2 takes 102 and falls to 99: the stop at 100 is held against bar 3 first
     frame = bars(FLAT, FLAT, (101, 103, 99, 102), (102, 103, 99, 100))
@@ -196,6 +204,7 @@ def test_the_nearer_of_ladder_and_falling_target_is_taken():
     plan = tl.ExitPlan(targets=0.03, roi={0: 0.02})
     assert fills(run(frame, enter=(0,), plan=plan))[1] == (2, "sell", 10, 102, "roi")
     assert fills(run(frame, enter=(0,), plan=tl.ExitPlan(targets=0.01, roi={0: 0.02})))[1][3:] == (101, "target")
+    assert fills(run(frame, enter=(0,), plan=tl.ExitPlan(targets=0.02, roi={0: 0.02})))[1][3:] == (102, "target")
 
 
 # Break-even
@@ -300,6 +309,15 @@ def test_a_position_is_left_at_the_open_after_so_many_bars():
     frame = bars(*[FLAT] * 5)
     assert fills(run(frame, enter=(0,), plan=tl.ExitPlan(max_bars=2)))[1] == (3, "sell", 10, 100, "time")
     assert fills(run(frame, enter=(0,), plan=tl.ExitPlan(max_bars=1), fill="close"))[1] == (1, "sell", 10, 100, "time")
+
+
+def test_bars_are_counted_on_the_time_axis_of_all_instruments():
+    # B has no bar 2; after three bars of the axis, 1 to 3, it is left at the open of bar 4, its own third
+    frame = bars(*[FLAT] * 6)
+    both = {"A": frame, "B": frame.drop(frame.index[2])}
+    entries = {"A": on(frame), "B": on(both["B"], 0)}
+    result = tl.backtest(both, entries=entries, size=10.0, plan=tl.ExitPlan(max_bars=3))
+    assert result.orders["time"].tolist() == [frame.index[1], frame.index[4]]
 
 
 def test_a_stop_that_looks_at_closes_is_done_at_the_next_open():
