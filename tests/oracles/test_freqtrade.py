@@ -30,9 +30,6 @@ QUIRKS = {
     "an entry signal of the other side that waits while a candle stops the position out fills at its open": (
         "the tool enters at an open that lies before the exit within the same candle"
     ),
-    "profits are compared to eight decimals: 102.5 is not beyond 2.5 percent": (
-        "our engine compares prices, and 100 * 1.025 lies a last digit below 102.5"
-    ),
 }
 
 

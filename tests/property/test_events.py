@@ -64,6 +64,8 @@ def plans(draw: st.DrawFn) -> tl.ExitPlan:
             ]
         )
     )
+    if trail is None and any(isinstance(t, tuple) and "trail" in t for t in ladder):
+        trail = 0.01
     return tl.ExitPlan(
         stop="2 atr" if needs_r and stop is None else stop,
         targets=ladder,
@@ -119,6 +121,17 @@ def terms(draw: st.DrawFn) -> dict[str, object]:
     return said
 
 
+@st.composite
+def resting(draw: st.DrawFn, frame: pd.DataFrame) -> dict[str, object]:
+    """Entries that wait for a price near the close they were decided at; some have none."""
+    kind = draw(st.sampled_from(["market", "market", "limit", "stop"]))
+    if kind == "market":
+        return {}
+    price = frame["close"] * draw(st.sampled_from([0.99, 0.998, 1.0, 1.002, 1.01]))
+    price = price.mask(np.arange(len(frame)) % 11 == 0)
+    return {"entry_type": kind, "entry_price": price, "expiry": draw(st.sampled_from([None, 1, 5]))}
+
+
 STRATEGIES = {
     "sma_cross": {"fast": [2, 3, 5, 8], "slow": [9, 12, 30, 55]},
     "rsi_reversion": {"window": [2, 3, 5, 9], "low": [20.0, 35.0, 40.0, 30.0]},
@@ -136,7 +149,7 @@ def test_the_event_kernel_gives_the_figures_of_the_reference(data):
         data.draw(st.integers(70, 900)),
         data.draw(st.sampled_from([0.3, 1.0, 4.0])),
     )
-    said = data.draw(terms())
+    said = data.draw(terms()) | data.draw(resting(frame))
     name = data.draw(st.sampled_from(sorted(STRATEGIES)))
     columns = STRATEGIES[name]
     tape = read_bars(frame)

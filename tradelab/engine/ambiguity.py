@@ -12,7 +12,6 @@ from tradelab.engine.book import ORDER, open_account
 from tradelab.engine.exits import BREAK_EVEN, LIQUIDATION, ROI, STOP, TARGET, TRAIL
 from tradelab.engine.fills import INTRABAR
 from tradelab.engine.jit import Row, inlined, maker
-from tradelab.engine.portfolio import aims_wait, value_at_open
 from tradelab.engine.simulate import ORDERS_A_BAR, Market, Wishes, step
 from tradelab.engine.terms import OHLC, OLHC, OPTIMISTIC, PESSIMISTIC
 
@@ -59,7 +58,6 @@ def ways_part(
     return False
 
 
-@maker
 def doubtful_exits(market: Market, wishes: Wishes, terms: np.ndarray, init_cash: float) -> np.ndarray:
     """Count, instrument by instrument, the bars with an exit inside, and those where the way of the price decides.
 
@@ -76,15 +74,19 @@ def doubtful_exits(market: Market, wishes: Wishes, terms: np.ndarray, init_cash:
         Shape (instruments, 2), int64: bars in which a stop, a trail, a target, … left a position; in how many of
         them the orders are not the same on all of ``WAYS``.
     """
+    account, lines = open_account(init_cash, market.close.shape[1])
+    return _counted(account, lines, market, wishes, terms)
+
+
+@maker
+def _counted(account: np.ndarray, lines: np.ndarray, market: Market, wishes: Wishes, terms: np.ndarray) -> np.ndarray:
+    """The counts of an account that begins as given."""
     bars, instruments = market.close.shape
-    account, lines = open_account(init_cash, instruments)
     room = ORDERS_A_BAR * instruments
     ours, one, two = np.empty(room, ORDER), np.empty(room, ORDER), np.empty(room, ORDER)
     other = terms.copy()
     counts = np.zeros((instruments, 2), np.int64)
     for bar in range(bars):
-        if terms[0].enter_at_close == 0 and aims_wait(lines):
-            value_at_open(account, lines, market, bar)
         account_before, lines_before = account.copy(), lines.copy()
         n = step(account, lines, ours, bar, market, wishes, terms)
         for k in range(instruments):

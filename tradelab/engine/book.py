@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradelab.engine.jit import Row, inlined, maker
+from tradelab.engine.jit import Row, inlined, kernel
 
 ACCOUNT = np.dtype(
     [
@@ -46,6 +46,7 @@ LINE = np.dtype(
         ("trail", "f8"),  # distance of its trail, and of its first target where the strategy gave one
         ("first_target", "f8"),
         ("trailing", "i8"),  # a filled target has started the trail
+        ("evens", "i8"),  # a filled target has asked for break-even, and the price has not been beyond it yet
         ("next_target", "i8"),
         ("target", "f8"),  # level of the next target; NaN: none left
         ("phase", "i8"),  # how far inside the bar it has been looked at
@@ -138,18 +139,32 @@ def value_at(account: Row, line: Row, price: float) -> None:
     line.value = value
 
 
-@maker
+@kernel
+def value_at_open(account: Row, lines: np.ndarray, open_: np.ndarray, bar: int) -> None:
+    """Value every position at the open of a bar; one without a bar keeps its last close."""
+    for k in range(len(lines)):
+        if lines[k].qty != 0.0 and not np.isnan(open_[bar, k]):
+            value_at(account, lines[k], open_[bar, k])
+
+
 def open_account(cash: float, instruments: int) -> tuple[np.ndarray, np.ndarray]:
     """A fresh account of one row and one empty line an instrument."""
-    account = np.zeros(1, ACCOUNT)
-    account[0].cash = cash
-    account[0].dust = DUST * cash
-    lines = np.zeros(instruments, LINE)
-    for k in range(instruments):
-        clear(lines[k])
-        lines[k].last = np.nan
-        lines[k].range = np.nan
-    return account, lines
+    return fresh_accounts(np.array([cash])), fresh_lines(instruments)
+
+
+def fresh_accounts(cash: np.ndarray) -> np.ndarray:
+    """Accounts that hold nothing but cash, one row each."""
+    accounts = np.zeros(len(cash), ACCOUNT)
+    accounts["cash"], accounts["dust"] = cash, DUST * cash
+    return accounts
+
+
+def fresh_lines(count: int) -> np.ndarray:
+    """Empty lines, as ``clear`` leaves them, that have seen no bar."""
+    lines = np.zeros(count, LINE)
+    for name in ("r", "stop", "next_stop", "target", "last", "range"):
+        lines[name] = np.nan
+    return lines
 
 
 @inlined
@@ -160,6 +175,7 @@ def clear(line: Row) -> None:
     line.spent = 0.0
     line.staked = 0.0
     line.trailing = 0
+    line.evens = 0
     line.next_target = 0
     line.due = 0
     line.inside = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradelab.engine.jit import Row, inlined
+from tradelab.engine.jit import Row, inlined, kernel
 
 
 @inlined
@@ -65,3 +65,26 @@ def affordable(cash: float, price: float, rate: float, terms: Row) -> float:
     if qty * price * rate + qty * terms.per_unit + terms.fixed_fees < terms.min_fees:
         qty = max(cash - terms.min_fees, 0.0) / margin
     return qty
+
+
+@kernel
+def bearable(
+    qty: float, held: float, side: int, price: float, free: float, rate: float, volume: float, terms: Row
+) -> float:
+    """Units, up to ``qty``, that the cash carries at the price to which the order itself moves the market.
+
+    ``held`` units are closed by the same order; ``price`` is that before the impact, and ``free`` what it leaves free.
+    The impact grows with the units, so what the cash carries is where the two meet; it is halved in on.
+    """
+    most, least = qty, 0.0
+    for i in range(60):
+        units = most if i == 0 else 0.5 * (least + most)
+        worse = moved(price, side, held + units, volume, terms)
+        left = free - (side + rate) * held * (worse - price)
+        if units <= affordable(max(left, 0.0), worse, rate, terms):
+            least = units
+            if i == 0:
+                break
+        else:
+            most = units
+    return least

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tradelab.engine.book import ACCOUNT, DUST, LINE, ORDER
+from tradelab.engine.book import ACCOUNT, LINE, ORDER, fresh_accounts, fresh_lines
 from tradelab.engine.far import Far, frame_of, grid_at, number_at, row_at, run
 from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.known import as_is, as_plain, as_simple, lane_of
@@ -277,11 +277,8 @@ def sweep(
 
 def fresh_state(combinations: int, parts: int, init_cash: np.ndarray) -> State:
     """Memory of combinations that start with ``init_cash`` each, shape (combinations,)."""
-    accounts, lines = np.zeros(combinations, ACCOUNT), np.zeros(combinations, LINE)
+    accounts, lines = fresh_accounts(init_cash), fresh_lines(combinations)
     seats, tallies = np.zeros(combinations, SEAT), np.zeros(combinations, TALLY)
-    accounts["cash"], accounts["dust"] = init_cash, DUST * init_cash
-    for name in ("r", "stop", "next_stop", "target", "last", "range"):
-        lines[name] = np.nan
     for name in ("equity", "peak", "part_peak"):
         tallies[name] = init_cash
     tallies["depth"] = tallies["part_depth"] = 1.0

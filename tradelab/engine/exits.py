@@ -2,6 +2,7 @@
 
 All levels are prices. The stop only ever tightens, and between fills it is a function of the best price since entry
 (but for a chandelier, which follows each bar's own ATR): that is what lets the event kernel leap over quiet bars.
+Break-even is one too, for it waits until the best price has been beyond where the stop goes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ import numpy as np
 
 from tradelab.engine.fills import slip_of_stops
 from tradelab.engine.jit import Row, inlined, kernel
-from tradelab.engine.terms import ATR, FRACTION, LEVEL, POINTS, THEN_BREAK_EVEN, THEN_PREVIOUS, THEN_STOP, THEN_TRAIL, R
+from tradelab.engine.terms import (
+    ATR,
+    FRACTION,
+    FREQTRADE,
+    LEVEL,
+    POINTS,
+    THEN_BREAK_EVEN,
+    THEN_PREVIOUS,
+    THEN_STOP,
+    THEN_TRAIL,
+    R,
+)
 
 # Why an order happened.
 ENTRY, SIGNAL, REVERSAL, STOP, TRAIL, TARGET, RUIN = 0, 1, 2, 3, 4, 5, 6
@@ -61,6 +73,7 @@ def arm(line: Row, direction: int, anchor: float, terms: Row) -> None:
     line.r = abs(anchor - line.stop)
     line.next_target = 0
     line.trailing = 0
+    line.evens = 0
     line.next_stop = np.nan
     line.target = target_level(line, direction, terms)
     follow(line, direction, terms)
@@ -128,6 +141,25 @@ def even_level(line: Row, direction: int, terms: Row) -> float:
 
 
 @inlined
+def evened(line: Row, direction: int, best: float, stop: float, reason: int, terms: Row) -> tuple[float, int]:
+    """Stop and its reason once break-even has been looked at: it waits until the price has been beyond it."""
+    if not np.isnan(terms.even_at):
+        trigger = beyond(line.anchor, direction, terms.even_at, terms.even_unit, line)
+        if direction * (best - trigger) >= 0.0:
+            even = even_level(line, direction, terms)
+            if direction * (best - even) > 0.0 and (np.isnan(stop) or direction * (even - stop) > 0.0):
+                stop, reason = even, BREAK_EVEN
+    return stop, reason
+
+
+@inlined
+def trails_inside(terms: Row) -> bool:
+    """Whether the trail is one that freqtrade knows, under its rules: it learns a bar before its exits (``path``)."""
+    plain = terms.trail_unit == FRACTION and terms.trail_step == 0.0 and terms.chandelier == 0
+    return terms.path == FREQTRADE and plain
+
+
+@inlined
 def stop_at(line: Row, direction: int, best: float, unit: float, terms: Row) -> tuple[float, int]:
     """Stop and its reason when the best price since entry is ``best``: never looser than where it stands."""
     stop, reason = line.stop, line.stop_reason
@@ -135,13 +167,7 @@ def stop_at(line: Row, direction: int, best: float, unit: float, terms: Row) -> 
         trail = trail_level(line, direction, best, unit, terms)
         if not np.isnan(trail) and (np.isnan(stop) or direction * (trail - stop) > 0.0):
             stop, reason = trail, TRAIL
-    if not np.isnan(terms.even_at):
-        trigger = beyond(line.anchor, direction, terms.even_at, terms.even_unit, line)
-        if direction * (best - trigger) >= 0.0:
-            even = even_level(line, direction, terms)
-            if np.isnan(stop) or direction * (even - stop) > 0.0:
-                stop, reason = even, BREAK_EVEN
-    return stop, reason
+    return evened(line, direction, best, stop, reason, terms)
 
 
 @inlined
@@ -159,6 +185,15 @@ def learn(line: Row, high: float, low: float, unit: float, terms: Row) -> None:
         if np.isnan(line.stop) or direction * (line.next_stop - line.stop) > 0.0:
             line.stop, line.stop_reason = line.next_stop, BREAK_EVEN
         line.next_stop = np.nan
+    if line.evens != 0:
+        even = even_level(line, direction, terms)
+        if direction * (line.best - even) > 0.0:
+            line.evens = 0
+            if np.isnan(line.stop) or direction * (even - line.stop) > 0.0:
+                line.stop, line.stop_reason = even, BREAK_EVEN
+    if trails_inside(terms):
+        line.stop, line.stop_reason = evened(line, direction, line.best, line.stop, line.stop_reason, terms)
+        return
     seen = unit if terms.chandelier != 0 else line.unit
     line.stop, line.stop_reason = stop_at(line, direction, line.best, seen, terms)
 
@@ -177,6 +212,9 @@ def after_target(line: Row, direction: int, terms: Row) -> None:
     stop = np.nan
     if then == THEN_BREAK_EVEN:
         stop = even_level(line, direction, terms)
+        if direction * (stop - filled) >= 0.0:  # it waits for a price beyond it
+            line.evens = 1
+            stop = np.nan
     elif then == THEN_STOP:
         stop = beyond(line.anchor, direction, terms.then_at[i], terms.then_unit[i], line)
     elif then == THEN_PREVIOUS:

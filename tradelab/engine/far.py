@@ -25,6 +25,7 @@ Far = Callable[[int, int, int, int, int], None]
 call: Any = Primitive("call")
 row_at: Any = Primitive("row_at")
 grid_at: Any = Primitive("grid_at")
+cube_at: Any = Primitive("cube_at")
 number_at: Any = Primitive("number_at")
 table_at: Any = Primitive("table_at")
 

@@ -18,7 +18,8 @@ from tradelab.engine.terms import LEFT_OPEN, MARKET, PERCENT, PESSIMISTIC
 SIMPLE: dict[str, float] = {
     "path": PESSIMISTIC, "last_bar": LEFT_OPEN, "turns_round": 1, "enters_on_last_bar": 1,
     "size_step": 0.0, "min_qty": 0.0, "min_notional": 0.0, "max_weight": np.inf, "layers": 1, "risk_cap": np.inf,
-    "exit_size": 1.0, "entry_type": MARKET, "expiry": 0,
+    "exit_size": 1.0,
+    "needs_atr": 0, "entry_type": MARKET, "expiry": 0,
     "maker_fees": np.nan, "fixed_fees": 0.0, "per_unit": 0.0, "min_fees": 0.0, "tiers": 0, "slip_range": 0.0,
     "impact": 0.0, "volume_share": np.inf,
     "leverage": 0.0, "maintenance": 0.0, "liquidation_fee": 0.0, "borrow": 0.0, "interest": 0.0, "swap_long": 0.0,

@@ -72,6 +72,9 @@ class Library:
         self._archive = zipfile.ZipFile(path)
         self._symbols: Mapping[str, str] = json.loads(self._archive.read(SYMBOLS))
         self._llvm: Any = llvm
+        for name, stub in _stubs().items():
+            if llvm.address_of_symbol(name) is None:  # numba, where it is at work, has put its own there
+                llvm.add_symbol(name, stub)
         machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
 
@@ -82,6 +85,20 @@ class Library:
         self._engine.add_object_file(self._llvm.ObjectFileRef.from_data(self._archive.read(f"{name}.o")))
         self._engine.finalize_object()
         return int(self._engine.get_function_address(self._symbols[name])) or None
+
+
+# What numba's own library does for a kernel that raises, and a kernel here never does: but the names must lead somewhere.
+_HELPERS = (
+    "numba_do_raise", "numba_gil_ensure", "numba_gil_release", "numba_runtime_build_excinfo_struct", "numba_unpickle",
+)  # fmt: skip
+
+
+def _stubs() -> Mapping[str, int]:
+    """Where those names lead: to the end of the process, loudly."""
+    import ctypes
+
+    end = ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value or 0
+    return dict.fromkeys(_HELPERS, end)
 
 
 @functools.cache

@@ -18,12 +18,15 @@ from tradelab.engine.exits import (
     learn,
     liquidation_level,
     roi_level,
+    trails_inside,
 )
 from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.terms import COLOUR, FREQTRADE, OHLC, OPTIMISTIC
 
 # How far inside a bar: at its open, then three legs; DONE when nothing more can happen.
 OPENING, FIRST, SECOND, THIRD, DONE = 0, 1, 2, 3, 4
+
+HALF_A_DIGIT = 0.5e-8  # freqtrade rounds a profit to eight decimals before it compares it
 
 
 @inlined
@@ -118,7 +121,7 @@ def next_on_path(
             return (begin if passed(-direction, stop, begin) else stop), stop_reason
         if passed(direction, target, end):
             return (begin if passed(direction, target, begin) else target), target_reason
-        learn(line, end, end, line.unit, terms)
+        learn(line, end, end, line.unit if terms.chandelier == 0 else np.nan, terms)
         line.phase += 1
     return no_exit()
 
@@ -139,7 +142,7 @@ def next_of_freqtrade(
     distance = np.nan
     if line.phase == OPENING:
         line.phase = FIRST
-        if terms.trails != 0 and not passed(-direction, line.stop, worst):
+        if terms.trails != 0 and trails_inside(terms) and not passed(-direction, line.stop, worst):
             distance = trail_of_freqtrade(line, direction, best, terms)
     stop, reason = standing_stop(account, line, terms)
     stopped = passed(-direction, stop, worst)
@@ -152,10 +155,11 @@ def next_of_freqtrade(
     line.phase = DONE
     if not stopped:
         return no_exit()
-    if line.entry_bar == bar:  # the worst that can have been on the bar of the entry
+    if line.entry_bar == bar and not np.isnan(distance):  # the worst that can have been on the bar of the entry
         far = line.anchor * (1.0 - direction * distance)
-        if np.isnan(terms.trail_before) and not np.isnan(terms.trail_start):
-            far = line.anchor * (1.0 + direction * (terms.trail_start - terms.trail))
+        if np.isnan(terms.trail_before) and not np.isnan(terms.trail_start) and line.trailing == 0:
+            start = beyond(line.anchor, direction, terms.trail_start, terms.trail_start_unit, line)
+            far = start - direction * terms.trail * line.anchor
         return max(low, far) if direction > 0 else min(high, far), reason
     return (stop if direction * (best - stop) >= 0.0 else open_), reason
 
@@ -164,11 +168,12 @@ def next_of_freqtrade(
 def trail_of_freqtrade(line: Row, direction: int, best: float, terms: Row) -> float:
     """Move the stop behind this bar's own best price, and return the distance used; NaN: it did not start."""
     distance = terms.trail
-    if not np.isnan(terms.trail_start):
+    if not np.isnan(terms.trail_start) and line.trailing == 0:
         start = beyond(line.anchor, direction, terms.trail_start, terms.trail_start_unit, line)
-        if np.isnan(terms.trail_before) and direction * (best - start) < 0.0:
+        ahead = direction * (best - start) / line.anchor  # profits are compared to eight decimals
+        if np.isnan(terms.trail_before) and ahead < -HALF_A_DIGIT:
             return np.nan
-        if direction * (best - start) <= 0.0:
+        if ahead < HALF_A_DIGIT:
             distance = line.wish_stop if np.isnan(terms.trail_before) else terms.trail_before
     stop = best * (1.0 - direction * distance)
     if np.isnan(line.stop) or direction * (stop - line.stop) > 0.0:
@@ -190,7 +195,7 @@ def target_of_freqtrade(
         rate = line.anchor * (1.0 + direction * terms.roi[step])
         if terms.roi[step] <= -1.0:
             return open_, ROI
-        if direction * (best - rate) > 0.0:
+        if direction * (best - rate) >= HALF_A_DIGIT * line.anchor:
             if held == terms.roi_bars[step] and held > 0 and direction * (open_ - rate) > 0.0:
                 return open_, ROI
             return min(max(rate, low), high), ROI

@@ -81,6 +81,7 @@ def _array_in(dimensions: int) -> Any:
 
 row_at: Any = intrinsic(_array_in(1))  # row_at(frame, slot, dtype): the array of one dimension in a slot of a frame
 grid_at: Any = intrinsic(_array_in(2))
+cube_at: Any = intrinsic(_array_in(3))
 
 
 @intrinsic

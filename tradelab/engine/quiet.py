@@ -36,6 +36,8 @@ def moves(terms: Row) -> bool:
 def next_clock(line: Row, terms: Row, bar: int, last_bar: int) -> int:
     """The next bar from ``bar`` on that a held position must live in full because of what the clock says."""
     then = FAR
+    if line.evens != 0:  # a stop that waits for a price beyond it: look at every bar
+        return bar
     if terms.max_bars > 0:
         then = line.entry_bar + terms.max_bars - (0 if terms.enter_at_close != 0 else 1)
     if terms.last_bar != 0:

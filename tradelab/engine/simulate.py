@@ -13,14 +13,17 @@ are the same machine code. Within one bar, in this order:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from tradelab.engine.book import ORDER, open_account, value_at
+from tradelab.engine.book import ACCOUNT, LINE, ORDER, open_account, value_at, value_at_open
 from tradelab.engine.exits import LAST, RUIN, SESSION
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
+from tradelab.engine.far import cube_at, frame_of, grid_at, number_at, row_at, run
 from tradelab.engine.jit import Row, inlined, kernel, maker
+from tradelab.engine.market import Market as Market
+from tradelab.engine.market import Marks as Marks
+from tradelab.engine.market import Run as Run
+from tradelab.engine.market import Wishes as Wishes
 from tradelab.engine.terms import (
     CLOSED_AT_OPEN,
     GIVES_EXIT_SIZE,
@@ -29,78 +32,28 @@ from tradelab.engine.terms import (
     GIVES_TRAIL,
     LEFT_OPEN,
     MAX_TARGETS,
+    TERMS,
+    WISH,
 )
 from tradelab.engine.trading import (
     AT_MARKET,
     Bar,
     Fill,
     act,
+    aims_wait,
     begin_bar,
     close_bar,
     end_inside,
+    end_piece,
+    end_pieces,
     fill_resting,
     forget_entry,
     guard,
     leave,
+    opens_on,
 )
 
-ORDERS_A_BAR = MAX_TARGETS + 6  # at most, of one instrument
-
-
-class Market(NamedTuple):
-    """Bars as float64 arrays of shape (bars, instruments); NaN open: the instrument has no bar there.
-
-    What follows the prices may have no rows, which means none: ``volume``; ``funding``, the fraction of its value a
-    long position pays at that bar's open; ``nights`` of shape (bars,), how many nights the bar's open ends;
-    ``session_end`` of shape (bars, instruments), 1 on the last bar of a session.
-    """
-
-    open: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    close: np.ndarray
-    volume: np.ndarray
-    funding: np.ndarray
-    nights: np.ndarray
-    session_end: np.ndarray
-
-
-class Wishes(NamedTuple):
-    """What the strategy wants, shape (bars, instruments), each row known at its bar's close.
-
-    ``signals`` holds the flags as bits. ``rows`` of ``WISH`` has what is given bar by bar, and ``given`` says which
-    fields are; without rows all is in the terms.
-    """
-
-    signals: np.ndarray
-    rows: np.ndarray
-    given: int
-
-
-class Marks(NamedTuple):
-    """The account at each close, as it is lived; ``origin`` is the bar of the first row."""
-
-    equity: np.ndarray
-    cash: np.ndarray
-    gross: np.ndarray
-    qty: np.ndarray
-    origin: int
-
-
-class Run(NamedTuple):
-    """What came out: orders in the order they happened, and the account at each close.
-
-    ``equity``, ``cash`` and ``gross`` (absolute position value) have shape (bars,), ``qty`` (bars, instruments);
-    ``carry`` of shape (instruments,) was charged to what is still open since its last order.
-    """
-
-    orders: np.ndarray
-    equity: np.ndarray
-    cash: np.ndarray
-    gross: np.ndarray
-    qty: np.ndarray
-    ruined: bool
-    carry: np.ndarray
+ORDERS_A_BAR = 2 * MAX_TARGETS + 8  # at most, of one instrument: two positions may leave by a whole ladder each
 
 
 @inlined
@@ -155,7 +108,13 @@ def waits(lines: np.ndarray) -> bool:
 def act_all(
     account: np.ndarray, lines: np.ndarray, orders: np.ndarray, n: int, bar: int, market: Market, when: int, terms: Row
 ) -> int:
-    """Do what waits: exits of all instruments first, then entries in column order."""
+    """Do what waits: exits of all instruments first, then entries in column order.
+
+    An account that aims at weights is valued at the open it trades at before anything is traded there: else what the
+    night has done to its positions would be taken for a drift of their weights, instrument by instrument.
+    """
+    if when == AT_OPEN and aims_wait(lines):
+        value_at_open(account[0], lines, market.open, bar)
     for turn in range(2):
         for k in range(len(lines)):
             lived = bar_of(market, bar, k)
@@ -192,15 +151,45 @@ def read_row(line: Row, signals: int, wish: Row, given: int, terms: Row) -> None
 
 @inlined
 def inside(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, unit: float, terms: Row) -> int:
-    """Live the inside of a bar on one line: its exits, then an entry that rests, then the exits of that."""
+    """Live the inside of a bar on one line, and let its exits learn it."""
+    n = walked(account, line, orders, n, k, bar, terms)
+    if line.qty != 0.0:
+        end_inside(line, bar, unit, terms)
+    return n
+
+
+@kernel
+def inside_finer(
+    account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, unit: float, market: Market, terms: Row
+) -> int:
+    """The same along the finer bars that lie in it: prices are theirs, whatever is counted or measured is the bar's."""
+    prices = market.finer
+    for i in range(market.within[bar.number, k, 0], market.within[bar.number, k, 1]):
+        if line.qty == 0.0 and line.rest_side == 0:
+            break
+        piece = Bar(bar.number, prices[i, 0], prices[i, 1], prices[i, 2], prices[i, 3], bar.volume)
+        n = walked(account, line, orders, n, k, piece, terms)
+        if line.qty != 0.0:
+            end_piece(line, piece, terms)
+    if line.qty != 0.0:
+        end_pieces(line, bar, unit, terms)
+    return n
+
+
+@inlined
+def walked(account: Row, line: Row, orders: np.ndarray, n: int, k: int, bar: Bar, terms: Row) -> int:
+    """Go through a bar: what its open meets, the exits, then an entry that rests, then the exits of that."""
+    if line.qty != 0.0 and opens_on(line, bar, terms):  # what the open closes, then what enters at it
+        start = Bar(bar.number, bar.open, bar.open, bar.open, bar.open, bar.volume)
+        n = guarded(account, line, orders, n, k, start, terms)
+        if line.rest_side != 0:
+            n = written(orders, n, line, bar.number, k, INTRABAR, fill_resting(account, line, start, terms))
     if line.qty != 0.0 and (terms.exits_on_entry_bar != 0 or line.entry_bar != bar.number):
         n = guarded(account, line, orders, n, k, bar, terms)
     if line.rest_side != 0:
         n = written(orders, n, line, bar.number, k, INTRABAR, fill_resting(account, line, bar, terms))
         if line.qty != 0.0 and line.entry_bar == bar.number and terms.exits_on_entry_bar != 0:
             n = guarded(account, line, orders, n, k, bar, terms)
-    if line.qty != 0.0:
-        end_inside(line, bar, unit, terms)
     return n
 
 
@@ -297,21 +286,21 @@ def live(
             if ends and terms.enters_on_last_bar == 0:
                 for k in range(k_all):
                     forget_entry(lines[k], terms)
-            n = act_all(account, lines, orders, n, bar, market, AT_OPEN, terms)
+            n = act_all(account, lines, orders, n, bar, market, np.int64(AT_OPEN), terms)
         for k in range(k_all):
             if np.isnan(market.open[bar, k]):
                 continue
             n = live_line(account[0], lines[k], orders, n, k, bar, market, wishes, terms)
         if terms.enter_at_close != 0 and waits(lines):
             total(account[0], lines)
-            n = act_all(account, lines, orders, n, bar, market, AT_CLOSE, terms)
+            n = act_all(account, lines, orders, n, bar, market, np.int64(AT_CLOSE), terms)
         if ends and terms.last_bar != LEFT_OPEN:
             when = AT_OPEN if terms.last_bar == CLOSED_AT_OPEN else AT_CLOSE
-            n = leave_all(account, lines, orders, n, market, bar, when, LAST, terms)
+            n = leave_all(account, lines, orders, n, market, bar, when, np.int64(LAST), terms)
         total(account[0], lines)
         if account[0].cash + account[0].net <= 0.0 and account[0].ruined == 0:
             account[0].ruined = 1
-            n = leave_all(account, lines, orders, n, market, bar, AT_CLOSE, RUIN, terms)
+            n = leave_all(account, lines, orders, n, market, bar, np.int64(AT_CLOSE), np.int64(RUIN), terms)
             total(account[0], lines)
         mark(account[0], lines, bar, marks)
     return last, n
@@ -326,7 +315,10 @@ def live_line(
     before = n
     if line.qty != 0.0 or line.rest_side != 0:
         unit = wishes.rows[bar, k].unit if len(wishes.rows) > 0 else np.nan
-        n = inside(account, line, orders, n, k, lived, unit, terms)
+        if len(market.within) > 0 and market.within[bar, k, 1] > market.within[bar, k, 0]:
+            n = inside_finer(account, line, orders, n, k, lived, unit, market, terms)
+        else:
+            n = inside(account, line, orders, n, k, lived, unit, terms)
     ends = len(market.session_end) > 0 and market.session_end[bar, k] != 0
     n = at_close(account, line, orders, n, k, lived, ends, terms)
     source = bar - terms.latency
@@ -377,18 +369,9 @@ def step(
         One row of ``TERMS``.
     """
     marks = blank_marks(1, len(lines), bar)
-    return live(account, lines, orders, 0, bar, bar + 1, market, wishes, terms[0], marks)[1]
+    return live(account, lines, orders, np.int64(0), bar, bar + 1, market, wishes, terms[0], marks)[1]
 
 
-@maker
-def doubled(orders: np.ndarray) -> np.ndarray:
-    """The same orders with twice the room."""
-    room = np.empty(2 * len(orders), ORDER)
-    room[: len(orders)] = orders
-    return room
-
-
-@maker
 def simulate(market: Market, wishes: Wishes, terms: np.ndarray, init_cash: float) -> Run:
     """Run history bar by bar.
 
@@ -406,13 +389,41 @@ def simulate(market: Market, wishes: Wishes, terms: np.ndarray, init_cash: float
     bars, instruments = market.close.shape
     account, lines = open_account(init_cash, instruments)
     orders = np.empty(max(256, 2 * ORDERS_A_BAR * instruments), ORDER)
-    marks = blank_marks(bars, instruments, 0)
-    bar, count = 0, 0
-    while bar < bars:
-        bar, count = live(account, lines, orders, count, bar, bars, market, wishes, terms[0], marks)
-        if bar < bars:
-            orders = doubled(orders)
-    carry = np.empty(instruments)
-    for k in range(instruments):
-        carry[k] = lines[k].carry
-    return Run(orders[:count].copy(), marks.equity, marks.cash, marks.gross, marks.qty, account[0].ruined != 0, carry)
+    marks = Marks(np.empty(bars), np.empty(bars), np.empty(bars), np.empty((bars, instruments)), 0)
+    reached = np.zeros(2, np.int64)  # bars lived, orders written
+    while reached[0] < bars:
+        run(live_far, frame_of(_KINDS, account, lines, orders, *market, *wishes, terms, *marks, reached))
+        if reached[0] < bars:
+            orders = np.concatenate([orders, np.empty_like(orders)])
+    done = orders[: reached[1]].copy()
+    return Run(done, *marks[:4], bool(account["ruined"][0]), np.ascontiguousarray(lines["carry"]))
+
+
+_f8, _i8, _u1 = np.float64, np.int64, np.uint8
+_KINDS = (
+    *(ACCOUNT, LINE, ORDER),
+    *(_f8, _f8, _f8, _f8, _f8, _f8, _f8, _u1, _f8, _i8),  # market
+    *(_u1, WISH, None),  # wishes
+    TERMS,
+    *(_f8, _f8, _f8, _f8, None),  # marks
+    _i8,
+)
+
+
+def live_far(frame: int, _second: int, _third: int, _fourth: int, _fifth: int) -> None:
+    """Live bars until history ends or the orders need room; ``simulate`` wrote the frame."""
+    market = Market(
+        grid_at(frame, 3, _f8), grid_at(frame, 4, _f8), grid_at(frame, 5, _f8), grid_at(frame, 6, _f8),
+        grid_at(frame, 7, _f8), grid_at(frame, 8, _f8), row_at(frame, 9, _f8), grid_at(frame, 10, _u1),
+        grid_at(frame, 11, _f8), cube_at(frame, 12, _i8),
+    )  # fmt: skip
+    wishes = Wishes(grid_at(frame, 13, _u1), grid_at(frame, 14, WISH), number_at(frame, 15))
+    terms, reached = row_at(frame, 16, TERMS), row_at(frame, 22, _i8)
+    marks = Marks(
+        row_at(frame, 17, _f8), row_at(frame, 18, _f8), row_at(frame, 19, _f8), grid_at(frame, 20, _f8),
+        number_at(frame, 21),
+    )  # fmt: skip
+    reached[0], reached[1] = live(
+        row_at(frame, 0, ACCOUNT), row_at(frame, 1, LINE), row_at(frame, 2, ORDER), reached[1], reached[0],
+        len(market.close), market, wishes, terms[0], marks,
+    )  # fmt: skip

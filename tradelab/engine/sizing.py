@@ -98,7 +98,7 @@ def entry_qty(
     volume
         Of the bar it is filled on; NaN: unknown, no limit.
     """
-    if not wish > 0.0:
+    if not wish > 0.0 or (terms.needs_atr != 0 and np.isnan(line.wish_unit)):
         return 0.0
     qty = min(wish, affordable(free, price, rate, terms))
     if terms.max_weight < np.inf:

@@ -114,6 +114,7 @@ _EXITS = [
     ("even_fees", "i8"),
     ("max_bars", "i8"),  # 0: no limit
     ("session_close", "i8"),
+    ("needs_atr", "i8"),  # some distance is measured in ATR: no entry before there is one
 ]
 
 TERMS = np.dtype([*_POLICY, *_SIZING, *_ENTRIES, *_COSTS, *_ACCOUNT, *_EXITS], align=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradelab.engine.book import DUST
+from tradelab.engine.book import DUST, ORDER
+from tradelab.engine.far import frame_of, grid_at, row_at, run
 from tradelab.engine.fills import AT_CLOSE, AT_OPEN
-from tradelab.engine.jit import Row, inlined, kernel, maker
+from tradelab.engine.jit import Row, inlined, kernel
 
 TRADE = np.dtype(
     [
@@ -132,7 +133,6 @@ def finish(
     trade.mae = min(worst, move, 0.0)
 
 
-@maker
 def pair_trades(
     orders: np.ndarray, carry: np.ndarray, high: np.ndarray, low: np.ndarray, close: np.ndarray
 ) -> np.ndarray:
@@ -150,10 +150,21 @@ def pair_trades(
     high, low, close
         float64, shape (bars, instruments); NaN where an instrument has no bar.
     """
+    instruments = close.shape[1]
+    trades, seats = np.zeros(len(orders), TRADE), np.zeros(instruments, SEAT)
+    current, counted = np.zeros(instruments, np.int64), np.zeros(1, np.int64)  # row of the open trade of each; rows
+    kinds = (ORDER, np.float64, np.float64, np.float64, np.float64, TRADE, SEAT, np.int64, np.int64)
+    run(pair_far, frame_of(kinds, orders, carry, high, low, close, trades, seats, current, counted))
+    return trades[: counted[0]].copy()
+
+
+def pair_far(frame: int, _second: int, _third: int, _fourth: int, _fifth: int) -> None:
+    """Pair orders into trades; ``pair_trades`` wrote the frame."""
+    orders, carry = row_at(frame, 0, ORDER), row_at(frame, 1, np.float64)
+    high, low, close = grid_at(frame, 2, np.float64), grid_at(frame, 3, np.float64), grid_at(frame, 4, np.float64)
+    trades, seats = row_at(frame, 5, TRADE), row_at(frame, 6, SEAT)
+    current, counted = row_at(frame, 7, np.int64), row_at(frame, 8, np.int64)
     bars, instruments = close.shape
-    trades = np.zeros(len(orders), TRADE)
-    seats = np.zeros(instruments, SEAT)
-    current = np.zeros(instruments, np.int64)  # row of the open trade of each instrument
     count = 0
     for j in range(len(orders)):
         order, seat = orders[j], seats[orders[j].instrument]
@@ -187,7 +198,7 @@ def pair_trades(
             seat.got += seat.held * price
             seat.carry += carry[k]
             finish(trades[current[k]], seat, last, price, 0, True, (first_held(seat), last), high, low)
-    return trades[:count].copy()
+    counted[0] = count
 
 
 @inlined

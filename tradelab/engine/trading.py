@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tradelab.engine.book import DUST, clear, free_cash, settle
-from tradelab.engine.costs import fee_rate, moved, order_fees, slipped
+from tradelab.engine.costs import affordable, bearable, fee_rate, moved, order_fees, slipped
 from tradelab.engine.exits import (
     ENTRY,
     LIQUIDATION,
@@ -29,7 +29,7 @@ from tradelab.engine.fills import stop_fill
 from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.path import DONE, FIRST, OPENING, next_exit, passed, standing_stop
 from tradelab.engine.sizing import entry_qty, floored, wished_qty
-from tradelab.engine.terms import AMOUNT, KELLY, LIMIT, MARKET, OHLC, VALUE
+from tradelab.engine.terms import AMOUNT, FREQTRADE, KELLY, LIMIT, MARKET, OHLC, VALUE
 
 LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, AIM = 1, 2, 4, 8, 16
 
@@ -123,6 +123,8 @@ def leave(account: Row, line: Row, quote: float, qty: float, kind: int, reason: 
         if terms.size_type == KELLY:
             remember(line, -line.spent)
         clear(line)
+        if line.rest_side == -side:  # an entry that was to add to it goes with it
+            line.rest_side = 0
     return Fill(side, qty, price, fees, reason, np.nan)
 
 
@@ -162,6 +164,9 @@ def enter(
     if account.ruined == 0:
         free = free_cash(account, released, terms)
         wish = wished_qty(account, line, side, quote, price, free, rate, terms) if np.isnan(units) else units
+        if terms.impact > 0.0 and kind != AS_LIMIT and wish > 0.0:
+            wish = min(wish, affordable(free, price, rate, terms))
+            wish = bearable(wish, held, side, price, free, rate, bar.volume, terms)
         qty = entry_qty(account, line, wish, side, price, free, rate, bar.volume, terms)
     if qty <= DUST * (held + qty):  # nothing, or so little beside what is held that the book would not see it
         if turns:
@@ -199,6 +204,25 @@ def opened(account: Row, line: Row, bar: Bar, wish: Fill, held: float, rate: flo
     return Fill(side, held + qty, price, fees, REVERSAL if held > 0.0 else ENTRY, line.stop)
 
 
+@inlined
+def withdraw(line: Row) -> None:
+    """Take back an entry that rests when what was decided contradicts it, or is another entry.
+
+    An exit of the other side has nothing to say to it, nor have flags that cancel each other.
+    """
+    if line.rest_side == 0:
+        return
+    signals = line.signals
+    own_in, own_out, other_in, other_out = LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
+    if line.rest_side < 0:
+        own_in, own_out, other_in, other_out = SHORT_ENTRY, SHORT_EXIT, LONG_ENTRY, LONG_EXIT
+    enters = (signals & own_in) != 0 and (signals & own_out) == 0
+    leaves = (signals & own_out) != 0 and (signals & own_in) == 0
+    turns = (signals & other_in) != 0 and (signals & other_out) == 0
+    if leaves or enters != turns:
+        line.rest_side = 0
+
+
 @kernel
 def forget_entry(line: Row, terms: Row) -> None:
     """Let only what closes a position wait."""
@@ -225,7 +249,8 @@ def act(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row
     if exits:
         if action != CLOSE_IT:
             return no_fill()
-        line.signals, line.rest_side = 0, 0
+        withdraw(line)
+        line.signals = 0
         share = line.wish_exit
         qty = abs(line.qty)
         if share < 1.0:
@@ -233,16 +258,28 @@ def act(account: Row, line: Row, bar: Bar, quote: float, exits: bool, terms: Row
         if not qty > 0.0:
             return no_fill()
         return leave(account, line, quote, qty, AT_MARKET, SIGNAL, bar.volume, terms)
-    line.signals, line.rest_side = 0, 0
+    withdraw(line)
+    line.signals = 0
     if action == NOTHING:
         return no_fill()
     side = 1 if action == GO_LONG else -1
-    if terms.entry_type != MARKET and not np.isnan(line.wish_price):
+    if terms.entry_type != MARKET:
+        if np.isnan(line.wish_price):  # an entry that is to wait for a price, and has none, is not sent
+            return no_fill()
         line.rest_side, line.rest_price = side, line.wish_price
         first = bar.number + 1 if terms.enter_at_close != 0 else bar.number
         line.rest_until = first + terms.expiry if terms.expiry > 0 else 2**62
         return no_fill()
     return enter(account, line, bar, quote, side, AT_MARKET, np.nan, SIGNAL, terms)
+
+
+@inlined
+def aims_wait(lines: np.ndarray) -> bool:
+    """Whether any position waits to be brought to its target."""
+    for k in range(len(lines)):  # noqa: SIM110 (a kernel has no generator)
+        if (lines[k].signals & AIM) != 0:
+            return True
+    return False
 
 
 @kernel
@@ -294,6 +331,15 @@ def fill_resting(account: Row, line: Row, bar: Bar, terms: Row) -> Fill:
     if fill.qty > 0.0 and line.entry_bar == bar.number:
         line.inside = 0 if quote == bar.open else 1
     return fill
+
+
+@inlined
+def opens_on(line: Row, bar: Bar, terms: Row) -> bool:
+    """Whether the open of a bar meets an entry that rests."""
+    if line.rest_side == 0 or bar.number >= line.rest_until:
+        return False
+    meets = line.rest_side if terms.entry_type == LIMIT else -line.rest_side
+    return not np.isnan(stop_fill(meets, line.rest_price, bar.open, bar.open, bar.open))
 
 
 @inlined
@@ -350,8 +396,29 @@ def end_inside(line: Row, bar: Bar, unit: float, terms: Row) -> None:
     if line.inside != 0:
         line.inside = 0
         learn(line, bar.close, bar.close, unit, terms)
-    elif terms.path < OHLC or terms.chandelier != 0:
+    elif terms.path < OHLC or terms.path == FREQTRADE or terms.chandelier != 0:
         learn(line, bar.high, bar.low, unit, terms)
+
+
+@kernel
+def end_piece(line: Row, piece: Bar, terms: Row) -> None:
+    """Let the exits learn a finer bar, unless its path did; a chandelier waits for the ATR of the whole bar."""
+    unit = line.unit if terms.chandelier == 0 else np.nan
+    if line.inside != 0:
+        line.inside = 0
+        learn(line, piece.close, piece.close, unit, terms)
+    elif terms.path < OHLC:
+        learn(line, piece.high, piece.low, unit, terms)
+
+
+@kernel
+def end_pieces(line: Row, bar: Bar, unit: float, terms: Row) -> None:
+    """Close a bar whose finer bars the exits have learnt: what looks at its close, and what is measured by its ATR."""
+    direction = 1 if line.qty > 0.0 else -1
+    if terms.stop_at_close != 0 and passed(-direction, line.stop, bar.close):
+        line.due = STOP
+    if terms.chandelier != 0:
+        learn(line, line.best, line.best, unit, terms)
 
 
 @inlined

@@ -54,6 +54,15 @@ def distance(name: str, said: Any, *, least: float = 0.0) -> Distance:
     return read
 
 
+def _measured_in(unit: str, name: str, said: Any) -> Distance:
+    """Read a distance that has one unit only."""
+    read = distance(name, said)
+    if read.unit != unit:
+        example = "0.02" if unit == "fraction" else f'"2 {unit}"'
+        raise ParameterError(f"{name}={said!r} is not measured in {unit}.", allowed=[f"{unit}, such as {example}"])
+    return read
+
+
 def _read(said: Any) -> Distance | None:
     if isinstance(said, Distance):
         return said
@@ -111,24 +120,25 @@ class Trail:
     step
         Follow in steps of this fraction of the entry price; ``None``: at every tick.
     before
-        How far behind until it starts (freqtrade's ``trailing_stop`` with a positive offset); ``None``: not at all.
+        How far behind until it starts (freqtrade's ``trailing_stop`` with a positive offset), measured as the distance
+        is; ``None``: not at all.
     chandelier
         Measure ``"… atr"`` by the ATR of each bar instead of that of the entry (LeBeau's chandelier exit).
     """
 
     distance: float | str | Distance
     start: float | str | Distance | None = None
-    step: float | None = None
-    before: float | None = None
+    step: float | str | Distance | None = None
+    before: float | str | Distance | None = None
     chandelier: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "distance", distance("Trail.distance", self.distance))
         if self.start is not None:
             object.__setattr__(self, "start", distance("Trail.start", self.start))
-        for name in ("step", "before"):
+        for name, unit in (("step", "fraction"), ("before", self.distance.unit)):  # type: ignore[union-attr]
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, distance(f"Trail.{name}", getattr(self, name)).value)
+                object.__setattr__(self, name, _measured_in(unit, f"Trail.{name}", getattr(self, name)))
         if self.chandelier and self.distance.unit != "atr":  # type: ignore[union-attr]
             raise ParameterError("a chandelier is measured in ATR.", fix='Write Trail("3 atr", chandelier=True).')
 
@@ -215,6 +225,8 @@ class ExitPlan:
         _whole("atr_window", self.atr_window)
         if self.stop is not None and self.stop.unit == "r":  # type: ignore[union-attr]
             raise ParameterError("the stop defines R and cannot be measured in it.", fix='Write stop="2 atr" or 0.02.')
+        if self.trail is None and any(t.then == "trail" for t in self.targets):
+            raise ParameterError("a target starts the trail, and there is none.", fix='Give trail=…, such as "3 atr".')
         if self.in_r and self.stop is None:
             raise ParameterError("distances in R need a stop, which defines R.", fix="Give stop=….")
 
@@ -260,6 +272,11 @@ def _ladder(said: Any) -> tuple[Target, ...]:
         raise ParameterError(
             f"the fractions of the targets add up to {sum(t.fraction for t in ladder):g}.", allowed=["up to 1"]
         )
+    for t in ladder:
+        if isinstance(t.then, Distance) and t.then.unit == t.at.unit and t.then.value > t.at.value:  # type: ignore[union-attr]
+            raise ParameterError(
+                f"the target at {t.at} puts the stop to {t.then}, beyond itself.", allowed=[f"then up to {t.at}"]
+            )
     units = {t.at.unit for t in ladder}  # type: ignore[union-attr]
     if len(units) == 1 and list(ladder) != sorted(ladder, key=lambda t: t.at.value):  # type: ignore[union-attr]
         raise ParameterError("targets are not in order.", fix="Write the nearest first.")

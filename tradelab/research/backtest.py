@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradelab.engine.portfolio import simulate_aims
 from tradelab.engine.simulate import Wishes, simulate
 from tradelab.engine.trades import pair_trades
-from tradelab.engine.trading import AIM
 from tradelab.metrics.annualise import CALENDARS
 from tradelab.model.errors import (
     AlignmentError,
@@ -44,6 +42,7 @@ def backtest(
     short_entries: Any = None,
     short_exits: Any = None,
     weights: Any = None,
+    finer: Any = None,
     benchmark: pd.Series | None = None,
     calendar: str | None = None,
     **parameters: Any,
@@ -67,6 +66,10 @@ def backtest(
         with a row a rebalancing and a column an instrument, such as ``tl.rebalance`` returns. Rows that are missing or
         NaN leave everything alone. Decided on the row's close; at the fill, what is sold is sold first, and what is
         bought is cut to the free cash.
+    finer
+        Shorter bars of the same instruments (a DataFrame, or a mapping of symbol to DataFrame). Inside each bar, those
+        that lie in it are walked in order, so that they say whether the stop or the target came first; the strategy
+        still decides on ``bars`` alone. A bar without any is filled as ``fill`` says; ``Result.finer`` counts them.
     benchmark
         Prices to measure alpha and beta against; buying and holding the bars themselves by default.
     calendar
@@ -91,7 +94,8 @@ def backtest(
     32
     """
     given = {"entries": entries, "exits": exits, "short_entries": short_entries, "short_exits": short_exits}
-    return make_case(read_bars(bars), strategy, {**given, "weights": weights}, parameters, benchmark, calendar).run()
+    tape = read_bars(bars, finer=finer)
+    return make_case(tape, strategy, {**given, "weights": weights}, parameters, benchmark, calendar).run()
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,22 +124,21 @@ class Case:
     benchmark: np.ndarray
     calendar: str | None
 
-    @property
-    def aims(self) -> bool:
-        """Whether positions are brought to weights."""
-        return bool((self.wishes.signals & AIM).any())
-
     def run(self) -> Result:
         """Trade it."""
         tape, market = self.tape, make_market(self.tape, self.settings)
-        trade = simulate_aims if self.aims else simulate
-        run = trade(market, self.wishes, self.settings.row(), float(self.settings.init_cash))
+        if tape.finer is not None and self.settings.policy.path == "freqtrade":
+            raise ConfigError(
+                "fill='freqtrade' has rules of its own for a whole candle, and finer bars were given.",
+                fix='Leave finer out, or take another fill, such as "tradelab".',
+            )
+        run = simulate(market, self.wishes, self.settings.row(), float(self.settings.init_cash))
         trades = pair_trades(run.orders, run.carry, tape.market.high, tape.market.low, tape.market.close)
         return Result(
             frames=dict(tape.frames),
             index=tape.index,
             outcome=Outcome(run, trades),
-            settings=self.settings.plain(),
+            settings=self.settings.plain() | ({} if tape.finer is None else {"finer": tape.finer.plain()}),
             strategy=self.strategy,
             parameters=dict(self.parameters),
             benchmark=self.benchmark,

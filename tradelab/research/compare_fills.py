@@ -17,7 +17,7 @@ from tradelab.engine.exits import REASONS
 from tradelab.engine.fills import POLICIES, FillPolicy
 from tradelab.model.errors import ConfigError, MissingExtraError, ParameterError
 from tradelab.research.backtest import Case, make_case
-from tradelab.research.inputs import read_bars
+from tradelab.research.inputs import read_bars, with_finer
 from tradelab.research.result import Result
 from tradelab.research.wishes import make_market
 from tradelab.strategy.spec import Strategy
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FILLS = (
     "tradelab", "optimistic", "ohlc", "olhc", "colour", "close", "vectorbt", "backtesting.py", "freqtrade",
 )  # fmt: skip
+FINER = "finer"  # the row of the first policy, walked along finer bars
 _FIGURES = ("total_return", "sharpe", "max_drawdown", "trades")
 
 
@@ -38,7 +39,7 @@ class FillComparison:
     Parameters
     ----------
     results
-        The backtests, by the name of their policy.
+        The backtests, by the name of their policy; ``"finer"`` is the first policy along finer bars, where given.
     table
         By policy: total return, Sharpe ratio, drawdown, closed trades; closed trades by reason of their exit, one
         column a reason (``exits_stop``); ``inside``, the bars in which a stop, a trail or a target left a position;
@@ -46,7 +47,8 @@ class FillComparison:
         bar (stop and target both touched, or a trail pulled tight first); ``ambiguous``, their share, NaN without any.
         A bar that a policy sits through counts for nothing, even if another would have left in it.
     spread
-        By figure: the lowest, the highest, their difference, and under which policies. NaN counts for nothing.
+        By figure: the lowest, the highest, their difference, and under which policies, ``"finer"`` left out. NaN counts
+        for nothing.
     paths
         Those policies that differ from the first in nothing but the way of the price inside a bar, that one among them.
     strategy
@@ -64,13 +66,14 @@ class FillComparison:
         """How much depends on the choice, in words."""
         first = self.table.iloc[0]
         doubtful, inside = int(first["doubtful"]), int(first["inside"])
+        table = _policies_of(self.table, self.results)
         if len(self.paths) > 1:
-            said = f"{_path_words(doubtful, inside)}: {_range(self.table.loc[list(self.paths), 'total_return'])}"
+            said = f"{_path_words(doubtful, inside)}: {_range(table.loc[list(self.paths), 'total_return'])}"
         else:
             said = f"{doubtful:,} of {inside:,} exits inside a bar are in doubt"
-        if len(self.paths) == len(self.table):
-            return f"{said}."
-        return f"{said}. Under all {len(self.table)} policies, {_range(self.table['total_return'])}."
+        if len(self.paths) < len(table):
+            said = f"{said}. Under all {len(table)} policies, {_range(table['total_return'])}"
+        return f"{said}.{_finer_words(self.table, self.results)}"
 
     def plot(self) -> go.Figure:
         """Draw the equity under each policy."""
@@ -102,13 +105,14 @@ def compare_fills(
     short_entries: Any = None,
     short_exits: Any = None,
     weights: Any = None,
+    finer: Any = None,
     calendar: str | None = None,
     **parameters: Any,
 ) -> FillComparison:
     """Trade the same decisions under several fill policies, and say how far the results lie apart.
 
     Bars do not tell which way the price went inside them, and tools answer differently. Where the answers lie far
-    apart, the backtest has measured the assumption more than the strategy; finer bars would settle it.
+    apart, the backtest has measured the assumption more than the strategy; ``finer`` bars settle it.
 
     Parameters
     ----------
@@ -118,6 +122,8 @@ def compare_fills(
         Names of fill policies, or policies of your own by name. The first is the one the others are held against. By
         default all ways through a bar (``"tradelab"``, ``"optimistic"``, ``"ohlc"``, ``"olhc"``, ``"colour"``), fills
         at the close, and what vectorbt, backtesting.py and freqtrade mean.
+    finer
+        Shorter bars, as for ``tl.backtest``: one more row, the first policy walked along them.
     **parameters
         Parameters of the strategy and the terms, but ``fill``.
 
@@ -148,8 +154,32 @@ def compare_fills(
         chosen = replace(case, settings=replace(case.settings, fill=fill))
         results[name] = chosen.run()
         rows[name] = _row(chosen, results[name])
+    if finer is not None:
+        if FINER in policies:
+            raise ConfigError(f"a policy is called {FINER!r}, and finer bars were given.", fix="Call it otherwise.")
+        first = next(iter(policies.values()))
+        chosen = replace(case, tape=with_finer(case.tape, finer), settings=replace(case.settings, fill=first))
+        results[FINER] = chosen.run()
+        rows[FINER] = _row(chosen, results[FINER])
     table = _table(rows)
-    return FillComparison(MappingProxyType(results), table, _spread(table), _paths(policies), case.strategy)
+    spread = _spread(_policies_of(table, results))
+    return FillComparison(MappingProxyType(results), table, spread, _paths(policies), case.strategy)
+
+
+def _policies_of(table: pd.DataFrame, results: Mapping[str, Result]) -> pd.DataFrame:
+    """The rows of policies alone."""
+    return table[[results[name].finer is None for name in table.index]]
+
+
+def _finer_words(table: pd.DataFrame, results: Mapping[str, Result]) -> str:
+    """What finer bars say, where there were any."""
+    told = results[FINER].finer if FINER in results else None
+    if told is None:
+        return ""
+    row: Any = table.loc[FINER]
+    without = f", though {told['without']:,} bars had none" if told["without"] else ""
+    doubt = f"{int(row['doubtful']):,} of {int(row['inside']):,} exits are still in doubt"
+    return f" Along the bars of {told['timeframe']} inside{without}: total return {row['total_return']:.1%}, {doubt}."
 
 
 def _policies(fills: Any) -> dict[str, str | FillPolicy]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from tradelab.catalog.frame import as_bars
 from tradelab.catalog.quality import require_sound
 from tradelab.engine.simulate import Market
 from tradelab.model.errors import AlignmentError, ParameterError
+from tradelab.research.finer import Finer, read_finer
 from tradelab.strategy.spec import SIGNAL_NAMES, as_flags, signal_union
 
 _FIELDS = ("open", "high", "low", "close")
 NONE = np.empty((0, 0))  # an array that the engine takes for absent
-NO_FLAGS = np.empty((0, 0), dtype=np.uint8)
+# Of a market: no funding, no nights, no ends of sessions, no finer bars, none of them anywhere.
+NOTHING = (NONE, np.empty(0), np.empty((0, 0), np.uint8), np.empty((0, 4)), np.empty((0, 0, 2), np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +36,15 @@ class Tape:
         By symbol, the positions of its bars in ``index``.
     market
         The same as float64 arrays of shape (times, instruments), NaN where there is no bar.
+    finer
+        Shorter bars that tell which way the price went inside these; ``None``: the fill policy says it.
     """
 
     frames: Mapping[str, pd.DataFrame]
     index: pd.DatetimeIndex
     rows: Mapping[str, np.ndarray]
     market: Market
+    finer: Finer | None = None
 
     @property
     def symbols(self) -> list[str]:
@@ -54,8 +59,8 @@ class Tape:
         return wide
 
 
-def read_bars(bars: pd.DataFrame | Mapping[str, pd.DataFrame], *, checked: bool = False) -> Tape:
-    """Return bars as a ``Tape``; ``checked`` bars have been through here before.
+def read_bars(bars: pd.DataFrame | Mapping[str, pd.DataFrame], *, checked: bool = False, finer: Any = None) -> Tape:
+    """Return bars as a ``Tape``; ``checked`` bars have been through here before, ``finer`` ones lie in them.
 
     Raises
     ------
@@ -71,14 +76,21 @@ def read_bars(bars: pd.DataFrame | Mapping[str, pd.DataFrame], *, checked: bool 
     for frame in parts[1:]:
         index = index.union(frame.index)
     rows = {symbol: index.get_indexer(frame.index) for symbol, frame in frames.items()}
-    tape = Tape(frames, index, rows, Market(NONE, NONE, NONE, NONE, NONE, NONE, np.empty(0), NO_FLAGS))
+    tape = Tape(frames, index, rows, Market(NONE, NONE, NONE, NONE, NONE, *NOTHING))
     open_, high, low, close = (
         tape.spread({s: f[name].to_numpy() for s, f in frames.items()}, np.nan) for name in _FIELDS
     )
     volume = NONE
     if all("volume" in frame for frame in frames.values()):
         volume = tape.spread({s: f["volume"].to_numpy(float) for s, f in frames.items()}, np.nan)
-    return Tape(frames, index, rows, Market(open_, high, low, close, volume, NONE, np.empty(0), NO_FLAGS))
+    tape = Tape(frames, index, rows, Market(open_, high, low, close, volume, *NOTHING))
+    return tape if finer is None else with_finer(tape, finer)
+
+
+def with_finer(tape: Tape, finer: Any) -> Tape:
+    """The same bars, inside which ``finer`` ones tell the way; errors as ``read_finer``."""
+    found = read_finer(tape.frames, tape.rows, len(tape.index), finer)
+    return replace(tape, market=tape.market._replace(finer=found.prices, within=found.within), finer=found)
 
 
 def _by_symbol(bars: Any) -> dict[str, pd.DataFrame]:

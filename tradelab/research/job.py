@@ -16,6 +16,7 @@ from tradelab.catalog.resample import resample
 from tradelab.model.errors import CorruptFileError, MissingExtraError
 from tradelab.model.units import Timeframe
 from tradelab.research.figures import row_dtype
+from tradelab.research.finer import finer_of
 from tradelab.research.inputs import Tape, read_bars
 from tradelab.research.space import Space
 from tradelab.strategy.registry import find, registered
@@ -174,24 +175,32 @@ def _read(file: BarsFile) -> pd.DataFrame:
 
 
 def sources_of(
-    bars: pd.DataFrame | Mapping[str, pd.DataFrame], *, each: bool, timeframes: Iterable[str | Timeframe] | None
+    bars: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    each: bool,
+    timeframes: Iterable[str | Timeframe] | None,
+    finer: Any = None,
 ) -> tuple[Source, ...]:
     """Return the accounts of a sweep: one for all instruments, or one each, on every timeframe asked for.
 
     A longer bar is made of the shorter ones inside it and is known when its last one has closed; see
     ``tradelab.catalog.resample``.
     """
-    tape = read_bars(bars)
+    tape = read_bars(bars, finer=finer if timeframes is None and not each else None)
     wanted = None if timeframes is None else list(dict.fromkeys(Timeframe.of(t) for t in _several(timeframes)))
     groups = [{s: frame} for s, frame in tape.frames.items()] if each else [dict(tape.frames)]
     if wanted is None:
-        held = [read_bars(group, checked=True) if each else tape for group in groups]
+        held = [read_bars(group, checked=True, finer=finer_of(finer, group)) if each else tape for group in groups]
         return tuple(Source(part.symbols[0] if each else "", "", part) for part in held)
     return tuple(
         Source(
             next(iter(group)) if each else "",
             timeframe.alias,
-            read_bars({s: resample(frame, timeframe) for s, frame in group.items()}, checked=True),
+            read_bars(
+                {s: resample(frame, timeframe) for s, frame in group.items()},
+                checked=True,
+                finer=finer_of(finer, group),
+            ),
         )
         for group in groups
         for timeframe in wanted

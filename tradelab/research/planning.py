@@ -11,6 +11,7 @@ from tradelab.engine import terms as words
 from tradelab.model.exits import Distance, ExitPlan, Target, Trail
 
 _THEN = {"break_even": words.THEN_BREAK_EVEN, "trail": words.THEN_TRAIL, "previous": words.THEN_PREVIOUS}
+_ROUNDING = 1e-9  # by which fractions that are meant to add up to 1 may miss it
 
 
 def write_plan(row: Any, plan: ExitPlan) -> None:
@@ -22,7 +23,11 @@ def write_plan(row: Any, plan: ExitPlan) -> None:
     row["max_bars"] = plan.max_bars or 0
     for i, target in enumerate(plan.targets):
         _write_target(row, i, target)
-    row["targets"] = len(tuple(plan.targets))
+    ladder = tuple(plan.targets)
+    row["targets"] = len(ladder)
+    if sum(t.fraction for t in ladder) >= 1.0 - _ROUNDING:  # a whole ladder: its last target closes what is left
+        row["share"][len(ladder) - 1] = 1.0
+    row["needs_atr"] = plan.in_atr
     row["roi_steps"] = len(plan.roi)
     for i, (bars, fraction) in enumerate(plan.roi):
         row["roi_bars"][i], row["roi"][i] = bars, fraction
@@ -54,6 +59,8 @@ def _write_trail(row: Any, trail: Trail, *, starts_by_target: bool) -> None:
         row["trail_start"], row["trail_start_unit"] = start.value, words.UNITS.index(start.unit)
     elif starts_by_target:  # by nothing else
         row["trail_start"], row["trail_start_unit"] = math.inf, words.POINTS
-    row["trail_before"] = np.nan if trail.before is None else trail.before
-    row["trail_step"] = trail.step or 0.0
+    before: Any = trail.before
+    step: Any = trail.step
+    row["trail_before"] = np.nan if before is None else before.value
+    row["trail_step"] = 0.0 if step is None else step.value
     row["chandelier"] = trail.chandelier

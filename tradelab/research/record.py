@@ -71,7 +71,8 @@ class Record:
     def trades(self) -> pd.DataFrame:
         """One row a trade, in order of entry; what is still open is valued at the last close.
 
-        Times are the open times of the bars in which the fills happened. ``return``, ``mfe`` and ``mae`` are fractions
+        Times are the open times of the bars in which the fills happened. ``fees`` and ``carry`` (what holding it cost:
+        funding, swap, borrowed units) are off the P&L. ``return``, ``mfe`` and ``mae`` are fractions
         of the entry price; ``r`` is the P&L over what the first stop risked, NaN without one.
         """
         t = self.outcome.trades
@@ -88,6 +89,7 @@ class Record:
                 "exit_price": t["exit_price"],
                 "size": t["qty"],
                 "fees": t["entry_fees"] + t["exit_fees"],
+                "carry": t["carry"],
                 "pnl": t["pnl"],
                 "return": t["return"],
                 "r": t["r"],
@@ -149,6 +151,13 @@ class Record:
     def init_cash(self) -> float:
         """Money at the start."""
         return float(self.settings["init_cash"])
+
+    @property
+    def finer(self) -> Mapping[str, Any] | None:
+        """Finer bars inside the bars: their ``timeframe`` and ``sha256``, how many bars were ``walked`` along them and
+        how many were ``without`` any; ``None``: there were none."""
+        told: Mapping[str, Any] | None = self.settings.get("finer")
+        return told
 
     @property
     def ruined(self) -> bool:

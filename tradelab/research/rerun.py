@@ -76,6 +76,7 @@ def setup_of(result: Result, **terms: Any) -> Setup:
     ConfigError
         It was made from signals, or such a term is missing here.
     """
+    _require_no_finer(result)
     known = set(Settings.__dataclass_fields__)
     try:
         strategy = find(result.strategy)
@@ -97,4 +98,14 @@ def setup_of(result: Result, **terms: Any) -> Setup:
 
 def setup_of_row(sweep: Swept, row: int, result: Result) -> Setup:
     """The setup of one row of a sweep, of which ``result`` is the backtest."""
+    _require_no_finer(result)
     return Setup(result.frames, sweep.strategy, {**sweep.fixed, **sweep.points[row]}, result.calendar)
+
+
+def _require_no_finer(result: Result) -> None:
+    """Refuse to run again without the finer bars what was run with them: it would be another backtest."""
+    if result.finer is not None:
+        raise ConfigError(
+            f"the result was walked on finer bars ({result.finer['timeframe']}), which it does not keep.",
+            fix="Run it again without finer=….",
+        )

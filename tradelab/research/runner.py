@@ -74,8 +74,8 @@ def run_batch(job: Job, rows: np.ndarray) -> np.ndarray:
 
 
 def can_leap(tape: Tape) -> bool:
-    """Whether the event kernel can run these bars: those of one instrument."""
-    return len(tape.frames) == 1
+    """Whether the event kernel can run these bars: those of one instrument, with no finer ones inside."""
+    return len(tape.frames) == 1 and tape.finer is None
 
 
 def _one_by_one(
@@ -92,7 +92,7 @@ def _one_by_one(
 
 
 def _walked(job: Job, tape: Tape, rows: np.ndarray) -> np.ndarray:
-    """Run one combination by the reference, which knows several instruments."""
+    """Run one combination by the reference, which knows several instruments and finer bars."""
     return np.array([row_of(backtest_tape(tape, job.strategy, job.parameters(int(rows[0]))), job.blocks)], job.dtype)
 
 

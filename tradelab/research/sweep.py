@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradelab.model.errors import ParameterError
+from tradelab.model.errors import ConfigError, ParameterError
 from tradelab.model.units import Timeframe
 from tradelab.research.adaptive import Tried, climb
 from tradelab.research.checks import require_choice
@@ -43,6 +43,7 @@ def sweep(
     by: str = "sharpe",
     each: bool = False,
     timeframes: Iterable[str | Timeframe] | None = None,
+    finer: Any = None,
     path: str | Path | None = None,
     executor: Any = None,
     threads: int | None = None,
@@ -76,6 +77,9 @@ def sweep(
     timeframes
         Sweep these timeframes too, made of the bars given, as ``tl.Catalog`` would: one row a combination and
         timeframe.
+    finer
+        As for ``backtest``. Every bar is then lived, which takes longer than leaping, and in this process only: not
+        with ``path`` or ``executor``.
     path
         A folder to keep finished rows in. The same call goes on where it was stopped or killed; another one is refused.
     executor
@@ -119,7 +123,9 @@ def sweep(
     crew = crew_of(executor, threads)
     with contextlib.ExitStack() as stack:
         stack.callback(crew.close)
-        sources = sources_of(bars, each=each, timeframes=timeframes)
+        if finer is not None and (path is not None or not crew.local):
+            raise ConfigError("finer bars are held in memory and go nowhere else.", fix="Leave path and executor out.")
+        sources = sources_of(bars, each=each, timeframes=timeframes, finer=finer)
         _fit(plan, sources, dtype, crew, memory_limit)
         space = plan.choose(tuple(source.open() for source in sources))
         job = Job(sources, chosen, rules.fixed, space, blocks, len(space) if plan.adaptive is None else plan.count)

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from tradelab.engine import indicators as kernels
-from tradelab.engine import windows
+from tradelab.engine import histories, windows
 from tradelab.engine.indicators import Bands, Directional, Macd, Stochastic
 from tradelab.model.errors import AlignmentError, ParameterError
 from tradelab.strategy.trace_calls import called, world_of
@@ -145,7 +145,7 @@ def sma(values: Values, window: Window) -> Values:
     >>> sma(np.array([1.0, 2.0, 4.0, 8.0]), 2).tolist()
     [nan, 1.5, 3.0, 6.0]
     """
-    return windows.sma(values, window)
+    return histories.sma(values, window)
 
 
 @_on_series
@@ -158,7 +158,7 @@ def ema(values: Values, window: Window) -> Values:
     >>> ema(np.array([1.0, 3.0, 2.0, 4.0]), 3).tolist()
     [nan, nan, 2.0, 3.0]
     """
-    return windows.ema(values, window)
+    return histories.ema(values, window)
 
 
 @_on_series
@@ -168,7 +168,7 @@ def rma(values: Values, window: Window) -> Values:
     >>> rma(np.array([1.0, 3.0, 6.0]), 2).tolist()
     [nan, 2.0, 4.0]
     """
-    return windows.rma(values, window)
+    return histories.rma(values, window)
 
 
 @_on_series
@@ -178,7 +178,7 @@ def wma(values: Values, window: Window) -> Values:
     >>> wma(np.array([1.0, 4.0, 7.0]), 2).tolist()
     [nan, 3.0, 6.0]
     """
-    return windows.wma(values, window)
+    return histories.wma(values, window)
 
 
 @_on_series
@@ -188,7 +188,7 @@ def rolling_std(values: Values, window: Window) -> Values:
     >>> rolling_std(np.array([1.0, 3.0, 3.0]), 2).round(6).tolist()
     [nan, 1.414214, 0.0]
     """
-    return windows.rolling_std(values, window, 1)
+    return histories.rolling_std(values, window, 1)
 
 
 @_on_series
@@ -198,7 +198,7 @@ def highest(values: Values, window: Window) -> Values:
     >>> highest(np.array([3.0, 1.0, 2.0]), 2).tolist()
     [nan, 3.0, 2.0]
     """
-    return windows.highest(values, window)
+    return histories.highest(values, window)
 
 
 @_on_series
@@ -208,7 +208,7 @@ def lowest(values: Values, window: Window) -> Values:
     >>> lowest(np.array([3.0, 1.0, 2.0]), 2).tolist()
     [nan, 1.0, 1.0]
     """
-    return windows.lowest(values, window)
+    return histories.lowest(values, window)
 
 
 @_on_series
@@ -240,7 +240,7 @@ def rsi(values: Values, window: Window = 14) -> Values:
     >>> rsi(np.array([10.0, 11.0, 10.0, 13.0]), 2).tolist()
     [nan, nan, 50.0, 87.5]
     """
-    return kernels.rsi(values, window)
+    return histories.rsi(values, window)
 
 
 @_on_series

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tradelab.engine import kernel_stamp
+from tradelab.engine.cache import kernel_stamp
 
-_ENGINE = Path(__file__).parents[3] / "tradelab" / "engine" / "__init__.py"
+_CACHE = Path(__file__).parents[3] / "tradelab" / "engine" / "cache.py"
 _CALLER = """
 from numba import njit
 from desk.engine.fee import fee
@@ -35,13 +35,12 @@ print(total(10.0), sum(total.stats.cache_hits.values()))
 
 
 def _lay(folder: Path, *, stamped: bool) -> Path:
-    """A package of two kernels in two files, below our own ``engine/__init__.py``: with its last line, or without."""
+    """A package of two kernels in two files, beside our own ``engine/cache.py``, which is asked for numba or is not."""
     engine = folder / "desk" / "engine"
     engine.mkdir(parents=True)
-    text = _ENGINE.read_text(encoding="utf-8")
-    call = "\n_stamp_cache()\n"
-    assert text.endswith(call)
-    (engine / "__init__.py").write_text(text if stamped else text.removesuffix(call) + "\n", encoding="utf-8")
+    (engine / "cache.py").write_text(_CACHE.read_text(encoding="utf-8"), encoding="utf-8")
+    asks = "from desk.engine.cache import stamped_numba\nstamped_numba()\n" if stamped else ""
+    (engine / "__init__.py").write_text(asks, encoding="utf-8")
     (engine / "total.py").write_text(_CALLER, encoding="utf-8")
     (engine / "fee.py").write_text(_CALLEE.format(factor="1.0"), encoding="utf-8")
     return engine

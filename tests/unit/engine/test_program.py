@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from numba import carray, njit
+from numba import njit
 
 from tradelab.engine import program_ops as ops
 from tradelab.engine import windows
 from tradelab.engine.bits import pack, unpack, words_of
-from tradelab.engine.far import address_of, call, pointer
 from tradelab.engine.program import Program, Space, Tables, evaluate_tile, signal_words
 from tradelab.engine.program_build import Builder
 
@@ -130,18 +129,3 @@ def test_a_combination_that_never_speaks_says_nothing() -> None:
     assert not words[0].any()
     assert np.flatnonzero(unpack(words[1, 0], 70)).tolist() == [66, 67, 68, 69]
 
-
-def _plus(total: int, a: int, b: int, c: int, d: int) -> None:
-    carray(pointer(total), (1,), np.int64)[0] += a * b + c - d
-
-
-@njit
-def _called(address: int, total: np.ndarray) -> None:
-    call(address, total.ctypes.data, 2, 3, 5, 1)
-
-
-def test_a_part_compiled_apart_is_called_by_its_address() -> None:
-    total = np.array([100])
-    _called(address_of(_plus), total)
-    assert total[0] == 100 + 2 * 3 + 5 - 1
-    assert address_of(_plus) == address_of(_plus)

@@ -211,6 +211,37 @@ def test_cash_below_zero_is_counted_when_a_position_turns_round():
     assert result.cash.iloc[-1] == pytest.approx(0, abs=1e-6)
 
 
+def test_a_size_of_nan_opens_nothing_and_a_turn_of_nan_only_closes():
+    frame = bars(*[FLAT] * 4)
+    sizes = pd.Series([np.nan, 10.0, np.nan, 10.0], frame.index)
+    assert fills(run(frame, enter=(0,), size=sizes)) == []
+    turned = tl.backtest(frame, entries=on(frame, 1), short_entries=on(frame, 2), size=sizes)
+    assert fills(turned) == [(2, "buy", 10, 100, "entry"), (3, "sell", 10, 100, "signal")]
+
+
+def test_what_is_left_of_spent_cash_up_to_a_billionth_of_the_initial_opens_nothing():
+    frame = bars(*[FLAT] * 4)
+    flags = {"A": on(frame, 0), "B": on(frame, 1)}
+    for left, orders in ((2e-5, 2), (5e-6, 1)):  # a billionth of 10 000 is 1e-5
+        sizes = {"A": pd.Series((10_000 - left) / 100, frame.index), "B": pd.Series(1.0, frame.index)}
+        result = tl.backtest({"A": frame, "B": frame}, entries=pd.DataFrame(flags), size=sizes)
+        assert len(result.orders) == orders
+
+
+def test_a_position_turned_round_is_one_order_among_the_entries_and_exits_alone_come_before():
+    frame = bars(*[FLAT] * 4)
+    none = on(frame)
+    result = tl.backtest(
+        {"A": frame, "B": frame},
+        entries=pd.DataFrame({"A": on(frame, 0), "B": on(frame, 0)}),
+        short_entries=pd.DataFrame({"A": on(frame, 1), "B": none}),
+        exits=pd.DataFrame({"A": none, "B": on(frame, 1)}),
+        size=10.0,
+    )
+    got = result.orders[["symbol", "side", "size", "reason"]].to_numpy().tolist()[2:]
+    assert got == [["B", "sell", 10.0, "signal"], ["A", "sell", 20.0, "reversal"]]
+
+
 def test_instruments_share_cash_and_exits_come_before_entries():
     frame = bars(*[FLAT] * 4)
     entries = pd.DataFrame({"A": on(frame, 1), "B": on(frame, 0)})
@@ -269,6 +300,13 @@ def test_excursions_cover_the_bars_held_and_the_fills():
     trade = run(frame, enter=(0,), leave=(2,)).trades.iloc[0]  # in at 100 on bar 1, out at 106 at the open of bar 3
     assert trade["mfe"] == pytest.approx(0.09)
     assert trade["mae"] == pytest.approx(-0.03)
+
+
+def test_of_the_bar_in_which_a_stop_fired_only_the_fill_is_known():
+    frame = bars(FLAT, (100, 104, 97, 103), (103, 130, 60, 95), FLAT)
+    trade = run(frame, enter=(0,), sl_stop=0.05).trades.iloc[0]
+    assert trade["mfe"] == pytest.approx(0.04)
+    assert trade["mae"] == pytest.approx(-0.05)
 
 
 def test_stops_and_sizes_given_bar_by_bar_are_read_on_the_bar_that_decides():

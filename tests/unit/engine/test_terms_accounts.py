@@ -8,7 +8,6 @@ import pytest
 import tradelab as tl
 from tests.unit.engine.test_simulate import FLAT, bars, fills, on, run
 from tradelab.engine.fills import NEXT_OPEN
-from tradelab.model.errors import ParameterError
 
 
 def short(frame: pd.DataFrame, **terms) -> tl.Result:
@@ -24,6 +23,13 @@ def test_a_margin_account_opens_its_leverage_and_owes_the_rest():
     assert result.orders["size"].item() == pytest.approx(500)
     assert result.cash.tolist() == pytest.approx([10_000, -40_000, -40_000])
     assert result.equity.tolist() == pytest.approx([10_000, 10_000, 11_000])
+
+
+def test_a_fraction_of_cash_is_one_of_free_margin_in_a_margin_account():
+    frame = bars(*[FLAT] * 4)
+    entries = pd.DataFrame({"A": on(frame, 0), "B": on(frame, 1)})
+    half = tl.backtest({"A": frame, "B": frame}, entries=entries, size=0.5, size_type="percent", leverage=4.0)
+    assert half.orders["size"].tolist() == pytest.approx([200, 100])  # 5 000 and 2 500 of margin, four times as much
 
 
 def test_fees_are_paid_from_the_same_money_as_the_margin():
@@ -56,6 +62,17 @@ def test_a_long_is_liquidated_where_equity_meets_the_maintenance_margin():
     assert result.orders["fees"].iloc[1] == pytest.approx(0.005 * 500 * price)
     spared = bars(FLAT, FLAT, (100, 100, 81, 85))
     assert len(run(spared, enter=(0,), size=None, leverage=5.0, maintenance=0.01).orders) == 1
+
+
+def test_of_the_other_positions_a_liquidation_counts_the_last_close():
+    # 200 A and 200 B at 100, 30 000 owed. B has closed at 95: 200 p + 19 000 - 30 000 = 5 % of (200 p + 19 000)
+    a = bars(FLAT, FLAT, FLAT, (100, 100, 60, 70))
+    b = bars(FLAT, FLAT, (100, 100, 94, 95), (95, 95, 95, 95))
+    entries = pd.DataFrame({"A": on(a, 0), "B": on(a, 0)})
+    result = tl.backtest({"A": a, "B": b}, entries=entries, size=200.0, leverage=5.0, maintenance=0.05)
+    last = result.orders.iloc[2:]
+    assert (last["symbol"].tolist(), last["reason"].tolist()) == (["A"], ["liquidation"])
+    assert last["price"].item() == pytest.approx((30_000 - 19_000 * 0.95) / (200 * 0.95))
 
 
 def test_a_short_is_liquidated_above_its_entry():
@@ -108,6 +125,7 @@ def test_borrowed_cash_costs_by_the_night():
     frame = bars(*[FLAT] * 3)
     result = run(frame, enter=(0,), size=None, leverage=5.0, interest=0.0365)
     assert result.equity.tolist() == pytest.approx([10_000, 10_000, 9_996])  # 40 000 x 3.65 % / 365
+    assert result.trades["pnl"].item() == pytest.approx(0)  # it is the account's
     assert run(frame, enter=(0,), interest=0.0365).equity.iloc[-1] == pytest.approx(10_000)
 
 
@@ -130,6 +148,7 @@ def test_what_holding_cost_is_part_of_the_trade():
     result = run(frame, enter=(0,), leave=(2,), swap_long=0.3, fees=0.001)
     # bought at the open of bar 1, sold at the open of bar 3, which two nights end
     assert result.trades["pnl"].item() == pytest.approx(-2 * 3 - 2 * 1)
+    assert result.trades["carry"].item() == pytest.approx(2 * 3)
     assert result.equity.iloc[-1] == pytest.approx(10_000 - 8)
 
 
@@ -228,12 +247,34 @@ def test_freqtrade_turns_round_only_with_an_exit_signal_and_enters_nothing_at_th
     assert fills(late) == []
 
 
-@pytest.mark.xfail(reason="only its own words move the stop, and nothing says so", strict=True)
-def test_break_even_under_freqtrade_fills_is_done_or_refused():
+def test_break_even_under_freqtrade_fills_is_done():
     frame = bars(FLAT, FLAT, (100, 103, 99, 102), (102, 102, 98, 99), FLAT)
     plan = tl.ExitPlan(stop=0.05, break_even=tl.BreakEven(0.03, fees=False))
-    try:
-        result = run(frame, enter=(0,), plan=plan, fill="freqtrade")
-    except ParameterError:
-        return
-    assert fills(result)[1] == (3, "sell", 10, 100, "break_even")
+    assert fills(run(frame, enter=(0,), plan=plan, fill="freqtrade"))[1] == (3, "sell", 10, 100, "break_even")
+
+
+def test_what_a_target_does_to_the_stop_is_done_under_freqtrade_fills():
+    frame = bars(FLAT, FLAT, (100, 103, 99, 102), (102, 102, 98, 99), FLAT)
+    plan = tl.ExitPlan(stop=0.05, targets=[(0.02, 0.5, "previous"), (0.2, 0.5)])
+    assert fills(run(frame, enter=(0,), plan=plan, fill="freqtrade"))[1:3] == [
+        (2, "sell", 5, 102, "target"),
+        (3, "sell", 5, 100, "break_even"),
+    ]
+    # started by a target, freqtrade's trail still learns a bar before its exits: 105 less 2 %
+    frame = bars(FLAT, FLAT, (100, 103, 99, 102), (104, 105, 102, 104), FLAT)
+    plan = tl.ExitPlan(stop=0.05, targets=[(0.02, 0.5, "trail"), (0.2, 0.5)], trail=0.02)
+    assert fills(run(frame, enter=(0,), plan=plan, fill="freqtrade"))[2] == (3, "sell", 5, 105 * 0.98, "trail")
+
+
+def test_a_trail_that_freqtrade_does_not_know_follows_as_ours_does():
+    # the true range of flat bars is 2: 2 ATR below 106 is 102, from the next bar on
+    frame = bars(*[FLAT] * 4, (100, 106, 99, 105), (105, 105, 101, 102), FLAT)
+    plan = tl.ExitPlan(stop=0.5, trail="2 atr", atr_window=2)
+    assert fills(run(frame, enter=(3,), plan=plan, fill="freqtrade"))[1] == (5, "sell", 10, 102, "trail")
+
+
+def test_along_a_path_a_chandelier_waits_for_the_atr_of_its_bar():
+    # O-H-L-C: with the ATR of the entry, 2, the 110 of this bar would put a stop at 104 before its low of 103 comes
+    frame = bars(*[FLAT] * 4, (103.5, 110, 103, 109), (109, 110, 108, 109))
+    plan = tl.ExitPlan(trail=tl.Trail("3 atr", chandelier=True), atr_window=2)
+    assert fills(run(frame, enter=(3,), plan=plan, fill="ohlc")) == [(4, "buy", 10, 103.5, "entry")]

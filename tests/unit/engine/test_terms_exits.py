@@ -112,7 +112,6 @@ def test_what_a_ladder_leaves_over_runs_on():
     assert result.trades["pnl"].item() == pytest.approx(4 * 2 + 6 * 20)
 
 
-@pytest.mark.xfail(reason="the last target rounds down like the others", strict=True)
 def test_the_last_target_of_a_whole_ladder_closes_what_rounding_left():
     frame = bars(FLAT, FLAT, (100, 103, 99, 102), (102, 105, 101, 104))
     plan = tl.ExitPlan(targets=[(0.02, 0.5), (0.04, 0.5)])
@@ -120,7 +119,6 @@ def test_the_last_target_of_a_whole_ladder_closes_what_rounding_left():
     assert fills(result)[1:] == [(2, "sell", 1, 102, "target"), (3, "sell", 2, 104, "target")]
 
 
-@pytest.mark.xfail(reason="the last target rounds down like the others", strict=True)
 def test_a_target_whose_share_is_less_than_a_step_is_passed_over():
     frame = bars(FLAT, FLAT, (100, 103, 99, 102), (102, 105, 101, 104))
     plan = tl.ExitPlan(stop=0.1, targets=[(0.02, 0.3, "break_even"), (0.04, 0.7)])
@@ -132,6 +130,14 @@ def test_a_stop_closes_what_the_ladder_has_left():
     frame = bars(FLAT, FLAT, (100, 103, 99, 102), (102, 102, 94, 95))
     plan = tl.ExitPlan(stop=0.05, targets=[(0.02, 0.5), (0.04, 0.5)])
     assert fills(run(frame, enter=(0,), plan=plan))[1:] == [(2, "sell", 5, 102, "target"), (3, "sell", 5, 95, "stop")]
+
+
+def test_a_trade_ends_at_the_average_of_its_exits_for_the_last_reason():
+    plan = tl.ExitPlan(stop=0.05, targets=[(0.02, 0.4), (0.2, 0.6)])
+    stopped = run(bars(FLAT, FLAT, (100, 103, 99, 102), (102, 102, 94, 95)), enter=(0,), plan=plan).trades.iloc[0]
+    assert (stopped["exit_reason"], stopped["exit_price"]) == ("stop", pytest.approx((4 * 102 + 6 * 95) / 10))
+    still = run(bars(FLAT, FLAT, (100, 103, 99, 102), (102, 111, 101, 110)), enter=(0,), plan=plan).trades.iloc[0]
+    assert (still["exit_reason"], still["exit_price"]) == ("still open", pytest.approx((4 * 102 + 6 * 110) / 10))
 
 
 def test_a_filled_target_moves_the_stop_from_the_next_bar_on():
@@ -198,6 +204,7 @@ def test_the_nearer_of_ladder_and_falling_target_is_taken():
     plan = tl.ExitPlan(targets=0.03, roi={0: 0.02})
     assert fills(run(frame, enter=(0,), plan=plan))[1] == (2, "sell", 10, 102, "roi")
     assert fills(run(frame, enter=(0,), plan=tl.ExitPlan(targets=0.01, roi={0: 0.02})))[1][3:] == (101, "target")
+    assert fills(run(frame, enter=(0,), plan=tl.ExitPlan(targets=0.02, roi={0: 0.02})))[1][3:] == (102, "target")
 
 
 # Break-even
@@ -233,12 +240,21 @@ def test_break_even_may_go_beyond_the_entry():
     assert fills(run(frame, enter=(0,), plan=plan))[1] == (3, "sell", 10, 101, "break_even")
 
 
-@pytest.mark.xfail(reason="the stop is put beyond the market and sells at the next open", strict=True)
 def test_break_even_waits_until_the_price_has_been_where_the_stop_would_go():
     # fees of 2 % put break-even at 102 / 0.98 = 104.08: a stop there would lie above the market at 101
     frame = bars(FLAT, FLAT, (100, 101.5, 100, 101), (101, 102, 100.5, 101), (101, 106, 101, 105), (105, 105, 99, 100))
     result = run(frame, enter=(0,), plan=tl.ExitPlan(break_even=0.01), fees=0.02)
     assert fills(result)[1] == (5, "sell", 10, 102 / 0.98, "break_even")
+
+
+def test_break_even_that_a_target_asks_for_waits_too():
+    # the target of 101.2 lies below the 104.08 that fees ask for: the stop goes there once the price has been beyond
+    frame = bars(FLAT, FLAT, (100, 101.5, 100, 101), (101, 102, 100.5, 101), (101, 106, 101, 105), (105, 105, 99, 100))
+    plan = tl.ExitPlan(stop=0.1, targets=[(0.012, 0.5, "break_even"), (0.5, 0.5)])
+    assert fills(run(frame, enter=(0,), plan=plan, fees=0.02))[1:] == [
+        (2, "sell", 5, 101.2, "target"),
+        (5, "sell", 5, 102 / 0.98, "break_even"),
+    ]
 
 
 # Trails
@@ -295,6 +311,15 @@ def test_a_position_is_left_at_the_open_after_so_many_bars():
     assert fills(run(frame, enter=(0,), plan=tl.ExitPlan(max_bars=1), fill="close"))[1] == (1, "sell", 10, 100, "time")
 
 
+def test_bars_are_counted_on_the_time_axis_of_all_instruments():
+    # B has no bar 2; after three bars of the axis, 1 to 3, it is left at the open of bar 4, its own third
+    frame = bars(*[FLAT] * 6)
+    both = {"A": frame, "B": frame.drop(frame.index[2])}
+    entries = {"A": on(frame), "B": on(both["B"], 0)}
+    result = tl.backtest(both, entries=entries, size=10.0, plan=tl.ExitPlan(max_bars=3))
+    assert result.orders["time"].tolist() == [frame.index[1], frame.index[4]]
+
+
 def test_a_stop_that_looks_at_closes_is_done_at_the_next_open():
     frame = bars(FLAT, FLAT, (100, 101, 90, 96), (96, 97, 93, 94), (93, 94, 92, 93))
     plan = tl.ExitPlan(stop=0.05, stop_at_close=True)
@@ -329,12 +354,25 @@ def test_an_exit_by_the_clock_comes_before_what_the_same_close_decided():
     assert [f[4] for f in fills(result)] == ["entry", "time"]
 
 
-@pytest.mark.xfail(reason="it goes without a stop", strict=True)
 def test_a_plan_in_atr_trades_nothing_before_there_is_one():
     """Without an ATR a stop cannot be placed; an entry that is to have one must not go without."""
     frame = bars(*[FLAT] * 4)
     got = fills(run(frame, enter=(0,), plan=tl.ExitPlan(stop="2 atr", atr_window=3)))
     assert got == []
+
+
+@pytest.mark.parametrize("plan", [{"stop": "2 atr"}, {"targets": "2 atr"}, {"trail": "2 atr"}, {"break_even": "1 atr"}])
+def test_an_entry_waits_for_whatever_in_its_plan_is_measured_in_atr(plan):
+    frame = bars(*[FLAT] * 6)
+    result = run(frame, enter=(0, 4), plan=tl.ExitPlan(**plan, atr_window=3))
+    assert fills(result) == [(5, "buy", 10, 100, "entry")]
+
+
+def test_what_a_trail_follows_from_before_it_starts_is_measured_as_its_distance_is():
+    # the true range of flat bars is 2: 4 of them are 8 below the best price of 101
+    frame = bars(*[FLAT] * 5, (100, 101, 92.5, 95))
+    plan = tl.ExitPlan(trail=tl.Trail("2 atr", start="1 atr", before="4 atr"), atr_window=2)
+    assert fills(run(frame, enter=(3,), plan=plan))[1] == (5, "sell", 10, 93, "trail")
 
 
 def test_distances_need_what_they_are_measured_in():

@@ -143,6 +143,13 @@ def test_a_position_may_consist_of_several_entries_whose_average_is_its_price():
     assert trade["pnl"] == pytest.approx(10 * 30 + 10 * 20)
 
 
+def test_r_of_several_entries_is_over_what_all_of_them_risked_at_the_first_stop():
+    # 10 at 100 with a stop at 90, and 10 at 110: 20 from 105 down to 90 are 300
+    frame = bars(FLAT, FLAT, (110, 111, 109, 110), (120, 121, 119, 120), (130, 131, 129, 130), FLAT)
+    result = run(frame, enter=(0, 1), leave=(3,), layers=2, sl_stop=0.10)
+    assert result.trades["r"].item() == pytest.approx((10 * 30 + 10 * 20) / 300)
+
+
 def test_exits_are_measured_from_the_average_entry_and_the_stop_keeps_to_the_tighter_side():
     # 10 at 100 and 10 at 110: average 105, stop 94.5 instead of 90, target 115.5 instead of 110
     up = bars(FLAT, FLAT, (110, 110, 109, 110), (110, 111, 94, 95))

@@ -62,6 +62,8 @@ def test_what_a_plan_is_measured_in_is_known():
         ({"targets": [(0.04, 0.5), (0.02, 0.5)]}, "not in order"),
         ({"targets": [(0.01 * k, 0.1) for k in range(1, 10)]}, "too many"),
         ({"targets": [(0.02, 0.0)]}, "fraction"),
+        ({"targets": [(0.02, 0.5, 0.03), (0.1, 0.5)]}, "beyond itself"),
+        ({"targets": [(0.02, 0.5, "trail"), (0.1, 0.5)]}, "there is none"),
         ({"roi": {1.5: 0.02}}, "whole numbers"),
         ({"roi": {-1: 0.02}}, "whole numbers"),
         ({"roi": {0: float("nan")}}, "roi"),
@@ -86,8 +88,10 @@ def test_a_plan_is_a_value():
     assert hash(a) == hash(ExitPlan(stop="2 %", targets=[Target(0.02, 0.5)]))
 
 
-@pytest.mark.xfail(reason="the unit is dropped: '2 atr' becomes 200 percent", strict=True)
 @pytest.mark.parametrize("said", [{"before": "2 atr"}, {"step": "1 atr"}])
 def test_a_trail_refuses_units_that_it_cannot_keep(said):
-    with pytest.raises(ParameterError):
+    with pytest.raises(ParameterError, match="measured in fraction"):
         Trail(0.02, start=0.05, **said)
+    with pytest.raises(ParameterError, match="measured in atr"):
+        Trail("2 atr", start="1 atr", before=0.05)
+    assert Trail("2 atr", start="1 atr", before="4 atr").before == Distance(4.0, "atr")

@@ -70,6 +70,23 @@ def test_the_sentence_counts_the_bars_and_gives_the_range(compared, two_trades):
     assert wide.says.endswith("Under all 9 policies, total return between 4.5% and 21.0%.")
 
 
+def test_finer_bars_are_one_more_row_and_settle_what_was_in_doubt(two_trades):
+    # The bar that touches both goes up first, by half days; the first trade is a win then: 1.1 x 1.1.
+    bars, entries = two_trades
+    halves = bars.loc[bars.index.repeat(2)].set_axis(pd.date_range(bars.index[0], periods=14, freq="12h"))
+    halves.iloc[4] = (100.0, 111.0, 100.0, 100.0)
+    halves.iloc[5] = (100.0, 101.0, 94.0, 101.0)
+    told = compare_fills(bars, entries=entries, fills=PATHS, finer=halves, sl_stop=0.05, tp_stop=0.1)
+    assert list(told.table.index) == [*PATHS, "finer"]
+    assert told.table.loc["finer", "total_return"] == pytest.approx(0.21)
+    assert told.table.loc["finer", ["inside", "doubtful"]].tolist() == [2, 0]
+    assert told.paths == PATHS
+    assert told.spread.loc["total_return", "highest"] == "optimistic"
+    assert told.says.endswith("Along the bars of 12h inside: total return 21.0%, 0 of 2 exits are still in doubt.")
+    with pytest.raises(ConfigError, match="called 'finer'"):
+        compare_fills(bars, entries=entries, fills={"finer": "close"}, finer=halves)
+
+
 def test_without_exits_inside_bars_nothing_is_in_doubt(two_trades):
     bars, entries = two_trades
     told = compare_fills(bars, entries=entries, exits=np.roll(entries, 1), fills=PATHS)

@@ -20,8 +20,8 @@ def result() -> tl.Result:
 def test_tables_have_their_columns_and_agree_with_each_other(result):
     trades, orders = result.trades, result.orders
     assert list(trades.columns) == [
-        "symbol", "direction", "entry_time", "entry_price", "exit_time", "exit_price", "size", "fees", "pnl", "return",
-        "r", "mfe", "mae", "bars_held", "exit_reason", "status",
+        "symbol", "direction", "entry_time", "entry_price", "exit_time", "exit_price", "size", "fees", "carry", "pnl",
+        "return", "r", "mfe", "mae", "bars_held", "exit_reason", "status",
     ]  # fmt: skip
     assert list(orders.columns) == ["time", "symbol", "side", "size", "price", "fees", "when", "reason"]
     assert trades["fees"].sum() == pytest.approx(orders["fees"].sum())
