@@ -137,27 +137,13 @@ def _span(values: Floats) -> tuple[int, int]:
 
 
 @kernel
-def _left(figure: int, window: int, values: Floats, out: Floats) -> bool:
-    """Whether figures are missing; deviations of windows that stand still are none, and are written at once."""
-    missing, since = 0, 0  # the values since then are equal
-    for i in range(len(out)):
-        for j in range(i + window - 1 if i else 1, i + window):
-            if values[j] != values[j - 1]:
-                since = j
-        if out[i] != out[i]:
-            if figure == SPREAD and since <= i and np.isfinite(values[i]):
-                out[i] = 0.0
-            else:
-                missing += 1
-    return missing > 0
-
-
-@kernel
 def draw(figure: int, window: int, ddof: int, values: Floats, scratch: Floats, out: Floats) -> None:
     """Write figures over ``window`` values from each of ``values`` on, where ``out`` is still NaN."""
-    if not _left(figure, window, values, out):
-        return
-    low, high = _span(values)
+    first, last = len(out), 0
+    for i in range(len(out)):
+        if out[i] != out[i]:
+            first, last = min(first, i), i + 1
+    low, high = _span(values[first : last + window - 1])
     base = low - _SPARE * _BITS
     size = (high - base) // _BITS + 4 + 2 * _SPARE
     double = 2 * (high - base) // _BITS + 8 + 2 * _SPARE
@@ -170,7 +156,7 @@ def draw(figure: int, window: int, ddof: int, values: Floats, scratch: Floats, o
     begin = end = 0  # the values summed
     up = down = 0  # infinities among them
     memory[:] = 0
-    for i in range(len(out)):
+    for i in range(first, last):
         if out[i] == out[i]:
             continue
         if i >= end:
