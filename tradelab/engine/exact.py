@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from tradelab.engine import wholes
 from tradelab.engine.jit import kernel
-from tradelab.engine.rounding import bits_of, float_of, fma, nearest_quotient, power_of_two
+from tradelab.engine.rounding import bits_of, float_of, fma, power_of_two, quotient
 from tradelab.engine.wholes import SPREAD, SUM, WEIGHTED
 
 Floats = NDArray[np.float64]
@@ -171,7 +171,7 @@ def _mean(a: Floats, from_a: Floats, b: Floats, from_b: Floats, count: float, ou
     """Sums of windows as differences of running totals, divided."""
     share = 1.0 / count
     for i in range(len(out)):
-        out[i] = nearest_quotient((a[i] - from_a[i]) + (b[i] - from_b[i]), count, share)
+        out[i] = quotient((a[i] - from_a[i]) + (b[i] - from_b[i]), count, share)
 
 
 @kernel
@@ -183,7 +183,7 @@ def _weighted(
     share = 1.0 / count
     for i in range(len(out)):
         large, rest = fma(window, a[i], from_c[i] - c[i]), fma(window, b[i], from_d[i] - d[i])
-        out[i] = nearest_quotient(large + rest, count, share)
+        out[i] = quotient(large + rest, count, share)
 
 
 @kernel

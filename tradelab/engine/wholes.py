@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradelab.engine.jit import kernel
-from tradelab.engine.rounding import bits_of, power_of_two, quotient
+from tradelab.engine.rounding import bits_of, power_of_two
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -188,5 +188,4 @@ def draw(figure: int, window: int, ddof: int, values: Floats, scratch: Floats, o
             found = _rounded(total, base, digits)
         if up or down:
             found = np.nan if (up and down) or figure == SPREAD else (np.inf if up else -np.inf)
-        share = 1.0 / count
-        out[i] = np.sqrt(found * share) if figure == SPREAD else quotient(found, count, share)
+        out[i] = np.sqrt(found * (1.0 / count)) if figure == SPREAD else found / count
