@@ -13,9 +13,10 @@ number of values (for weighted sums, its square) stay below that. The sum of a w
 addition, the only step that rounds: the exact sum, rounded once. That depends on the values in the window alone,
 whatever the grid was; and one window more is a handful of operations on every bar, in vector registers.
 
-Squared deviations need four times as many bits. They are computed in pairs of floats, with a bound on what was lost;
-where a figure this close to the true one could be rounded either way (one in a hundred thousand), and where the values
-of a block fit no grid at all, `tradelab.engine.wholes` sums whole numbers of any length, slowly, to the same bits.
+Squared deviations need four times as many bits. They are computed in pairs of floats, with a bound on what was lost.
+Where a figure this close to the true one could be rounded either way (one in a hundred thousand), the grid of its own
+window is finer. Where that does not help either, and where sums fit no grid, `tradelab.engine.wholes` adds up whole
+numbers of any length, slowly, to the same bits.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from tradelab.engine import wholes
 from tradelab.engine.jit import kernel
-from tradelab.engine.rounding import bits_of, float_of, fma, nearest_quotient, power_of_two
+from tradelab.engine.rounding import bits_of, float_of, fma, power_of_two, quotient
 from tradelab.engine.wholes import SPREAD, SUM, WEIGHTED
 
 Floats = NDArray[np.float64]
@@ -151,10 +152,10 @@ def fill(figure: int, values: Floats, scratch: Floats) -> tuple[bool, float]:
     a, b, c, d = scratch[:size], scratch[size : 2 * size], scratch[2 * size : 3 * size], scratch[3 * size : 4 * size]
     a[0], b[0], c[0], d[0] = 0.0, 0.0, 0.0, 0.0
     if figure == SPREAD:
-        grids = _grid(top - k), _grid(top - 2 * k), _grid(2 * top - k), _grid(2 * (top - k))
+        grids = _grid(top - k), _grid(top - 2 * k - 1), _grid(2 * top - k), _grid(2 * (top - k) - 1)
         _square_parts(values, centre, grids, a[1:], b[1:], c[1:], d[1:])
         _run_four(a[1:], b[1:], c[1:], d[1:])
-        return True, power_of_two(2 * (top - k) + 1)
+        return True, power_of_two(2 * (top - k))
     if _parts(values, _grid(top - k), _grid(top - 2 * k - 1), a[1:], b[1:]):
         return False, 0.0
     if figure == WEIGHTED:
@@ -170,7 +171,7 @@ def _mean(a: Floats, from_a: Floats, b: Floats, from_b: Floats, count: float, ou
     """Sums of windows as differences of running totals, divided."""
     share = 1.0 / count
     for i in range(len(out)):
-        out[i] = nearest_quotient((a[i] - from_a[i]) + (b[i] - from_b[i]), count, share)
+        out[i] = quotient((a[i] - from_a[i]) + (b[i] - from_b[i]), count, share)
 
 
 @kernel
@@ -182,7 +183,7 @@ def _weighted(
     share = 1.0 / count
     for i in range(len(out)):
         large, rest = fma(window, a[i], from_c[i] - c[i]), fma(window, b[i], from_d[i] - d[i])
-        out[i] = nearest_quotient(large + rest, count, share)
+        out[i] = quotient(large + rest, count, share)
 
 
 @kernel
@@ -214,6 +215,40 @@ def _spread(
 
 
 @kernel
+def _stand_still(window: int, values: Floats, out: Floats) -> int:
+    """Write 0 for unsure windows of equal values, which no bound could make sure; how many others are left."""
+    unsure, since = 0, 0  # values are equal since then
+    for i in range(len(out)):
+        for j in range(i + window - 1 if i else 1, i + window):
+            if values[j] != values[j - 1]:
+                since = j
+        if out[i] != out[i]:
+            if since <= i and np.isfinite(values[i]):
+                out[i] = 0.0
+            else:
+                unsure += 1
+    return unsure
+
+
+@kernel
+def _closer(window: int, count: float, values: Floats, scratch: Floats, out: Floats) -> int:
+    """Draw unsure deviations once more, each on the finer grid of its own window; how many stay unsure."""
+    unsure, size, end = 0, window + 1, window
+    a, b, c, d = scratch[:size], scratch[size : 2 * size], scratch[2 * size : 3 * size], scratch[3 * size : 4 * size]
+    for i in range(len(out)):
+        if out[i] != out[i]:
+            fits, slack = fill(SPREAD, values[i : i + window], scratch)
+            if fits:
+                slack *= float(window) * window
+                unsure += _spread(
+                    a[end:], a[:1], b[end:], b[:1], c[end:], c[:1], d[end:], d[:1], window, count, slack, out[i : i + 1]
+                )
+            else:
+                unsure += 1
+    return unsure
+
+
+@kernel
 def draw(
     figure: int,
     window: int,
@@ -230,21 +265,25 @@ def draw(
     """
     n, size, end = len(out), len(values) + 1, start + window
     a, b, c, d = scratch[:size], scratch[size : 2 * size], scratch[2 * size : 3 * size], scratch[3 * size : 4 * size]
-    last, stop = start + n, end + n
-    unsure = 1
-    if fit[0] and figure == SUM:
+    last, stop, spare = start + n, end + n, scratch[4 * size :]
+    fits, slack = fit
+    if fits and figure == SUM:
         _mean(a[end:stop], a[start:last], b[end:stop], b[start:last], window, out)
-        unsure = 0
-    elif fit[0] and figure == WEIGHTED:
+        return
+    if fits and figure == WEIGHTED:
         _weighted(a[end:stop], c[end:stop], c[start:last], b[end:stop], d[end:stop], d[start:last], window, out)
-        unsure = 0
-    elif fit[0]:
-        count = float(window) * (window - ddof)
+        return
+    own, unsure, count = values[start : last + window - 1], n, float(window) * (window - ddof)
+    if fits:
+        slack *= float(window) * window
         unsure = _spread(
             a[end:stop], a[start:last], b[end:stop], b[start:last], c[end:stop], c[start:last], d[end:stop],
-            d[start:last], window, count, fit[1] * window * window, out,
+            d[start:last], window, count, slack, out,
         )  # fmt: skip
     else:
         out[:] = np.nan
+    if unsure and figure == SPREAD:
+        unsure = _stand_still(window, own, out)
+        unsure = _closer(window, count, own, spare, out) if unsure else 0
     if unsure:
-        wholes.draw(figure, window, ddof, values[start : last + window - 1], scratch[4 * size :], out)
+        wholes.draw(figure, window, ddof, own, spare, out)

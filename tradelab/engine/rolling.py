@@ -34,7 +34,7 @@ def room(figure: int, widest: int, bars: int) -> int:
     """Floats of scratch for windows up to ``widest`` on ``bars`` bars; calls nothing, so Python can call it too."""
     length = min(max(BLOCK, min(8 * widest, 4 * BLOCK)), bars) + widest
     if figure < HIGHEST:
-        return 4 * length + ROOM
+        return 4 * (length + widest + 1) + ROOM
     rows = 0
     while 2 << rows <= widest:
         rows += 1

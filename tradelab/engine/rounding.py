@@ -34,7 +34,7 @@ def power_of_two(exponent: int) -> float:
 
 
 @kernel
-def nearest_quotient(total: float, count: float, share: float) -> float:
+def quotient(total: float, count: float, share: float) -> float:
     """``total / count`` to the last bit, for a whole ``count`` below 2⁵⁰ and ``share = 1 / count``; ``total`` finite.
 
     A vector division takes three times as long as these three steps (Markstein 1990, IBM J. Res. Dev. 34, 111-119).
@@ -45,10 +45,3 @@ def nearest_quotient(total: float, count: float, share: float) -> float:
     near = total * share
     left = fma(-near, count, total)
     return fma(left, share, near)
-
-
-@kernel
-def quotient(total: float, count: float, share: float) -> float:
-    """``nearest_quotient``, but an infinite total stays infinite."""
-    nearest = nearest_quotient(total, count, share)
-    return nearest if nearest == nearest else total * share

@@ -6,6 +6,9 @@ are left alone. Every row has the bits of the same indicator over the whole hist
 
 Figures over a window read at most ``max(windows) − 1`` bars before ``first``, so tiles may be drawn in any order; what
 they cannot see, where values are known at all, is handed in: ``known = windows.known_stretch(values)``, once a series.
+``scratch`` is lent by the caller, float64 of shape (at least `rolling.room`,), or (at least `recursive.room`,) for
+averages that remember everything; what is in it before and after means nothing, and no kernel here allocates.
+
 Averages that remember everything take tiles in order and carry what they remember in ``state``, zeros before the first.
 """
 

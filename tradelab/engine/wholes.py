@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradelab.engine.jit import kernel
-from tradelab.engine.rounding import bits_of, power_of_two, quotient
+from tradelab.engine.rounding import bits_of, power_of_two
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -137,18 +137,13 @@ def _span(values: Floats) -> tuple[int, int]:
 
 
 @kernel
-def _flat(values: Floats) -> bool:
-    """Whether all values are equal, and finite."""
-    for i in range(len(values)):
-        if values[i] != values[0]:
-            return False
-    return np.isfinite(values[0])
-
-
-@kernel
 def draw(figure: int, window: int, ddof: int, values: Floats, scratch: Floats, out: Floats) -> None:
     """Write figures over ``window`` values from each of ``values`` on, where ``out`` is still NaN."""
-    low, high = _span(values)
+    first, last = len(out), 0
+    for i in range(len(out)):
+        if out[i] != out[i]:
+            first, last = min(first, i), i + 1
+    low, high = _span(values[first : last + window - 1])
     base = low - _SPARE * _BITS
     size = (high - base) // _BITS + 4 + 2 * _SPARE
     double = 2 * (high - base) // _BITS + 8 + 2 * _SPARE
@@ -161,11 +156,8 @@ def draw(figure: int, window: int, ddof: int, values: Floats, scratch: Floats, o
     begin = end = 0  # the values summed
     up = down = 0  # infinities among them
     memory[:] = 0
-    for i in range(len(out)):
+    for i in range(first, last):
         if out[i] == out[i]:
-            continue
-        if figure == SPREAD and _flat(values[i : i + window]):
-            out[i] = 0.0
             continue
         if i >= end:
             begin = end = i
@@ -196,5 +188,4 @@ def draw(figure: int, window: int, ddof: int, values: Floats, scratch: Floats, o
             found = _rounded(total, base, digits)
         if up or down:
             found = np.nan if (up and down) or figure == SPREAD else (np.inf if up else -np.inf)
-        share = 1.0 / count
-        out[i] = np.sqrt(found * share) if figure == SPREAD else quotient(found, count, share)
+        out[i] = np.sqrt(found * (1.0 / count)) if figure == SPREAD else found / count

@@ -5,8 +5,9 @@ least 1; the face in `tradelab.strategy.indicators` sees to that.
 
 A mean, a weighted mean and a deviation are functions of the values in their window and of nothing else, to the last
 bit: a live account that loads a few hundred bars must cross its averages on the bars on which years of history crossed
-them. A running sum is not such a function, for it keeps the rounding of all that passed through it. Instead, windows
-are put together of stretches of 2, 4, 8, … values (`tradelab.engine.stretches`), tile by tile.
+them. A running sum is not such a function, for it keeps the rounding of all that passed through it. An exact one is
+(`tradelab.engine.exact`): the sum of a window is rounded once, and so is what it is divided by. Sums of both signs that
+cancel are 0, not −0; a window that holds an infinity has an infinite mean, or none if it holds both, and no deviation.
 
 NaN policy: the output is NaN before the first defined bar; NaN at the head of the input moves that bar along, so
 indicators chain; a NaN further on makes the output NaN from there, for a figure that remembers a hole is a guess. Only

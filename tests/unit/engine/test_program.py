@@ -128,4 +128,3 @@ def test_a_combination_that_never_speaks_says_nothing() -> None:
     words = builder.build().words()
     assert not words[0].any()
     assert np.flatnonzero(unpack(words[1, 0], 70)).tolist() == [66, 67, 68, 69]
-
