@@ -3,8 +3,9 @@
     python -m tradelab.engine.build                              # for this machine, into the cache of kernels
     python -m tradelab.engine.build x86-64-v2 x86-64-v3 x86-64-v4    # for a wheel, beside the package
 
-numba compiles each function of `tradelab.engine.far` whole, LLVM writes object code, and a file gets all of it. Nothing is
-linked, so the machine needs no compiler of its own. A process a function, as many at once as there are processors.
+numba compiles each function of `tradelab.engine.far` whole, LLVM writes object code, and a file gets all of it.
+Nothing is linked, so the machine needs no compiler of its own. A process a function, as many at once as there are
+processors.
 """
 
 from __future__ import annotations

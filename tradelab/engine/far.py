@@ -1,10 +1,10 @@
 """Call machine code by its address: what is reached so is compiled once, and may be made ahead of time.
 
-numba compiles into every kernel all that it calls, and all that those call. For a large part that few callers need that
-is minutes, not seconds. A part that takes five whole numbers and returns nothing is a C function: kernels call it by its
-address, which is data, Python calls it through ctypes, and its machine code needs nothing of numba's when it runs. What
-does not fit into five numbers lies in a *frame*, a row of whole numbers that say where everything lies; its address is
-the first of the five.
+numba compiles into every kernel all that it calls, and all that those call. For a large part that few callers need,
+that is minutes, not seconds. A part that takes five whole numbers and returns nothing is a C function: kernels call it
+by its address, which is data, Python calls it through ctypes, and its machine code needs nothing of numba's when it
+runs. What does not fit into five numbers lies in a *frame*, a row of whole numbers that say where everything lies; its
+address is the first of the five.
 """
 
 from __future__ import annotations

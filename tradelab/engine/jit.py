@@ -5,8 +5,8 @@ counts who holds an array (with atomic instructions, which cost more than a bar 
 nothing but itself. What makes arrays and returns them is a ``maker``.
 
 numba takes longer to import than a sweep may take to run, and where the machine code was made ahead of time
-(`tradelab.engine.native`) nobody needs it. So a kernel here is a promise: numba is imported when it is first called from
-Python, or when another kernel is compiled that calls it.
+(`tradelab.engine.native`) nobody needs it. So a kernel here is a promise: numba is imported when it is first called
+from Python, or when another kernel is compiled that calls it.
 """
 
 from __future__ import annotations

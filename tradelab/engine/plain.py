@@ -1,9 +1,10 @@
 """Walk a plain account: the third way through history, for the sweeps that are most of all sweeps.
 
-Market orders of one layer, all or a part of the cash, a stop and a target that stay where they are, costs in proportion
-(``known.PLAIN`` says it exactly). What an order does is done by the same functions as everywhere (``trading``, ``book``,
-``tally``); new is only how few of them a bar then needs, and that each of them stands in the machine code once, so that
-all of it stays in the nearest cache. `tests/property/test_events.py` holds it to the reference.
+Market orders of one layer, all or a part of the cash, a stop and a target that stay where they are, costs in
+proportion (``known.PLAIN`` says it exactly). What an order does is done by the same functions as everywhere
+(``trading``, ``book``, ``tally``); new is only how few of them a bar then needs, and that each of them stands in the
+machine code once, so that all of it stays in the nearest cache. `tests/property/test_events.py` holds it to the
+reference.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def guarded(line: Row, open_: float, high: float, low: float, terms: Row) -> tup
 def live_plain(
     account: Row, line: Row, seat: Row, tally: Row, bar: int, signals: int, orders: np.ndarray, tape: Tape, terms: Row
 ) -> None:
-    """Live one bar: what waits is done at its open, exits inside, what it decides at its close where the policy says so."""
+    """Live one bar: what waits is done at its open, exits inside, and what it decides at its close if the policy says."""
     now = Bar(bar, tape.open[bar], tape.high[bar], tape.low[bar], tape.close[bar], np.nan)
     spoken = signals
     for when in range(AT_OPEN, AT_CLOSE + 1):

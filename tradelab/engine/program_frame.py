@@ -1,7 +1,7 @@
 """Find a program's memories from one address: what a part of the machinery that is compiled apart is handed.
 
-The head of a workspace's words is its frame (`tradelab.engine.far`): where everything lies and how large it is, and where
-the parts lie that are called by their address.
+The head of a workspace's words is its frame (`tradelab.engine.far`): where everything lies and how large it is, and
+where the parts lie that are called by their address.
 """
 
 from __future__ import annotations
