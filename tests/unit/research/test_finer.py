@@ -192,6 +192,13 @@ def test_a_sweep_walks_and_gives_what_backtests_give():
         hours, "sma_cross", fast=[3, 5], slow=20, timeframes=["4h"], finer=hours, progress=False, **terms
     )
     assert several.table["total_return"].tolist() == table.table["total_return"].tolist()
+    pair = {"A": bars, "B": bars.iloc[:300]}
+    each = tl.sweep(
+        pair, "sma_cross", fast=[3, 5], slow=20, each=True, finer={"A": hours, "B": hours}, progress=False, **terms
+    )
+    assert each.table["total_return"].tolist()[:2] == table.table["total_return"].tolist()
+    with pytest.raises(AlignmentError, match="finer has bars of"):
+        tl.sweep(pair, "sma_cross", fast=[3, 5], each=True, finer={"A": hours}, progress=False)
     with pytest.raises(ConfigError, match="go nowhere else"):
         tl.sweep(bars, "sma_cross", fast=[3, 5], finer=hours, path="somewhere", progress=False)
 
