@@ -51,6 +51,7 @@ from tradelab.engine.trading import (
     guard,
     leave,
     opens_on,
+    stays,
 )
 
 ORDERS_A_BAR = 2 * MAX_TARGETS + 8  # at most, of one instrument: two positions may leave by a whole ladder each
@@ -125,27 +126,28 @@ def act_all(
 
 @inlined
 def read(line: Row, signals: int, terms: Row) -> None:
-    """Take down what the strategy has decided at a bar's close."""
+    """Take down what the strategy has decided at a bar's close; an entry that goes on resting keeps its own."""
     line.signals = signals
     if signals != 0:
-        line.size, line.wish_stop, line.wish_trail = terms.size, terms.stop, terms.trail
-        line.wish_target = line.wish_unit = line.wish_price = np.nan
         line.wish_exit = terms.exit_size
+        if not stays(line):
+            line.size, line.wish_stop, line.wish_trail = terms.size, terms.stop, terms.trail
+            line.wish_target = line.wish_unit = line.wish_price = np.nan
 
 
 @inlined
 def read_row(line: Row, signals: int, wish: Row, given: int, terms: Row) -> None:
     """The same where some of it is given bar by bar."""
     read(line, signals, terms)
-    if signals != 0:
+    if signals != 0 and given & GIVES_EXIT_SIZE:
+        line.wish_exit = wish.exit_size
+    if signals != 0 and not stays(line):
         if given & GIVES_SIZE:
             line.size = wish.size
         if given & GIVES_STOP:
             line.wish_stop = wish.stop
         if given & GIVES_TRAIL:
             line.wish_trail = wish.trail
-        if given & GIVES_EXIT_SIZE:
-            line.wish_exit = wish.exit_size
         line.wish_target, line.wish_unit, line.wish_price = wish.target, wish.unit, wish.price
 
 

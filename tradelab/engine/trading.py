@@ -205,13 +205,10 @@ def opened(account: Row, line: Row, bar: Bar, wish: Fill, held: float, rate: flo
 
 
 @inlined
-def withdraw(line: Row) -> None:
-    """Take back an entry that rests when what was decided contradicts it, or is another entry.
-
-    An exit of the other side has nothing to say to it, nor have flags that cancel each other.
-    """
+def stays(line: Row) -> bool:
+    """Whether an entry rests that what was decided leaves alone: an exit of the other side, or flags that cancel."""
     if line.rest_side == 0:
-        return
+        return False
     signals = line.signals
     own_in, own_out, other_in, other_out = LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
     if line.rest_side < 0:
@@ -219,7 +216,13 @@ def withdraw(line: Row) -> None:
     enters = (signals & own_in) != 0 and (signals & own_out) == 0
     leaves = (signals & own_out) != 0 and (signals & own_in) == 0
     turns = (signals & other_in) != 0 and (signals & other_out) == 0
-    if leaves or enters != turns:
+    return not leaves and enters == turns
+
+
+@inlined
+def withdraw(line: Row) -> None:
+    """Take back an entry that rests when what was decided contradicts it, or is another entry."""
+    if not stays(line):
         line.rest_side = 0
 
 

@@ -70,7 +70,7 @@ def read_finer(frames: Mapping[str, pd.DataFrame], rows: Mapping[str, np.ndarray
     ParameterError
         They are not shorter than the bars.
     """
-    own = _by_symbol(finer, list(frames))
+    own = finer_by_symbol(finer, list(frames))
     within = np.zeros((times, len(frames), 2), np.int64)
     prices, lengths, before, walked = [], set(), 0, 0
     for k, (symbol, frame) in enumerate(frames.items()):
@@ -89,15 +89,8 @@ def read_finer(frames: Mapping[str, pd.DataFrame], rows: Mapping[str, np.ndarray
     return Finer(alias, np.ascontiguousarray(np.concatenate(prices)), within, walked, bars - walked, digest)
 
 
-def finer_of(finer: Any, frames: Mapping[str, pd.DataFrame]) -> Any:
-    """The part of finer bars that belongs to some of the instruments; what is no mapping is left as it is."""
-    if not isinstance(finer, Mapping):
-        return finer
-    return {symbol: frame for symbol, frame in finer.items() if str(symbol) in frames}
-
-
-def _by_symbol(finer: Any, symbols: list[str]) -> dict[str, pd.DataFrame]:
-    """Finer bars by the symbols of the bars."""
+def finer_by_symbol(finer: Any, symbols: list[str]) -> dict[str, pd.DataFrame]:
+    """Finer bars by the symbols of the bars, all of them and no others; errors as ``read_finer``."""
     if isinstance(finer, pd.DataFrame) and not isinstance(finer.columns, pd.MultiIndex):
         if len(symbols) > 1:
             raise AlignmentError(f"finer is one frame for {len(symbols)} instruments.", fix=_HOW)

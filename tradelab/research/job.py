@@ -16,7 +16,7 @@ from tradelab.catalog.resample import resample
 from tradelab.model.errors import CorruptFileError, MissingExtraError
 from tradelab.model.units import Timeframe
 from tradelab.research.figures import row_dtype
-from tradelab.research.finer import finer_of
+from tradelab.research.finer import finer_by_symbol
 from tradelab.research.inputs import Tape, read_bars
 from tradelab.research.space import Space
 from tradelab.strategy.registry import find, registered
@@ -186,11 +186,13 @@ def sources_of(
     A longer bar is made of the shorter ones inside it and is known when its last one has closed; see
     ``tradelab.catalog.resample``.
     """
-    tape = read_bars(bars, finer=finer if timeframes is None and not each else None)
+    alone = timeframes is None and not each
+    tape = read_bars(bars, finer=finer if alone else None)
+    own = None if finer is None or alone else finer_by_symbol(finer, tape.symbols)
     wanted = None if timeframes is None else list(dict.fromkeys(Timeframe.of(t) for t in _several(timeframes)))
     groups = [{s: frame} for s, frame in tape.frames.items()] if each else [dict(tape.frames)]
     if wanted is None:
-        held = [read_bars(group, checked=True, finer=finer_of(finer, group)) if each else tape for group in groups]
+        held = [read_bars(group, checked=True, finer=_part(own, group)) if each else tape for group in groups]
         return tuple(Source(part.symbols[0] if each else "", "", part) for part in held)
     return tuple(
         Source(
@@ -199,12 +201,17 @@ def sources_of(
             read_bars(
                 {s: resample(frame, timeframe) for s, frame in group.items()},
                 checked=True,
-                finer=finer_of(finer, group),
+                finer=_part(own, group),
             ),
         )
         for group in groups
         for timeframe in wanted
     )
+
+
+def _part(finer: Mapping[str, pd.DataFrame] | None, frames: Mapping[str, pd.DataFrame]) -> Any:
+    """The finer bars of some of the instruments."""
+    return None if finer is None else {symbol: finer[symbol] for symbol in frames}
 
 
 def _several(timeframes: Iterable[str | Timeframe]) -> Iterable[str | Timeframe]:

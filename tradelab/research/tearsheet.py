@@ -101,13 +101,26 @@ def _masthead(result: Backtested) -> Masthead:
     )
 
 
+_SIZED = {
+    "amount": "units",
+    "value": "of money",
+    "percent": "of free cash",
+    "equity": "of equity",
+    "risk": "of equity at the stop",
+    "atr": "of equity by an ATR",
+    "volatility": "a year by its deviation",
+    "kelly": "times Kelly's fraction",
+}
+
+
 def _size(terms: Mapping[str, Any]) -> str:
     if terms["size"] is None:
         return "all free cash"
-    unit = {"amount": "units", "value": "of money", "percent": "of free cash"}[terms["size_type"]]
+    unit = _SIZED[terms["size_type"]]
     if isinstance(terms["size"], str):
         return f"{terms['size']}, {unit}"
-    return f"{_percent(terms['size'])} {unit}" if terms["size_type"] == "percent" else f"{show(terms['size'])} {unit}"
+    plain = terms["size_type"] in ("amount", "value", "kelly")
+    return f"{show(terms['size']) if plain else _percent(terms['size'])} {unit}"
 
 
 def _costs(terms: Mapping[str, Any]) -> str:

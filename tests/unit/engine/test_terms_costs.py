@@ -196,6 +196,16 @@ def test_an_exit_of_the_other_side_leaves_a_resting_entry_alone():
     assert fills(got) == [(3, "buy", 10, 97, "entry")]
 
 
+def test_a_resting_entry_that_is_left_alone_keeps_the_size_and_the_stop_of_its_decision():
+    frame = bars(*[FLAT] * 3, (99, 100, 94, 97), (97, 98, 91, 92))
+    terms = {"entry_type": "limit", "entry_price": pd.Series([97.0, 50.0, 50.0, 50.0, 50.0], frame.index)}
+    terms["size"] = pd.Series([3.0, 7.0, 7.0, 7.0, 7.0], frame.index)
+    terms["sl_stop"] = pd.Series([0.05, 0.5, 0.5, 0.5, 0.5], frame.index)
+    for left_by in ({"short_exits": on(frame, 1)}, {"exits": on(frame, 2), "entries": on(frame, 0, 2)}):
+        got = tl.backtest(frame, **{"entries": on(frame, 0), **left_by}, **terms)
+        assert fills(got) == [(3, "buy", 3, 97, "entry"), (4, "sell", 3, 97 * 0.95, "stop")]
+
+
 def test_flags_that_cancel_each_other_leave_a_resting_entry_alone():
     frame = bars(*[FLAT] * 3, (99, 106, 94, 97), FLAT)
     for side, level in (("", 97.0), ("short_", 103.0)):

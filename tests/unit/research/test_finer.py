@@ -192,35 +192,73 @@ def test_a_sweep_walks_and_gives_what_backtests_give():
         hours, "sma_cross", fast=[3, 5], slow=20, timeframes=["4h"], finer=hours, progress=False, **terms
     )
     assert several.table["total_return"].tolist() == table.table["total_return"].tolist()
+    pair = {"A": bars, "B": bars.iloc[:300]}
+    each = tl.sweep(
+        pair, "sma_cross", fast=[3, 5], slow=20, each=True, finer={"A": hours, "B": hours}, progress=False, **terms
+    )
+    assert each.table["total_return"].tolist()[:2] == table.table["total_return"].tolist()
+    with pytest.raises(AlignmentError, match="finer has bars of"):
+        tl.sweep(pair, "sma_cross", fast=[3, 5], each=True, finer={"A": hours}, progress=False)
     with pytest.raises(ConfigError, match="go nowhere else"):
         tl.sweep(bars, "sma_cross", fast=[3, 5], finer=hours, path="somewhere", progress=False)
+
+
+def same_orders(finer: pd.DataFrame, timeframe: str, seed: int, terms: dict) -> tl.Result:
+    """Decide at random on long bars, and on the last finer bar of each; the orders and the equity must be the same.
+
+    The second backtest is the plain engine on the finer bars. What is counted or measured in bars is left out.
+    """
+    bars = resample(finer, timeframe)
+    length = pd.Timedelta(timeframe)
+    finer = finer[(finer.index >= bars.index[0]) & (finer.index < bars.index[-1] + length)]
+    chance = np.random.default_rng(seed)
+    drawn = {side: chance.random(len(bars)) < 0.25 for side in ("entries", "exits", "short_entries", "short_exits")}
+    last = np.searchsorted(finer.index, bars.index + length) - 1
+    late = {side: np.zeros(len(finer), bool) for side in drawn}
+    for side, flags in drawn.items():
+        late[side][last] = flags
+    size = {"size": 0.5, "size_type": "percent", "fees": 1e-4, **terms}
+    plain = size
+    if "entry_type" in terms:
+        price = bars["close"].to_numpy() * (1 + terms["entry_price"] * chance.choice([-1, 1], len(bars)))
+        spread = np.full(len(finer), np.nan)
+        spread[last] = price
+        size, plain = {**size, "entry_price": price}, {**size, "entry_price": spread}
+    walked = tl.backtest(bars, finer=finer, **drawn, **size)
+    expected = tl.backtest(finer, **late, **plain)
+    assert walked.finer["without"] == 0
+    columns = ["side", "size", "price", "fees", "reason"]
+    pd.testing.assert_frame_equal(walked.orders[columns], expected.orders[columns], rtol=1e-12)
+    assert walked.equity.to_numpy() == pytest.approx(expected.equity.to_numpy()[last], rel=1e-12)
+    blind = tl.backtest(bars, **drawn, **size)
+    assert blind.equity.iloc[-1] != walked.equity.iloc[-1]
+    return walked
 
 
 @pytest.mark.parametrize("name", ["BTC-1m", "GBPUSD-bid-1m", "6EH4-1m"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_hours_walked_by_the_minute_trade_as_a_minute_backtest_of_the_same_orders(shared, name, seed):
-    """Orders decided at the close of an hour are decided at the close of its last minute: fills must be the same.
-
-    The minute backtest is the plain engine on the minutes; a stop and a target are the only exits inside.
-    """
     finer = minutes(shared / "data" / MINUTES[name]).iloc[:20_000]
-    hours = resample(finer, "1h")
-    finer = finer[(finer.index >= hours.index[0]) & (finer.index < hours.index[-1] + pd.Timedelta("1h"))]
-    chance = np.random.default_rng(seed)
-    move = float(hours["close"].pct_change().std())
-    drawn = {side: chance.random(len(hours)) < 0.25 for side in ("entries", "exits", "short_entries", "short_exits")}
-    last = np.searchsorted(finer.index, hours.index + pd.Timedelta("1h")) - 1
-    late = {side: np.zeros(len(finer), bool) for side in drawn}
-    for side, flags in drawn.items():
-        late[side][last] = flags
-    terms = {"sl_stop": 0.4 * move, "tp_stop": 0.6 * move, "size": 0.5, "size_type": "percent", "fees": 1e-4}
-    walked = tl.backtest(hours, finer=finer, **drawn, **terms)
-    plain = tl.backtest(finer, **late, **terms)
-    assert walked.finer["without"] == 0
+    move = float(finer["close"].iloc[::60].pct_change().std())
+    walked = same_orders(finer, "1h", seed, {"sl_stop": 0.4 * move, "tp_stop": 0.6 * move})
     assert len(walked.orders) > 60
     assert {"stop", "target", "signal"} <= set(walked.orders["reason"])
-    columns = ["side", "size", "price", "fees", "reason"]
-    pd.testing.assert_frame_equal(walked.orders[columns], plain.orders[columns], rtol=1e-12)
-    assert walked.equity.to_numpy() == pytest.approx(plain.equity.to_numpy()[last], rel=1e-12)
-    blind = tl.backtest(hours, **drawn, **terms)
-    assert blind.equity.iloc[-1] != walked.equity.iloc[-1]
+
+
+LADDER = [(0.0006, 0.3, "break_even"), (0.0012, 0.3, "previous"), (0.002, 0.4)]
+EXITS = {
+    "trail": {"sl_stop": 0.0015, "sl_trail": 0.001},
+    "ladder": {"plan": tl.ExitPlan(stop=0.0012, targets=LADDER)},
+    "break-even": {"plan": tl.ExitPlan(stop=0.0015, break_even=0.0005, trail=tl.Trail(0.001, start=0.001))},
+    "limit": {"entry_type": "limit", "entry_price": 0.0004, "sl_stop": 0.0012, "tp_stop": 0.0015},
+    "breakout": {"entry_type": "stop", "entry_price": 0.0004, "sl_stop": 0.0012, "sl_trail": 0.002},
+    "layers": {"entry_type": "limit", "entry_price": 0.0006, "layers": 3, "sl_stop": 0.002, "size": 0.2},
+}
+
+
+@pytest.mark.parametrize("fill", ["tradelab", "optimistic", "ohlc", "colour"])
+@pytest.mark.parametrize("kind", EXITS)
+def test_long_bars_walked_by_the_hour_trade_as_a_backtest_on_hours_under_every_way_inside(kind, fill):
+    hours = tl.samples.load("EURUSD-1h").iloc[:6000]
+    walked = same_orders(hours, "4h", 3, {**EXITS[kind], "fill": fill})
+    assert len(walked.orders) > 300

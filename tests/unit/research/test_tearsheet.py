@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import tradelab as tl
+from tradelab.engine.terms import SIZE_TYPES
 from tradelab.model.errors import StorageError
 
 
@@ -145,3 +146,15 @@ def test_stops_and_sizes_are_said_in_words() -> None:
     ).to_html()
     assert "50 % of free cash" in page
     assert "trailing stop 2 %, target 10 %" in page
+
+
+@pytest.mark.parametrize("kind", SIZE_TYPES)
+def test_every_way_to_size_an_entry_has_words(kind: str) -> None:
+    frame = bars([10.0, 11.0, 12.0, 13.0])
+    terms = {"size": 0.5, "size_type": kind, "kelly_start": 0.1, "sl_stop": 0.02}
+    assert "Size of an entry" in tl.backtest(frame, entries=flags(frame, 0), **terms).to_html()
+
+
+def test_an_account_that_rebalances_has_a_report() -> None:
+    frame = bars([10.0, 11.0, 12.0, 13.0])
+    assert "of equity" in tl.backtest(frame, weights=pd.Series(0.5, frame.index[:1])).to_html()
