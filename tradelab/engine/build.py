@@ -95,6 +95,10 @@ def _made_apart(name: str, target: str, room: Path) -> str:
     return done.stdout.strip()
 
 
+def _tell(done: int, all_: int) -> None:
+    sys.stderr.write(f"\rmaking kernels ahead: {done} of {all_}")
+
+
 def main() -> None:
     """Make what the command line asks for."""
     if sys.argv[1:2] == ["--one"]:
@@ -104,7 +108,7 @@ def main() -> None:
         return
     for target in sys.argv[1:] or [""]:
         begun = time.monotonic()
-        path = build(target, lambda done, all_: sys.stderr.write(f"\rmaking kernels ahead: {done} of {all_}"))
+        path = build(target, _tell)
         sys.stderr.write(f", {time.monotonic() - begun:.0f} s: {path.name}\n")
 
 

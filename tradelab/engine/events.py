@@ -177,7 +177,8 @@ def _carrier(name: str, walk_one: Any, as_known: Any) -> Far:
     ) -> None:  # fmt: skip
         bars, room = len(tape.close), space.room
         parts = len(edges) - 1
-        first, part = np.int64(0), np.int64(0)
+        first: Any = np.int64(0)  # not a literal, for which all below would be compiled once more
+        part: Any = np.int64(0)
         while first < bars:
             last = min(first + room, bars)
             evaluate_tile(tables, space, first, last)

@@ -32,6 +32,7 @@ class Kernel:
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:
         functools.update_wrapper(self, function)
+        self.name = function.__name__
         self.py_func = function
         self.options = options
 
@@ -51,7 +52,7 @@ class Kernel:
         return self.compiled._numba_type_
 
     def __reduce__(self) -> Any:
-        return _named, (self.__module__, self.__name__)
+        return _named, (self.__module__, self.name)
 
 
 def _named(module: str, name: str) -> Any:

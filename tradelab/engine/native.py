@@ -87,7 +87,7 @@ class Library:
         return int(self._engine.get_function_address(self._symbols[name])) or None
 
 
-# What numba's own library does for a kernel that raises, and a kernel here never does: but the names must lead somewhere.
+# What numba's library does for a kernel that raises. Kernels here never do, but the names must lead somewhere.
 _HELPERS = (
     "numba_do_raise", "numba_gil_ensure", "numba_gil_release", "numba_runtime_build_excinfo_struct", "numba_unpickle",
 )  # fmt: skip

@@ -66,7 +66,7 @@ def guarded(line: Row, open_: float, high: float, low: float, terms: Row) -> tup
 def live_plain(
     account: Row, line: Row, seat: Row, tally: Row, bar: int, signals: int, orders: np.ndarray, tape: Tape, terms: Row
 ) -> None:
-    """Live one bar: what waits is done at its open, exits inside, and what it decides at its close if the policy says."""
+    """Live one bar: what waits is done at its open, exits inside, what it decides at its close where policy says."""
     now = Bar(bar, tape.open[bar], tape.high[bar], tape.low[bar], tape.close[bar], np.nan)
     spoken = signals
     for when in range(AT_OPEN, AT_CLOSE + 1):

@@ -107,7 +107,7 @@ def number_at(_typing: Any, _address: Any, _slot: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
-_RECORD = from_dtype(TERMS)
+_RECORD: Any = from_dtype(TERMS)
 
 
 class Known(types.Type):
@@ -130,8 +130,9 @@ class _KnownModel(PrimitiveModel):
 class _KnownFields(AttributeTemplate):
     key = Known
 
-    def generic_resolve(self, _kind: Any, name: str) -> Any:
-        return _RECORD.typeof(name)
+    def generic_resolve(self, value: Any, attr: str) -> Any:
+        del value  # the fields are the same whatever is known of them
+        return _RECORD.typeof(attr)
 
 
 @lower_getattr_generic(Known)

@@ -206,7 +206,8 @@ class Program:
         t, runs = self.tables, self.tables.shared > 0 or bool((self.tables.code["op"] != RISES).any())
         runs = runs or bool((t.combinations[:, END] - t.combinations[:, BEGIN] > 1).any())
         return frame_of(
-            KINDS, words, floats, t.code, t.columns, t.given, self.groups, self.windows, room, t.float_base, t.word_base,
+            KINDS, words, floats, t.code, t.columns, t.given, self.groups, self.windows, room, t.float_base,
+            t.word_base,
             address_of(execute_far) if runs else 0, self._lines(room),
         )  # fmt: skip
 

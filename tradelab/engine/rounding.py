@@ -18,7 +18,8 @@ fma: Any = Primitive("fma")
 @kernel
 def bits_of(value: float) -> int:
     """The bits of a float64: sign, 11 bits of exponent, 52 of the number; without the sign, in the order of sizes."""
-    return np.float64(value).view(np.int64)
+    bits: Any = np.float64(value).view(np.int64)
+    return bits
 
 
 @kernel

@@ -17,8 +17,8 @@ import numpy as np
 
 from tradelab.engine.book import ACCOUNT, LINE, ORDER, open_account, value_at, value_at_open
 from tradelab.engine.exits import LAST, RUIN, SESSION
-from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
 from tradelab.engine.far import cube_at, frame_of, grid_at, number_at, row_at, run
+from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
 from tradelab.engine.jit import Row, inlined, kernel, maker
 from tradelab.engine.market import Market as Market
 from tradelab.engine.market import Marks as Marks

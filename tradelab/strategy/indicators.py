@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from tradelab.engine import indicators as kernels
 from tradelab.engine import histories, windows
+from tradelab.engine import indicators as kernels
 from tradelab.engine.indicators import Bands, Directional, Macd, Stochastic
 from tradelab.model.errors import AlignmentError, ParameterError
 from tradelab.strategy.trace_calls import called, world_of
