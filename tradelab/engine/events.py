@@ -15,7 +15,7 @@ import numpy as np
 
 from tradelab.engine.book import ACCOUNT, LINE, ORDER, fresh_accounts, fresh_lines
 from tradelab.engine.far import Far, frame_of, grid_at, number_at, row_at, run
-from tradelab.engine.jit import Row, inlined, kernel
+from tradelab.engine.jit import Primitive, Row, inlined, kernel
 from tradelab.engine.known import as_is, as_plain, as_simple, lane_of
 from tradelab.engine.plain import walk_plain
 from tradelab.engine.program import Space, Tables, evaluate_tile, signal_words
@@ -24,6 +24,7 @@ from tradelab.engine.quiet import corridor, leap, leap_following, leaps, moves, 
 from tradelab.engine.simulate import ORDERS_A_BAR, read_row
 from tradelab.engine.single import Day, live_bar, one_of, stand
 from tradelab.engine.tally import (
+    MOVE,
     PART,
     TALLY,
     count_bar,
@@ -40,6 +41,7 @@ from tradelab.engine.trades import SEAT
 from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bar
 
 _ZERO = np.uint64(0)
+fetch: Any = Primitive("fetch")
 
 
 class State(NamedTuple):
@@ -112,9 +114,9 @@ def leapt(
 @inlined
 def lived(
     account: Row, line: Row, seat: Row, tally: Row, bar: int, signals: int, orders: np.ndarray, tape: Tape,
-    rows: np.ndarray, given: int, terms: Row,
+    move: float, rows: np.ndarray, given: int, terms: Row,
 ) -> None:  # fmt: skip
-    """Live one bar in full and count it."""
+    """Live one bar in full and count it; ``move`` is the market's return on it."""
     close, last_bar = tape.close[bar], len(tape.close) - 1
     volume = tape.volume[bar] if len(tape.volume) > 0 else np.nan
     now = Bar(bar, tape.open[bar], tape.high[bar], tape.low[bar], close, volume)
@@ -126,8 +128,7 @@ def lived(
     wish = rows[max(bar - terms.latency, 0) if len(rows) > 1 else 0]
     for j in range(live_bar(account, line, orders, now, day, signals, wish, given, terms)):
         count_order(tally, seat, orders[j])
-    market = close / tape.close[bar - 1] - 1.0 if bar > 0 else 0.0
-    count_bar(tally, bar, last_bar, account.cash + account.net, line.qty != 0.0, market)
+    count_bar(tally, bar, last_bar, account.cash + account.net, line.qty != 0.0, move)
 
 
 @kernel
@@ -152,7 +153,8 @@ def walk(
                 if bar == last:
                     break
         signals = signals_at(words, bar - origin)
-        lived(account, line, seat, tally, bar, signals, orders, tape, rows, given, terms)
+        move = running[bar - origin, MOVE]
+        lived(account, line, seat, tally, bar, signals, orders, tape, move, rows, given, terms)
         bar += 1
 
 
@@ -187,6 +189,11 @@ def _carrier(name: str, walk_one: Any, as_known: Any) -> Far:
             for c in range(begin_at, end_at):
                 row = terms[which[c]]
                 signal_words(tables, space, first, last, c, words)
+                following = min(c + 1, end_at - 1)
+                fetch(state.accounts[following])
+                fetch(state.lines[following])
+                fetch(state.seats[following])
+                fetch(state.tallies[following])
                 prepare(words, (last - first + 63) >> 6, flags[c], row.latency, state.tails, c)
                 at, now = first, part
                 while at < last:

@@ -16,9 +16,9 @@ from tradelab.engine.fills import AT_CLOSE, AT_OPEN, INTRABAR
 from tradelab.engine.jit import Row, inlined, kernel
 from tradelab.engine.path import passed
 from tradelab.engine.quiet import corridor, leap
-from tradelab.engine.simulate import read, written
+from tradelab.engine.simulate import read
 from tradelab.engine.single import close_line
-from tradelab.engine.tally import count_bar, count_flat, count_held, count_order
+from tradelab.engine.tally import MOVE, count_bar, count_fill, count_flat, count_held, count_order
 from tradelab.engine.tape import Tape, next_bit, signals_at
 from tradelab.engine.trading import (
     AS_LIMIT,
@@ -64,8 +64,9 @@ def guarded(line: Row, open_: float, high: float, low: float, terms: Row) -> tup
 
 @inlined
 def live_plain(
-    account: Row, line: Row, seat: Row, tally: Row, bar: int, signals: int, orders: np.ndarray, tape: Tape, terms: Row
-) -> None:
+    account: Row, line: Row, seat: Row, tally: Row, bar: int, signals: int, orders: np.ndarray, tape: Tape,
+    move: float, terms: Row,
+) -> None:  # fmt: skip
     """Live one bar: what waits is done at its open, exits inside, what it decides at its close where policy says."""
     now = Bar(bar, tape.open[bar], tape.high[bar], tape.low[bar], tape.close[bar], np.nan)
     spoken = signals
@@ -79,6 +80,8 @@ def live_plain(
                     if terms.enter_at_close != 0 and terms.signals_after_exit == 0:
                         spoken = 0
         elif when == AT_OPEN:
+            if line.signals == 0:
+                continue
             wants = decide(line.qty, line.signals, False, True)
         else:
             read(line, spoken, terms)
@@ -94,17 +97,15 @@ def live_plain(
             fill = leave(account, line, quote, abs(line.qty), kind, reason, np.nan, terms)
         else:
             fill = enter(account, line, now, quote, 1 if wants == GO_LONG else -1, AT_MARKET, np.nan, SIGNAL, terms)
-        if written(orders, 0, line, bar, 0, when, fill) > 0:
-            count_order(tally, seat, orders[0])
+        if fill.qty != 0.0:
+            count_fill(tally, seat, bar, when, fill.side, fill.qty, fill.price, fill.fees, 0.0, fill.stop)
     stand_at(account, line, now.close)
     if account.cash + account.net <= 0.0 and account.ruined == 0:
         account.ruined = 1
         if close_line(account, line, orders, 0, now, now.close, RUIN, terms) > 0:
             count_order(tally, seat, orders[0])
         stand_at(account, line, now.close)
-    last_bar = len(tape.close) - 1
-    market = now.close / tape.close[bar - 1] - 1.0 if bar > 0 else 0.0
-    count_bar(tally, bar, last_bar, account.cash + account.net, line.qty != 0.0, market)
+    count_bar(tally, bar, len(tape.close) - 1, account.cash + account.net, line.qty != 0.0, move)
 
 
 @inlined
@@ -144,5 +145,6 @@ def walk_plain(
                     continue
                 if bar == last:
                     break
-        live_plain(account, line, seat, tally, bar, signals_at(words, bar - origin), orders, tape, terms)
+        signals, move = signals_at(words, bar - origin), running[bar - origin, MOVE]
+        live_plain(account, line, seat, tally, bar, signals, orders, tape, move, terms)
         bar += 1

@@ -9,6 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import from_dtype, types
+from numba.core import cgutils
 from numba.core.datamodel import register_default
 from numba.core.datamodel.models import PrimitiveModel
 from numba.core.imputils import lower_getattr_generic
@@ -46,6 +47,23 @@ def call(_typing: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any, _e: An
         return ir.Constant(number, 0)
 
     return types.int64(*[types.int64] * 6), generate
+
+
+@intrinsic
+def fetch(_typing: Any, row: Any) -> Any:
+    """Ask for a row of a structured array that will soon be written: it comes nearer while other work is done."""
+
+    def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, *[ir.IntType(32)] * 3])
+        asked = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        first = builder.bitcast(arguments[0], byte)
+        for offset in range(0, row.size, 64):
+            place = builder.gep(first, [ir.Constant(_NUMBER, offset)])
+            builder.call(asked, [place, *(ir.Constant(ir.IntType(32), n) for n in (1, 3, 1))])
+        return target.get_dummy_value()
+
+    return types.none(row), generate
 
 
 def _array(target: Any, builder: Any, kind: Any, data: Any, shape: list[Any]) -> Any:
@@ -130,7 +148,7 @@ class _KnownModel(PrimitiveModel):
 class _KnownFields(AttributeTemplate):
     key = Known
 
-    def generic_resolve(self, value: Any, attr: str) -> Any:
+    def generic_resolve(self, value: Any, attr: str) -> Any:  # type: ignore[override]
         del value  # the fields are the same whatever is known of them
         return _RECORD.typeof(attr)
 

@@ -19,7 +19,7 @@ from tradelab.engine.trades import add_some, close_some, profit, sit
 
 BLOCK = 32  # bars of a block
 CLOSE_LOW, CLOSE_HIGH, LOW, HIGH, LOW_AT, HIGH_AT = 0, 1, 2, 3, 4, 5  # columns of a block
-SUM, SQUARES, FALLS_SQUARED, FALLS, CLOSES = 0, 1, 2, 3, 4  # columns of the running sums
+SUM, SQUARES, FALLS_SQUARED, FALLS, CLOSES, MOVE = 0, 1, 2, 3, 4, 5  # columns of the running sums; a bar's return
 ALL_IN = 1e-13  # cash so small beside the position that the account's returns are the market's
 
 TALLY = np.dtype(
@@ -96,6 +96,7 @@ def run_sums(close: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
         out[i, SUM], out[i, SQUARES], out[i, FALLS_SQUARED], out[i, FALLS], out[i, CLOSES] = s, s2, f2, f, c
         bar = first + i
         r = close[bar] / close[bar - 1] - 1.0 if bar > 0 else 0.0
+        out[i, MOVE] = r
         fall = min(r, 0.0)
         s += r
         s2 += r * r
@@ -160,7 +161,7 @@ def count_bar(tally: Row, bar: int, last_bar: int, equity: float, holds: bool, m
             tally.below = bar
         if equity < tally.depth * tally.peak:
             tally.depth = equity / tally.peak
-    if equity > tally.part_peak:
+    if equity >= tally.part_peak:
         tally.part_peak = equity
     elif equity < tally.part_depth * tally.part_peak:
         tally.part_depth = equity / tally.part_peak
@@ -191,49 +192,51 @@ def count_held(
     bars = last - first + 1
     tally.equities += bars * cash + qty * (running[b, CLOSES] - running[a, CLOSES])
     tally.held += bars
-    peak, depth, below, longest = fathom(
-        tally.peak, tally.depth, tally.below, tally.longest, first, last, cash, qty, close, blocks
-    )
-    tally.peak, tally.depth, tally.below, tally.longest = peak, depth, below, longest
-    if parts > 0:
-        peak, depth, below, longest = fathom(
-            tally.part_peak, tally.part_depth, -1, 2**40, first, last, cash, qty, close, blocks
-        )
-        tally.part_peak, tally.part_depth = peak, depth
+    fathom(tally, first, last, cash, qty, close, blocks, parts)
     tally.equity = cash + qty * close[last]
 
 
 @inlined
 def fathom(
-    peak: float, depth: float, below: int, longest: int, first: int, last: int, cash: float, qty: float,
-    close: np.ndarray, blocks: np.ndarray,
-) -> tuple[float, float, int, int]:  # fmt: skip
+    tally: Row, first: int, last: int, cash: float, qty: float, close: np.ndarray, blocks: np.ndarray, parts: int
+) -> None:
     """Carry peak, depth and the longest fall over bars ``first`` to ``last`` of an account ``cash + qty x close``.
 
     Of a block whose highest equity stays below the peak only the lowest counts, and of a whole block that is known. One
     that reaches a new height changes only the peak, when no fall inside it can be the deepest or the longest. The depth
-    is a quotient, so it is worked out when the peak moves on, not at every new low.
+    is a quotient, so it is worked out when the peak moves on, not at every new low. A part of history has a peak and a
+    depth of its own (``p_`` here), looked at in passing.
     """
     high, low, at = (CLOSE_HIGH, CLOSE_LOW, HIGH_AT) if qty > 0.0 else (CLOSE_LOW, CLOSE_HIGH, LOW_AT)
+    peak, depth, below, longest = tally.peak, tally.depth, tally.below, tally.longest
+    p_peak, p_depth = (tally.part_peak, tally.part_depth) if parts > 0 else (np.inf, 0.0)
     lowest, fell = depth * peak, False  # the equity below which the fall is the deepest so far
+    p_lowest, p_fell = (p_depth * p_peak, False) if parts > 0 else (-np.inf, False)
     bar = first
     while bar <= last:
         q = bar >> 5
         end = min(last, (q << 5) + 31)
         whole = end - bar == 31
         top, bottom = cash + qty * blocks[q, high], cash + qty * blocks[q, low]
-        if top < peak and (whole or bottom >= lowest):
+        if top < peak and top < p_peak and (whole or (bottom >= lowest and bottom >= p_lowest)):
             if below < 0:
                 below = bar
             if bottom < lowest:
                 lowest, fell = bottom, True
+            if bottom < p_lowest:
+                p_lowest, p_fell = bottom, True
             bar = end + 1
             continue
         since = below if below >= 0 else bar
-        if top >= peak and whole and bottom >= depth * top and longest >= end - since + 1:
+        rises = whole and top >= peak and bottom >= depth * top and longest >= end - since + 1
+        if rises and top >= p_peak and bottom >= p_depth * top:
             if fell:
                 depth, fell = lowest / peak, False
             peak, lowest = top, depth * top
+            if parts > 0:
+                if p_fell:
+                    p_depth, p_fell = p_lowest / p_peak, False
+                p_peak, p_lowest = top, p_depth * top
             highest = bar + np.int64(blocks[q, at])
             below = int(highest) + 1 if highest < end else -1
             bar = end + 1
@@ -252,30 +255,50 @@ def fathom(
                     below = i
                 if equity < lowest:
                     lowest, fell = equity, True
+            if equity >= p_peak:
+                if p_fell:
+                    p_depth, p_fell = p_lowest / p_peak, False
+                p_peak, p_lowest = equity, p_depth * equity
+            elif equity < p_lowest:
+                p_lowest, p_fell = equity, True
         bar = end + 1
-    return peak, (lowest / peak if fell else depth), below, longest
+    tally.peak, tally.depth = peak, lowest / peak if fell else depth
+    tally.below, tally.longest = below, longest
+    if parts > 0:
+        tally.part_peak, tally.part_depth = p_peak, p_lowest / p_peak if p_fell else p_depth
 
 
 @inlined
 def count_order(tally: Row, seat: Row, order: Row) -> None:
     """Take an order into the trade it belongs to, and count the trade when it is over."""
+    count_fill(
+        tally, seat, order.bar, order.when, order.side, order.qty, order.price, order.fees, order.carry, order.stop
+    )
+
+
+@inlined
+def count_fill(
+    tally: Row, seat: Row, bar: int, when: int, side: int, qty: float, price: float, fees: float, carry: float,
+    stop: float,
+) -> None:  # fmt: skip
+    """The same of an order that was never written down."""
     tally.orders += 1
-    tally.fees += order.fees
-    tally.traded += order.qty * order.price
-    left, left_fees = order.qty, order.fees
-    seat.carry += order.carry
-    if seat.direction == order.side:
-        add_some(seat, order)
+    tally.fees += fees
+    tally.traded += qty * price
+    left, left_fees = qty, fees
+    seat.carry += carry
+    if seat.direction == side:
+        add_some(seat, qty, price, fees)
         return
     if seat.direction != 0:
-        part, fees = close_some(seat, order)
+        part, own = close_some(seat, qty, price, fees)
         left -= part
-        left_fees -= fees
+        left_fees -= own
         if seat.held == 0.0:
-            count_trade(tally, profit(seat), seat.cost, order.bar - seat.entry_bar)
+            count_trade(tally, profit(seat), seat.cost, bar - seat.entry_bar)
             seat.direction = 0
-    if left > DUST * order.qty:
-        sit(seat, order, left, left_fees)
+    if left > DUST * qty:
+        sit(seat, bar, when, side, left, price, left_fees, stop)
 
 
 @inlined

@@ -57,36 +57,36 @@ SEAT = np.dtype(
 
 
 @inlined
-def sit(seat: Row, order: Row, qty: float, fees: float) -> None:
+def sit(seat: Row, bar: int, when: int, side: int, qty: float, price: float, fees: float, stop: float) -> None:
     """Begin a trade with the part of an order that opens it."""
-    seat.direction, seat.entry_bar, seat.when = order.side, order.bar, order.when
+    seat.direction, seat.entry_bar, seat.when = side, bar, when
     seat.held = seat.qty = qty
-    seat.price, seat.cost, seat.got = order.price, qty * order.price, 0.0
+    seat.price, seat.cost, seat.got = price, qty * price, 0.0
     seat.entry_fees, seat.exit_fees, seat.carry = fees, 0.0, 0.0
-    seat.stop = order.stop
+    seat.stop = stop
 
 
 @inlined
-def close_some(seat: Row, order: Row) -> tuple[float, float]:
+def close_some(seat: Row, qty: float, price: float, fees: float) -> tuple[float, float]:
     """Take an order's closing part into the trade; return its units and its share of the fees."""
-    part = min(order.qty, seat.held)
-    fees = order.fees * part / order.qty
-    seat.got += part * order.price
-    seat.exit_fees += fees
+    part = min(qty, seat.held)
+    own = fees * part / qty
+    seat.got += part * price
+    seat.exit_fees += own
     seat.held -= part
-    if seat.held <= DUST * order.qty:
+    if seat.held <= DUST * qty:
         seat.held = 0.0
-    return part, fees
+    return part, own
 
 
 @inlined
-def add_some(seat: Row, order: Row) -> None:
+def add_some(seat: Row, qty: float, price: float, fees: float) -> None:
     """Take a further layer into the trade."""
-    seat.held += order.qty
-    seat.qty += order.qty
-    seat.cost += order.qty * order.price
+    seat.held += qty
+    seat.qty += qty
+    seat.cost += qty * price
     seat.price = seat.cost / seat.qty
-    seat.entry_fees += order.fees
+    seat.entry_fees += fees
 
 
 @inlined
@@ -172,10 +172,10 @@ def pair_far(frame: int, _second: int, _third: int, _fourth: int, _fifth: int) -
         left, left_fees = order.qty, order.fees
         seat.carry += order.carry
         if seat.direction == order.side:
-            add_some(seat, order)
+            add_some(seat, order.qty, order.price, order.fees)
             continue
         if seat.direction != 0:
-            part, fees = close_some(seat, order)
+            part, fees = close_some(seat, order.qty, order.price, order.fees)
             left -= part
             left_fees -= fees
             if seat.held == 0.0:
@@ -184,7 +184,7 @@ def pair_far(frame: int, _second: int, _third: int, _fourth: int, _fifth: int) -
                 finish(trades[current[k]], seat, order.bar, order.price, order.reason, False, bounds, high, low)
                 seat.direction = 0
         if left > DUST * order.qty:
-            sit(seat, order, left, left_fees)
+            sit(seat, order.bar, order.when, order.side, left, order.price, left_fees, order.stop)
             trades[count].instrument = k
             current[k] = count
             count += 1

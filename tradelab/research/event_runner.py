@@ -15,7 +15,7 @@ from tradelab.metrics.annualise import annualisation
 from tradelab.research.checks import is_single
 from tradelab.research.inputs import Tape
 from tradelab.research.settings import Settings
-from tradelab.research.tallies import figures_of
+from tradelab.research.tallies import benchmark_of, figures_of
 from tradelab.research.wishes import allowed_bits, make_market, make_wishes
 from tradelab.strategy.spec import Strategy
 from tradelab.strategy.trace_batch import compile_batch
@@ -48,20 +48,23 @@ def run_events(
         Rows of ``tally.PART``, shape (points, parts); sums are from the first bar on.
     """
     frame = next(iter(tape.frames.values()))
-    program = compile_batch(strategy, frame, points or [{}] * len(which), threads=1).program
+    seen = ("watched", strategy)  # a few points of one batch are held to what the function decides: enough for all
+    batch = compile_batch(strategy, frame, points or [{}] * len(which), threads=1, checked=seen not in tape.kept)
+    if batch.road == "program":
+        tape.kept[seen] = True
+    program = batch.program
     rows = np.concatenate([s.row() for s in settings]).astype(TERMS)
     cash = np.array([s.init_cash for s in settings], dtype=float)[which]
     flags = np.array([int(allowed_bits(s.direction)) for s in settings], np.int64)[which]
     state = fresh_state(len(which), len(edges) - 1, cash)
-    wishes = make_wishes(tape, settings[0], np.zeros((len(frame), 1), np.uint8))
-    strip = strip_of(tape, settings[0])
+    wishes = make_wishes(tape, settings[0], tape.once("silence", lambda: np.zeros((len(frame), 1), np.uint8)))
+    strip = _strip_once(tape, settings[0])
     given = np.ascontiguousarray(wishes.rows[:, 0]) if len(wishes.rows) else _no_wish()
     sweep(
         program.tables, program.space(TILE), strip, given, wishes.given, rows, which, flags, state, edges, 0, len(which)
     )
-    market = np.zeros(len(frame))
-    market[1:] = strip.close[1:] / strip.close[:-1] - 1.0
-    per_year = annualisation(tape.index.as_unit("ns").asi8).periods_per_year
+    market = tape.once("benchmark", lambda: benchmark_of(strip.close))
+    per_year = tape.once("per_year", lambda: annualisation(tape.index.as_unit("ns").asi8).periods_per_year)
     return figures_of(state, len(frame), cash, per_year, market), state.parts
 
 
@@ -71,10 +74,24 @@ def kind_of(settings: Settings) -> tuple[Any, ...]:
     unit = ("volatility",) if settings.size_type == "volatility" else ()
     if exits.in_atr or settings.size_type == "atr":
         unit = ("atr",)
-    calendar = bool(settings.borrow or settings.interest or settings.swap_long or settings.swap_short)
-    on_all = tuple(v if is_single(v) else None for v in (settings.entry_price, settings.funding))
+    price = settings.entry_price if is_single(settings.entry_price) else None
     trails = settings.trails and not is_single(settings.sl_stop)  # the same distances, of another stop
-    return (*unit, exits.atr_window if unit else 0, calendar, exits.session_close, settings.session, on_all, trails)
+    return (*unit, exits.atr_window if unit else 0, *_calendar_of(settings), price, trails)
+
+
+def _calendar_of(settings: Settings) -> tuple[Any, ...]:
+    """What is asked of the calendar, and what is paid for holding: a strip is made for each."""
+    nights = bool(settings.borrow or settings.interest or settings.swap_long or settings.swap_short)
+    funding = settings.funding if is_single(settings.funding) else None
+    return (nights, settings.exits.session_close, settings.session, funding)
+
+
+def _strip_once(tape: Tape, settings: Settings) -> Strip:
+    """The bars as the event kernel takes them, kept for the next batch unless funding is given bar by bar."""
+    if not is_single(settings.funding):
+        return strip_of(tape, settings)
+    strip: Strip = tape.once(("strip", *_calendar_of(settings)), lambda: strip_of(tape, settings))
+    return strip
 
 
 def strip_of(tape: Tape, settings: Settings) -> Strip:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class Tape:
         The same as float64 arrays of shape (times, instruments), NaN where there is no bar.
     finer
         Shorter bars that tell which way the price went inside these; ``None``: the fill policy says it.
+    kept
+        What was worked out from the bars and is asked for again and again, by what it is; see ``once``.
     """
 
     frames: Mapping[str, pd.DataFrame]
@@ -45,6 +47,13 @@ class Tape:
     rows: Mapping[str, np.ndarray]
     market: Market
     finer: Finer | None = None
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What ``make`` makes of these bars, made once; two threads that come at once may both make it."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
 
     @property
     def symbols(self) -> list[str]:
@@ -90,7 +99,7 @@ def read_bars(bars: pd.DataFrame | Mapping[str, pd.DataFrame], *, checked: bool 
 def with_finer(tape: Tape, finer: Any) -> Tape:
     """The same bars, inside which ``finer`` ones tell the way; errors as ``read_finer``."""
     found = read_finer(tape.frames, tape.rows, len(tape.index), finer)
-    return replace(tape, market=tape.market._replace(finer=found.prices, within=found.within), finer=found)
+    return replace(tape, market=tape.market._replace(finer=found.prices, within=found.within), finer=found, kept={})
 
 
 def _by_symbol(bars: Any) -> dict[str, pd.DataFrame]:

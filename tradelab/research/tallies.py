@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tradelab.engine.events import State
@@ -10,8 +12,24 @@ from tradelab.research.figures import BLOCK
 _NAN = float("nan")
 
 
+class Benchmark(NamedTuple):
+    """What figures need of the returns of what an account is measured against."""
+
+    mean: float
+    around: float  # sum of squares around the mean
+    total: float
+
+
+def benchmark_of(close: np.ndarray) -> Benchmark:
+    """The instrument's own returns, of its closes of shape (bars,)."""
+    moves = np.zeros(len(close))
+    moves[1:] = close[1:] / close[:-1] - 1.0
+    away = moves - moves.mean()
+    return Benchmark(float(moves.mean()), float(np.einsum("i,i->", away, away)), float(np.prod(1.0 + moves) - 1.0))
+
+
 def figures_of(
-    state: State, bars: int, init_cash: np.ndarray, per_year: float, market: np.ndarray
+    state: State, bars: int, init_cash: np.ndarray, per_year: float, market: Benchmark
 ) -> dict[str, np.ndarray]:
     """Return the figures of ``metrics.Summary`` by name, each of shape (combinations,).
 
@@ -28,7 +46,7 @@ def figures_of(
     per_year
         Bars a year; NaN: not known.
     market
-        Shape (bars,): the benchmark's returns, the instrument's own.
+        The benchmark: the instrument's own returns.
     """
     t = state.tallies
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -64,7 +82,7 @@ def _of_equity(t: np.ndarray, bars: int, init_cash: np.ndarray, per_year: float)
     }
 
 
-def _of_returns(t: np.ndarray, bars: int, per_year: float, market: np.ndarray) -> dict[str, np.ndarray]:
+def _of_returns(t: np.ndarray, bars: int, per_year: float, market: Benchmark) -> dict[str, np.ndarray]:
     year = np.sqrt(per_year)
     mean = t["sum"] / bars
     spread = np.maximum(t["squares"] - bars * mean * mean, 0.0)
@@ -72,10 +90,9 @@ def _of_returns(t: np.ndarray, bars: int, per_year: float, market: np.ndarray) -
     shortfall = np.sqrt(t["falls_squared"] / bars)
     gains = t["sum"] - t["falls"]
     several = bars > 1
-    around = market - market.mean()
-    free = float(np.einsum("i,i->", around, around))
-    beta = (t["products"] - t["sum"] * market.mean()) / free if free > 0.0 else np.full(len(t), _NAN)
-    alpha = (1.0 + mean - beta * market.mean()) ** per_year - 1.0
+    free = market.around
+    beta = (t["products"] - t["sum"] * market.mean) / free if free > 0.0 else np.full(len(t), _NAN)
+    alpha = (1.0 + mean - beta * market.mean) ** per_year - 1.0
     figures = {
         "volatility": deviation * year,
         "sharpe": _over(mean, deviation) * year,
@@ -83,7 +100,7 @@ def _of_returns(t: np.ndarray, bars: int, per_year: float, market: np.ndarray) -
         "omega": _over(gains, -t["falls"]),
         "alpha": np.where(np.isinf(alpha) | np.isnan(per_year), _NAN, alpha),
         "beta": beta,
-        "benchmark_return": np.full(len(t), float(np.prod(1.0 + market) - 1.0)),
+        "benchmark_return": np.full(len(t), market.total),
     }
     known = several & (t["broke"] == 0)
     return {n: v if n == "benchmark_return" else np.where(known, v, _NAN) for n, v in figures.items()}
