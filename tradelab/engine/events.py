@@ -44,6 +44,14 @@ _ZERO = np.uint64(0)
 fetch: Any = Primitive("fetch")
 
 
+class Scratch(NamedTuple):
+    """What one thread writes on: a combination's signals in a tile, running sums over it, the orders of a bar."""
+
+    words: np.ndarray
+    running: np.ndarray
+    orders: np.ndarray
+
+
 class State(NamedTuple):
     """All that is remembered of combinations between two tiles: one row each."""
 
@@ -168,48 +176,40 @@ _KINDS = (
 )
 
 
-def _carrier(name: str, walk_one: Any, as_known: Any) -> Far:
-    """The machine code of one lane: walks the tiles, and in each all combinations."""
+def _carrier(name: str, walk_one: Any, as_known: Any) -> Any:
+    """What carries all combinations over one tile, from part ``part`` of history on; returns the part it ends in."""
 
-    @kernel
     def carry(
         tables: Tables, space: Space, tape: Tape, rows: np.ndarray, given: int, terms: np.ndarray, which: np.ndarray,
-        flags: np.ndarray, state: State, edges: np.ndarray, begin_at: int, end_at: int, words: np.ndarray,
-        running: np.ndarray, orders: np.ndarray,
-    ) -> None:  # fmt: skip
-        bars, room = len(tape.close), space.room
-        parts = len(edges) - 1
-        first: Any = np.int64(0)  # not a literal, for which all below would be compiled once more
-        part: Any = np.int64(0)
-        while first < bars:
-            last = min(first + room, bars)
-            evaluate_tile(tables, space, first, last)
-            run_sums(tape.close, first, last, running)
-            now = part
-            for c in range(begin_at, end_at):
-                row = terms[which[c]]
-                signal_words(tables, space, first, last, c, words)
-                following = min(c + 1, end_at - 1)
-                fetch(state.accounts[following])
-                fetch(state.lines[following])
-                fetch(state.seats[following])
-                fetch(state.tallies[following])
-                prepare(words, (last - first + 63) >> 6, flags[c], row.latency, state.tails, c)
-                at, now = first, part
-                while at < last:
-                    stop = min(last, edges[now + 1]) if now < parts else last
-                    walk_one(
-                        state.accounts[c], state.lines[c], state.seats[c], state.tallies[c], at, stop, first, words,
-                        running, orders, tape, rows, given, as_known(row), parts,
-                    )  # fmt: skip
-                    if now < parts and stop == edges[now + 1]:
-                        end_part(state.tallies[c], state.parts[c, now])
-                        now += 1
-                    at = stop
-            part = now
-            first = last
+        flags: np.ndarray, state: State, edges: np.ndarray, scratch: Scratch, span: tuple[int, int, int, int],
+        part: int,
+    ) -> int:  # fmt: skip
+        first, last, begin_at, end_at = span
+        parts, now = len(edges) - 1, part
         for c in range(begin_at, end_at):
-            finish_tally(state.tallies[c], state.seats[c], bars)
+            row = terms[which[c]]
+            signal_words(tables, space, first, last, c, scratch.words)
+            fetch_state(state, min(c + 1, end_at - 1))
+            prepare(scratch.words, (last - first + 63) >> 6, flags[c], row.latency, state.tails, c)
+            at, now = first, part
+            while at < last:
+                stop = min(last, edges[now + 1]) if now < parts else last
+                walk_one(
+                    state.accounts[c], state.lines[c], state.seats[c], state.tallies[c], at, stop, first, scratch.words,
+                    scratch.running, scratch.orders, tape, rows, given, as_known(row), parts,
+                )  # fmt: skip
+                if now < parts and stop == edges[now + 1]:
+                    end_part(state.tallies[c], state.parts[c, now])
+                    now += 1
+                at = stop
+        return now
+
+    return kernel(_named(carry, f"carry_{name}"))
+
+
+def _lane(name: str, walk_one: Any, as_known: Any) -> Far:
+    """The machine code of one lane: walks the tiles, and in each all combinations; ``sweep`` writes its frame."""
+    carry = _carrier(name, walk_one, as_known)
 
     def far(frame: int, begin_at: int, end_at: int, _third: int, _fourth: int) -> None:
         tables = Tables(
@@ -226,14 +226,37 @@ def _carrier(name: str, walk_one: Any, as_known: Any) -> Far:
             row_at(frame, 20, ACCOUNT), row_at(frame, 21, LINE), row_at(frame, 22, SEAT), row_at(frame, 23, TALLY),
             grid_at(frame, 24, PART), grid_at(frame, 25, _u8),
         )  # fmt: skip
-        carry(
-            tables, space, tape, row_at(frame, 26, WISH), number_at(frame, 27), row_at(frame, 28, TERMS),
-            row_at(frame, 29, _i8), row_at(frame, 30, _i8), state, row_at(frame, 31, _i8), begin_at, end_at,
-            grid_at(frame, 32, _u8), grid_at(frame, 33, _f8), row_at(frame, 34, ORDER),
-        )  # fmt: skip
+        scratch = Scratch(grid_at(frame, 32, _u8), grid_at(frame, 33, _f8), row_at(frame, 34, ORDER))
+        bars, first, part = len(tape.close), 0, 0
+        while first < bars:
+            last = min(first + space.room, bars)
+            evaluate_tile(tables, space, first, last)
+            run_sums(tape.close, first, last, scratch.running)
+            part = carry(
+                tables, space, tape, row_at(frame, 26, WISH), number_at(frame, 27), row_at(frame, 28, TERMS),
+                row_at(frame, 29, _i8), row_at(frame, 30, _i8), state, row_at(frame, 31, _i8), scratch,
+                (first, last, begin_at, end_at), part,
+            )  # fmt: skip
+            first = last
+        for c in range(begin_at, end_at):
+            finish_tally(state.tallies[c], state.seats[c], bars)
 
-    far.__name__ = far.__qualname__ = name
-    return far
+    return _named(far, f"sweep_{name}")
+
+
+def _named(function: Any, name: str) -> Any:
+    """Give a function made here a name of its own, for machine code is told apart by names."""
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+@inlined
+def fetch_state(state: State, c: int) -> None:
+    """Ask for the state of the combination that comes next."""
+    fetch(state.accounts[c])
+    fetch(state.lines[c])
+    fetch(state.seats[c])
+    fetch(state.tallies[c])
 
 
 @kernel
@@ -248,9 +271,9 @@ def prepare(words: np.ndarray, count: int, flags: int, latency: int, tails: np.n
 
 
 LANES = (
-    _carrier("sweep_everything", walk, as_is),
-    _carrier("sweep_simple", walk, as_simple),
-    _carrier("sweep_plain", walk_plain, as_plain),
+    _lane("everything", walk, as_is),
+    _lane("simple", walk, as_simple),
+    _lane("plain", walk_plain, as_plain),
 )
 
 

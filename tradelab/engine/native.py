@@ -75,16 +75,22 @@ class Library:
         for name, stub in _stubs().items():
             if llvm.address_of_symbol(name) is None:  # numba, where it is at work, has put its own there
                 llvm.add_symbol(name, stub)
-        machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        self._engines: list[Any] = []
 
     def address_of(self, name: str) -> int | None:
-        """Load a function and say where it lies; ``None``: it is not in here."""
+        """Load a function and say where it lies; ``None``: it is not in here.
+
+        Each is loaded by itself: they were made in different processes, which may have given the same name to helpers
+        that are not the same, and one of two names would be taken for both.
+        """
         if name not in self._symbols:
             return None
-        self._engine.add_object_file(self._llvm.ObjectFileRef.from_data(self._archive.read(f"{name}.o")))
-        self._engine.finalize_object()
-        return int(self._engine.get_function_address(self._symbols[name])) or None
+        machine = self._llvm.Target.from_default_triple().create_target_machine(jit=True)
+        engine = self._llvm.create_mcjit_compiler(self._llvm.parse_assembly(""), machine)
+        self._engines.append(engine)
+        engine.add_object_file(self._llvm.ObjectFileRef.from_data(self._archive.read(f"{name}.o")))
+        engine.finalize_object()
+        return int(engine.get_function_address(self._symbols[name])) or None
 
 
 # What numba's library does for a kernel that raises. Kernels here never do, but the names must lead somewhere.

@@ -10,6 +10,8 @@ Between two orders an account is ``cash + qty x close``. Over such a stretch
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tradelab.engine.book import DUST
@@ -196,6 +198,45 @@ def count_held(
     tally.equity = cash + qty * close[last]
 
 
+class Fall(NamedTuple):
+    """How far equity has fallen: the peak, the deepest fall before ``lowest`` as a fraction of its own peak, the equity
+    below which the fall from this peak is the deepest, and whether it has been there."""
+
+    peak: float
+    depth: float
+    lowest: float
+    fell: bool
+
+
+@inlined
+def deepest(fall: Fall) -> float:
+    """Lowest equity over the peak before it."""
+    return fall.lowest / fall.peak if fall.fell else fall.depth
+
+
+@inlined
+def sunk(fall: Fall, equity: float) -> Fall:
+    """After an equity below the peak."""
+    if equity < fall.lowest:
+        return Fall(fall.peak, fall.depth, equity, True)
+    return fall
+
+
+@inlined
+def risen(fall: Fall, equity: float) -> Fall:
+    """After an equity that is a new peak; an infinite one stays."""
+    if fall.peak == np.inf:
+        return fall
+    depth = deepest(fall)
+    return Fall(equity, depth, depth * equity, False)
+
+
+@inlined
+def only_rises(fall: Fall, top: float, bottom: float) -> bool:
+    """Whether a block whose equity lies between can change nothing but the peak; where there are no parts, it can."""
+    return fall.peak == np.inf or (top >= fall.peak and bottom >= fall.depth * top)
+
+
 @inlined
 def fathom(
     tally: Row, first: int, last: int, cash: float, qty: float, close: np.ndarray, blocks: np.ndarray, parts: int
@@ -205,67 +246,39 @@ def fathom(
     Of a block whose highest equity stays below the peak only the lowest counts, and of a whole block that is known. One
     that reaches a new height changes only the peak, when no fall inside it can be the deepest or the longest. The depth
     is a quotient, so it is worked out when the peak moves on, not at every new low. A part of history has a peak and a
-    depth of its own (``p_`` here), looked at in passing.
+    depth of its own, looked at in passing.
     """
     high, low, at = (CLOSE_HIGH, CLOSE_LOW, HIGH_AT) if qty > 0.0 else (CLOSE_LOW, CLOSE_HIGH, LOW_AT)
-    peak, depth, below, longest = tally.peak, tally.depth, tally.below, tally.longest
-    p_peak, p_depth = (tally.part_peak, tally.part_depth) if parts > 0 else (np.inf, 0.0)
-    lowest, fell = depth * peak, False  # the equity below which the fall is the deepest so far
-    p_lowest, p_fell = (p_depth * p_peak, False) if parts > 0 else (-np.inf, False)
+    fall, below, longest = Fall(tally.peak, tally.depth, tally.depth * tally.peak, False), tally.below, tally.longest
+    own = Fall(tally.part_peak, tally.part_depth, tally.part_depth * tally.part_peak, False)
+    if parts == 0:
+        own = Fall(np.inf, 0.0, -np.inf, False)  # nothing is as high, nothing as deep
     bar = first
     while bar <= last:
         q = bar >> 5
         end = min(last, (q << 5) + 31)
         whole = end - bar == 31
         top, bottom = cash + qty * blocks[q, high], cash + qty * blocks[q, low]
-        if top < peak and top < p_peak and (whole or (bottom >= lowest and bottom >= p_lowest)):
-            if below < 0:
-                below = bar
-            if bottom < lowest:
-                lowest, fell = bottom, True
-            if bottom < p_lowest:
-                p_lowest, p_fell = bottom, True
-            bar = end + 1
-            continue
         since = below if below >= 0 else bar
-        rises = whole and top >= peak and bottom >= depth * top and longest >= end - since + 1
-        if rises and top >= p_peak and bottom >= p_depth * top:
-            if fell:
-                depth, fell = lowest / peak, False
-            peak, lowest = top, depth * top
-            if parts > 0:
-                if p_fell:
-                    p_depth, p_fell = p_lowest / p_peak, False
-                p_peak, p_lowest = top, p_depth * top
+        if top < fall.peak and top < own.peak and (whole or (bottom >= fall.lowest and bottom >= own.lowest)):
+            below, fall, own = since, sunk(fall, bottom), sunk(own, bottom)
+        elif whole and longest >= end - since + 1 and only_rises(fall, top, bottom) and only_rises(own, top, bottom):
+            fall, own = risen(fall, top), risen(own, top)
             highest = bar + np.int64(blocks[q, at])
             below = int(highest) + 1 if highest < end else -1
-            bar = end + 1
-            continue
-        for i in range(bar, end + 1):
-            equity = cash + qty * close[i]
-            if equity >= peak:
-                if below >= 0:
-                    longest = max(longest, i - below)
-                    below = -1
-                if fell:
-                    depth, fell = lowest / peak, False
-                peak, lowest = equity, depth * equity
-            else:
-                if below < 0:
-                    below = i
-                if equity < lowest:
-                    lowest, fell = equity, True
-            if equity >= p_peak:
-                if p_fell:
-                    p_depth, p_fell = p_lowest / p_peak, False
-                p_peak, p_lowest = equity, p_depth * equity
-            elif equity < p_lowest:
-                p_lowest, p_fell = equity, True
+        else:
+            for i in range(bar, end + 1):
+                equity = cash + qty * close[i]
+                if equity >= fall.peak:
+                    longest = max(longest, i - below) if below >= 0 else longest
+                    below, fall = -1, risen(fall, equity)
+                else:
+                    below, fall = below if below >= 0 else i, sunk(fall, equity)
+                own = risen(own, equity) if equity >= own.peak else sunk(own, equity)
         bar = end + 1
-    tally.peak, tally.depth = peak, lowest / peak if fell else depth
-    tally.below, tally.longest = below, longest
+    tally.peak, tally.depth, tally.below, tally.longest = fall.peak, deepest(fall), below, longest
     if parts > 0:
-        tally.part_peak, tally.part_depth = p_peak, p_lowest / p_peak if p_fell else p_depth
+        tally.part_peak, tally.part_depth = own.peak, deepest(own)
 
 
 @inlined
