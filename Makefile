@@ -1,13 +1,14 @@
 # Every job of the house. Needs make and Python 3.11 or newer; each target makes the environment first if it must.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lab bench check format notebooks lock clean
+.PHONY: help setup demo test lab bench wheel check format notebooks lock clean
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 PY := .venv/bin/python
 ARGS ?=
+LEVELS ?= x86-64-v2 x86-64-v3 x86-64-v4
 
 help:  ## show this list
 	@echo "tradelab: make TARGET [ARGS=...]"
@@ -29,6 +30,10 @@ lab: setup  ## open JupyterLab on notebooks/
 
 bench: setup  ## measure what we claim to be fast
 	@for script in bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script" || exit 1; done
+
+wheel: setup  ## build a wheel with kernels made ahead for the levels of x86-64; LEVELS= builds a pure one
+	@if [ -n "$(LEVELS)" ]; then $(PY) -m tradelab.engine.build $(LEVELS); fi
+	$(PY) -m hatchling build -t wheel
 
 check: setup  ## lint, formatting, types, import contracts
 	$(PY) -m ruff check $(ARGS)

@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from peers import cold, crew, environments, plan, report, roster
@@ -32,6 +33,8 @@ def main() -> None:
     """Read the options, run the sections, write the page after each."""
     asked = _options()
     profile = plan.QUICK if asked.quick else plan.FULL
+    if asked.round:
+        profile = replace(profile, limits=replace(profile.limits, round_s=asked.round))
     began = time.perf_counter()
     for folder in ("tradelab", "bench/peers"):
         compileall.compile_dir(environments.ROOT / folder, quiet=1)
@@ -77,6 +80,7 @@ def _options() -> argparse.Namespace:
     said.add_argument("--quick", action="store_true", help="small sizes, installed peers only")
     said.add_argument("--only", type=lambda text: text.split(","), default=list(SECTIONS), metavar="SECTIONS")
     said.add_argument("--peers", type=lambda text: text.split(","), default=list(environments.table()), metavar="NAMES")
+    said.add_argument("--round", type=float, default=None, metavar="SECONDS", help="most that one timed call may take")
     said.add_argument("--out", type=Path, default=None, help="where to write the page")
     asked = said.parse_args()
     for given, known in ((asked.only, SECTIONS), (asked.peers, tuple(environments.table()))):
@@ -105,7 +109,8 @@ def _head(profile: Profile, envs: dict[str, environments.Environment], spent_s: 
     return [
         "# Measured against the peers",
         "",
-        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, profile “{profile.name}”, {report.seconds(spent_s)}.",
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, profile “{profile.name}”, at most {profile.limits.round_s:.0f} s a timed "
+        f"call, {report.seconds(spent_s)} in all.",
         f"{here['machine']}; {here['system']}.",
         f"Run it again: `{again}`. How it is measured, and what it does not say: [README](README.md#versuspy).",
         "",

@@ -37,9 +37,13 @@ class Worker:
         The module of ``engines`` it runs.
     cache
         Folder of numba's compiled code; by default the environment's own, which is warm after the first use.
+    more
+        Further variables of its environment.
     """
 
-    def __init__(self, environment: Environment, engine: str, cache: Path | None = None) -> None:
+    def __init__(
+        self, environment: Environment, engine: str, cache: Path | None = None, more: dict[str, str] | None = None
+    ) -> None:
         self.began = time.perf_counter()
         self.name = environment.name
         cache = cache or environments.HOME / "numba" / environment.name
@@ -54,7 +58,7 @@ class Worker:
             stderr=self._log,
             text=True,
             cwd=home,
-            env=environments.clean({**_QUIET, "NUMBA_CACHE_DIR": str(cache)}),
+            env=environments.clean({**_QUIET, "NUMBA_CACHE_DIR": str(cache), **(more or {})}),
         )
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -107,16 +111,20 @@ class Worker:
         self._lines.put("")
 
 
-def cold(environment: Environment, engine: str, case: dict[str, Any], *, empty: bool, timeout_s: float) -> dict:
+def cold(
+    environment: Environment, engine: str, case: dict[str, Any], *, empty: bool, timeout_s: float, more: dict[str, str]
+) -> dict:
     """Start a process, have it answer one case once, and return the wall seconds from start to the answer.
 
     Parameters
     ----------
     empty
         With an empty numba cache, made for this process and thrown away; else with the environment's own.
+    more
+        Further variables of its environment.
     """
     with tempfile.TemporaryDirectory(dir=environments.HOME) as folder:
-        worker = Worker(environment, engine, Path(folder) if empty else None)
+        worker = Worker(environment, engine, Path(folder) if empty else None, more)
         try:
             worker.ask("prepare", timeout_s, case=case)
             answer = worker.ask("round", timeout_s)

@@ -55,7 +55,7 @@ class Peer:
 
 _ARRAYS = ("sweep", "rich", "signals")
 # What a bar and combination costs us, roughly: raise or lower it with the engine, for it decides which runs are cut.
-OURS_NS, OURS_BYTES = 120.0, 0.1
+OURS_NS, OURS_BYTES = 0.4, 0.01
 OURS = (
     Peer("ours", "ours", (*_ARRAYS, "events", "ladder"), OURS_NS, OURS_BYTES, threads=1),
     Peer("ours", "ours", ("sweep", "ladder"), OURS_NS, OURS_BYTES, threads=2),

@@ -38,11 +38,11 @@ _FEATURES = {
 
 def functions() -> dict[str, Far]:
     """All functions that are made ahead, by name."""
-    from tradelab.engine import events, histories, program_frame, program_rows, simulate, tally, trades
+    from tradelab.engine import events, histories, program, program_frame, program_rows, simulate, tally, trades
 
     all_ = (
         *events.LANES, simulate.live_far, program_rows.draw_figures, program_rows.draw_averages, histories.figure_far,
-        histories.average_far, program_frame.execute_far, trades.pair_far, tally.blocks_far,
+        histories.average_far, program_frame.execute_far, program.words_far, trades.pair_far, tally.blocks_far,
     )  # fmt: skip
     return {function.__name__: function for function in all_}
 

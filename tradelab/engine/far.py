@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,15 +43,22 @@ def address_of(function: Far) -> int:
         return _made[function]
 
 
-def run(function: Far, frame: np.ndarray, *numbers: int) -> None:
+class Frame(NamedTuple):
+    """A frame and what it points to, which lives as long as the frame does."""
+
+    words: np.ndarray
+    held: tuple[np.ndarray | int, ...]
+
+
+def run(function: Far, frame: Frame, *numbers: int) -> None:
     """Call ``function`` with the address of a frame and up to four numbers; the GIL is free meanwhile."""
-    _C(address_of(function))(frame.ctypes.data, *numbers, *[0] * (4 - len(numbers)))
+    _C(address_of(function))(frame.words.ctypes.data, *numbers, *[0] * (4 - len(numbers)))
 
 
-def frame_of(kinds: Sequence[np.dtype | type | None], *parts: np.ndarray | int) -> np.ndarray:
+def frame_of(kinds: Sequence[np.dtype | type | None], *parts: np.ndarray | int) -> Frame:
     """Write a frame, four words a slot: for an array where it lies and its shape, for a number (``None``) the number.
 
-    >>> frame_of([np.float64, None], np.zeros((2, 3)), 7)[1:5].tolist()
+    >>> frame_of([np.float64, None], np.zeros((2, 3)), 7).words[1:5].tolist()
     [2, 3, 0, 7]
 
     Raises
@@ -67,7 +74,7 @@ def frame_of(kinds: Sequence[np.dtype | type | None], *parts: np.ndarray | int) 
             frame[at, 0] = part
         else:
             raise TypeError(f"slot {at} of a frame is for {kind or 'a number'}, in C order; got {_said(part)}.")
-    return frame.ravel()
+    return Frame(frame.ravel(), parts)
 
 
 def _said(part: np.ndarray | int) -> str:

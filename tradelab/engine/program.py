@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tradelab.engine.bits import WORD, bits_from, words_of
-from tradelab.engine.far import address_of, call, frame_of
-from tradelab.engine.jit import kernel, maker
+from tradelab.engine.far import Frame, address_of, call, cube_at, frame_of, grid_at, number_at, row_at, run
+from tradelab.engine.jit import kernel
 from tradelab.engine.program_frame import EXECUTES, FRAME, GROUP_COUNT, KINDS, SELF, execute_far
-from tradelab.engine.program_ops import RISES, rises
+from tradelab.engine.program_ops import INSTRUCTION, RISES, rises
 from tradelab.engine.program_rows import KIND, drawer_of, scratch_of
 
 # Columns of `Tables.combinations`: its instructions, its first bar that may speak, and the rows of its four signals,
@@ -124,10 +124,17 @@ def _trim(out: np.ndarray, first: int, last: int, quiet: int, count: int) -> Non
             out[signal, count - 1] &= ~bits_from(rest)
 
 
-@maker
-def _all_words(tables: Tables, space: Space, bars: int, chosen: np.ndarray, out: np.ndarray) -> None:
-    """Signals of the chosen combinations on all bars."""
-    tile = np.empty((4, space.room >> 6), np.uint64)
+_KINDS = (INSTRUCTION, np.int64, np.float64, np.uint64, None, None, None, np.float64, np.uint64, None)
+
+
+def words_far(frame: int, bars: int, _third: int, _fourth: int, _fifth: int) -> None:
+    """Write the signals of chosen combinations on all bars; ``Program.some_words`` wrote the frame."""
+    tables = Tables(
+        row_at(frame, 0, INSTRUCTION), grid_at(frame, 1, np.int64), grid_at(frame, 2, np.float64),
+        grid_at(frame, 3, np.uint64), number_at(frame, 4), number_at(frame, 5), number_at(frame, 6),
+    )  # fmt: skip
+    space = Space(row_at(frame, 7, np.float64), row_at(frame, 8, np.uint64), number_at(frame, 9))
+    chosen, tile, out = row_at(frame, 10, np.int64), grid_at(frame, 11, np.uint64), cube_at(frame, 12, np.uint64)
     for first in range(0, bars, space.room):
         last = min(first + space.room, bars)
         evaluate_tile(tables, space, first, last)
@@ -191,7 +198,7 @@ class Program:
         floats[: self.delays] = np.nan
         words = _aligned(self.tables.word_base + self.rows[1] * (room // WORD), np.uint64)
         words[: self.tables.word_base] = 0
-        words[:FRAME] = self._frame(floats, words, room)
+        words[:FRAME] = self._frame(floats, words, room).words
         words[FRAME : FRAME + len(self.groups)] = [
             address_of(drawer_of(kind)) for kind in self.groups[:, KIND].tolist()
         ]
@@ -201,7 +208,7 @@ class Program:
         """Floats that are kept and the lines of a tile; what is lent to those who draw them begins behind."""
         return self.tables.float_base + self.rows[0] * room
 
-    def _frame(self, floats: np.ndarray, words: np.ndarray, room: int) -> np.ndarray:
+    def _frame(self, floats: np.ndarray, words: np.ndarray, room: int) -> Frame:
         """Where everything lies, in the order of `tradelab.engine.program_frame`."""
         t, runs = self.tables, self.tables.shared > 0 or bool((self.tables.code["op"] != RISES).any())
         runs = runs or bool((t.combinations[:, END] - t.combinations[:, BEGIN] > 1).any())
@@ -226,8 +233,10 @@ class Program:
 
     def some_words(self, chosen: Sequence[int], *, tile: int | None = None) -> np.ndarray:
         """Signals of the ``chosen`` combinations, each named once, as `words` gives them."""
-        out = np.zeros((len(chosen), 4, words_of(self.bars)), np.uint64)
-        _all_words(self.tables, self.space(tile), self.bars, np.array(chosen, np.int64), out)
+        out, space = np.zeros((len(chosen), 4, words_of(self.bars)), np.uint64), self.space(tile)
+        kinds = (*_KINDS, np.int64, np.uint64, np.uint64)
+        room = np.empty((4, space.room >> 6), np.uint64)
+        run(words_far, frame_of(kinds, *self.tables, *space, np.array(chosen, np.int64), room, out), self.bars)
         return out
 
 

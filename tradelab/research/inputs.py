@@ -49,6 +49,10 @@ class Tape:
     finer: Finer | None = None
     kept: dict[Any, Any] = field(default_factory=dict)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: not what was worked out here."""
+        return self.__dict__ | {"kept": {}}
+
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """What ``make`` makes of these bars, made once; two threads that come at once may both make it."""
         if key not in self.kept:

@@ -19,7 +19,9 @@ from tradelab.research.job import Job
 from tradelab.research.settings import Settings
 from tradelab.research.tallies import blocks_of
 
-_ARRAYS_A_BAR = 30  # of float64: wishes, the run's series, returns, and what a strategy makes on its way to signals
+# Of float64: what a strategy makes on its way to signals; and, where every bar is walked, wishes, series and returns.
+_LEAPS, _WALKS = 10, 30
+_WORKSPACE = 8_000_000  # lines of a tile, and what a few thousand combinations remember
 
 
 class BatchStopped(Exception):  # noqa: N818  (it carries what was done; the error is its cause)
@@ -136,4 +138,5 @@ def _terms(job: Job, columns: Mapping[str, Any], count: int) -> tuple[list[Setti
 
 def working_bytes(tape: Tape) -> int:
     """Return about how much memory one thread needs beside the bars while it runs a batch over them."""
-    return 8 * _ARRAYS_A_BAR * len(tape.index) * len(tape.frames)
+    arrays = _LEAPS if can_leap(tape) else _WALKS
+    return 8 * arrays * len(tape.index) * len(tape.frames) + _WORKSPACE

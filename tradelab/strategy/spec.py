@@ -26,7 +26,7 @@ RESERVED = frozenset({
     "funding", "borrow", "interest", "swap_long", "swap_short", "sl_stop", "sl_trail", "tp_stop", "sl_price",
     "tp_price", "plan", "session", "train", "test", "anchored", "min_trades",
     "search", "samples", "by", "each", "timeframes", "path", "executor", "threads", "blocks", "on_error",
-    "memory_limit", "weights",
+    "memory_limit", "weights", "finer",
 })
 # fmt: on
 SIGNAL_NAMES = ("long_entry", "long_exit", "short_entry", "short_exit")

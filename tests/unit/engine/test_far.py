@@ -40,7 +40,7 @@ def _weighed_twice(address: int, frame: int) -> None:
 def test_a_kernel_calls_it_by_its_address() -> None:
     parts = _parts()
     frame = frame_of(KINDS, *parts)
-    _weighed_twice(address_of(_weigh), frame.ctypes.data)
+    _weighed_twice(address_of(_weigh), frame.words.ctypes.data)
     assert parts[0].tolist() == [1 + 2 * 109, 2 + 2 * 116, -1.0]
 
 

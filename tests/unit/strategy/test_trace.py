@@ -322,12 +322,12 @@ def test_lines_are_made_once_whatever_the_number_of_combinations() -> None:
 
 
 def test_asked_each_time_equal_indicators_are_reckoned_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tradelab.engine import windows
+    from tradelab.engine import histories
 
     reckoned: list[tuple[int, int]] = []
-    real = windows.sma
+    real = histories.sma
     monkeypatch.setattr(
-        windows, "sma", lambda values, window: reckoned.append((window, len(values))) or real(values, window)
+        histories, "sma", lambda values, window: reckoned.append((window, len(values))) or real(values, window)
     )
 
     @tl.strategy(warmup=5)
