@@ -1,4 +1,4 @@
-"""Measure the event kernel against the reference, from rare trades to one on nearly every bar: when to switch?
+"""Measure the event kernel against the reference, from rare trades to one on nearly every bar.
 
 The event kernel leaps over quiet bars; where nearly every bar trades there is nothing to leap over. The reference lives
 every bar, and a row of figures needs its whole equity curve besides. Both are asked for the same rows.

@@ -66,6 +66,8 @@ class Tape:
 
     def spread(self, by_symbol: Mapping[str, np.ndarray], fill: float, dtype: Any = np.float64) -> np.ndarray:
         """Lay one array an instrument, each on its own bars, out as (times, instruments)."""
+        if len(self.frames) == 1 and len(next(iter(self.rows.values()))) == len(self.index):  # nothing to lay out
+            return np.array(next(iter(by_symbol.values())), dtype).reshape(-1, 1)
         wide = np.full((len(self.index), len(self.frames)), fill, dtype=dtype)
         for k, symbol in enumerate(self.frames):
             wide[self.rows[symbol], k] = by_symbol[symbol]
