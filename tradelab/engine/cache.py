@@ -40,12 +40,16 @@ def cache_root() -> Path:
 
 
 def _sweep(root: Path, keep: str) -> None:
-    """Delete stamped folders nobody has used for a month; a folder in use elsewhere may vanish under us, and may."""
+    """Delete what is stamped and nobody has used for a month; a folder in use elsewhere may vanish under us, and may."""
     limit = time.time() - _STALE_AFTER_S
     with contextlib.suppress(OSError):
         for folder in root.iterdir():
-            if folder.name != keep and folder.is_dir() and folder.stat().st_mtime < limit:
+            if folder.name.startswith(keep) or folder.stat().st_mtime >= limit:
+                continue
+            if folder.is_dir():
                 shutil.rmtree(folder, ignore_errors=True)
+            elif folder.suffix == ".zip":  # made ahead of time, for other sources
+                folder.unlink()
 
 
 @functools.cache

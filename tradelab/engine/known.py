@@ -1,7 +1,7 @@
 """Tell the compiler what is known of a row of terms, so that what cannot happen is not in the machine code.
 
 Most sweeps use a few of the some eighty terms; of the others it is known that they are off. A row that is declared
-*known* (``known_as(PLAIN)(row)``) reads like any other row, but its known fields are constants to the compiler: the
+*known* (``as_plain(row)``) reads like any other row, but its known fields are constants to the compiler: the
 same functions, of one meaning, compiled once more without fee tiers, liquidation or Kelly's fraction.
 """
 
