@@ -40,7 +40,7 @@ def cache_root() -> Path:
 
 
 def _sweep(root: Path, keep: str) -> None:
-    """Delete what is stamped and nobody has used for a month; a folder in use elsewhere may vanish under us, and may."""
+    """Delete what is stamped and was not used for a month; a folder in use elsewhere may vanish under us, and may."""
     limit = time.time() - _STALE_AFTER_S
     with contextlib.suppress(OSError):
         for folder in root.iterdir():
