@@ -28,6 +28,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "volume": ("v", "vol", "tick_volume", "tickvol", "base_volume", "volume_base", "<tickvol>", "<vol>"),
 }
 _SEED = b"tradelab bars 1"
+_COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3  # what is done to a frame later reaches no other one
 
 
 def as_bars(frame: pd.DataFrame, *, name: str = "bars") -> pd.DataFrame:
@@ -81,7 +82,14 @@ def as_bars(frame: pd.DataFrame, *, name: str = "bars") -> pd.DataFrame:
         column: _numbers(frame[source], column, name) if source is not None else np.full(len(frame), np.nan)
         for column, source in found.items()
     }
-    return _attrs(pd.DataFrame(values, index=index, copy=False), frame)
+    bars = pd.DataFrame(values, index=frame.index, copy=False)
+    bars.index = index
+    return _attrs(bars, frame)
+
+
+def held(bars: pd.DataFrame) -> pd.DataFrame:
+    """Return the same bars in a frame that nothing done to the caller's will reach; copied where pandas needs it."""
+    return bars.copy(deep=not _COPIES_ON_WRITE)
 
 
 def from_arrays(time_ns: np.ndarray, values: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -95,7 +103,12 @@ def time_ns(bars: pd.DataFrame) -> np.ndarray:
     index = bars.index
     if not isinstance(index, pd.DatetimeIndex):
         raise TimestampError("bars have no time index.", fix="Pass them through tradelab.catalog.frame.as_bars.")
-    return index.as_unit("ns").asi8
+    return stamps_ns(index)
+
+
+def stamps_ns(index: pd.DatetimeIndex) -> np.ndarray:
+    """Return times as int64 nanoseconds since 1970, UTC; not copied where they are that already."""
+    return index.asi8 if index.unit == "ns" else index.as_unit("ns").asi8
 
 
 def moment_ns(value: str | dt.datetime, *, name: str) -> int:
@@ -236,7 +249,8 @@ def _time_index(frame: pd.DataFrame, name: str) -> pd.DatetimeIndex:
         raise TimestampError(
             f"{name} has {int(np.count_nonzero(index.isna()))} row(s) without a time stamp (NaT).", fix="Drop them."
         )
-    return index.tz_convert("UTC").as_unit("ns").rename("time")
+    index = index.tz_convert("UTC")
+    return (index if index.unit == "ns" else index.as_unit("ns")).rename("time")
 
 
 def _time_column(frame: pd.DataFrame, name: str) -> pd.DatetimeIndex:
@@ -279,8 +293,11 @@ def _require_rising(index: pd.Index, name: str) -> None:
     )
 
 
-def _numbers(column: pd.Series, name: str, frame_name: str) -> np.ndarray:
+def _numbers(column: pd.Series, name: str, frame_name: str) -> pd.Series | np.ndarray:
+    """A column as float64: as it is where pandas copies on write, else a copy."""
     dtype = column.dtype
+    if dtype == np.float64 and _COPIES_ON_WRITE:
+        return column
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype):
         raise ColumnError(f"{frame_name}: column {name!r} holds {dtype}, not numbers.")
     if not pd.api.types.is_numeric_dtype(dtype):
@@ -311,4 +328,7 @@ def _timeframe_of(spacing_ns: int) -> Timeframe | None:
     return next((t for t in Timeframe if t.value and t.ns == spacing_ns), None)
 
 
-__all__ = ["COLUMNS", "PRICES", "as_bars", "content_hash", "from_arrays", "infer_timeframe", "moment_ns", "time_ns"]
+__all__ = [
+    "COLUMNS", "PRICES", "as_bars", "content_hash", "from_arrays", "held", "infer_timeframe", "moment_ns", "stamps_ns",
+    "time_ns",
+]  # fmt: skip

@@ -88,16 +88,16 @@ def annualisation(ts_ns: Ints, *, calendar: str | None = None) -> Annualisation:
     ts_ns = np.asarray(ts_ns, dtype=np.int64)
     if len(ts_ns) < 3:
         return Annualisation._unknown(f"{len(ts_ns)} bars are too few to tell their length")
-    steps = np.diff(ts_ns)
-    if steps.min() <= 0:
-        raise ValueError(f"ts_ns must increase strictly; it does not at place {int(np.argmin(steps > 0)) + 1}.")
-    step = _most_frequent(steps[:_STEP_SAMPLE])
+    rises = ts_ns[1:] > ts_ns[:-1]
+    if not rises.all():
+        raise ValueError(f"ts_ns must increase strictly; it does not at place {int(np.argmin(rises)) + 1}.")
+    step = _most_frequent(np.diff(ts_ns[: _STEP_SAMPLE + 1]))
     if step >= 5 * _DAY_NS:
         return _long_bars(step)
     found = calendar or _infer_calendar(ts_ns, step)
     if found not in CALENDARS:
         return Annualisation._unknown(found)
-    periods = _periods(steps, step, found)
+    periods = _periods(ts_ns, step, found)
     if not periods:
         return Annualisation._unknown("no night among the bars to tell the length of a session")
     return Annualisation(periods, found, f"{_count(periods)} bars a year ({found} calendar, {_bars_word(step)} bars)")
@@ -120,17 +120,18 @@ def _long_bars(step: int) -> Annualisation:
 
 def _infer_calendar(ts_ns: Ints, step: int) -> str:
     """Return a calendar, or the reason why none can be told."""
-    days = ts_ns // _DAY_NS
+    days = np.arange(ts_ns[0] // _DAY_NS, ts_ns[-1] // _DAY_NS + 1)
     weekday = (days + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
-    saturday_bars = int(np.count_nonzero(weekday == _SATURDAY))
+    bars = np.diff(np.searchsorted(ts_ns, np.append(days, days[-1] + 1) * _DAY_NS))  # of each day
+    saturday_bars = int(bars[weekday == _SATURDAY].sum())
     saturday_ns, working_ns = _time_covered(int(ts_ns[0]), int(ts_ns[-1]) + step)
     saturday_seen = saturday_ns >= min(_DAY_NS, 8 * step)
     if saturday_seen:
-        working_bars = int(np.count_nonzero(weekday < _SATURDAY))
+        working_bars = int(bars[weekday < _SATURDAY].sum())
         if saturday_bars * working_ns >= 0.5 * working_bars * saturday_ns:
             return "24/7"
     intraday = step < _DAY_NS
-    if intraday and _around_the_clock(ts_ns[weekday < _SATURDAY], step):
+    if intraday and _around_the_clock(ts_ns[np.repeat(weekday < _SATURDAY, bars)], step):
         return "24/5" if saturday_seen else "no Saturday among the bars to tell 24/7 from 24/5: pass calendar="
     if not intraday:
         return "sessions" if saturday_seen else "no weekend among the bars to tell 24/7 from sessions: pass calendar="
@@ -153,14 +154,14 @@ def _around_the_clock(ts_ns: Ints, step: int) -> bool:
     return bool(np.count_nonzero(filled >= 0.1 * filled.max()) >= 0.9 * slots)
 
 
-def _periods(steps: Ints, step: int, calendar: str) -> float:
+def _periods(ts_ns: Ints, step: int, calendar: str) -> float:
     if calendar == "24/7":
         return 365 * _DAY_NS / step
     if calendar == "24/5":
         return 260 * _DAY_NS / step
     if step >= _DAY_NS:
         return 252 / round(step / _DAY_NS)
-    return 252 * _bars_a_session(steps, step)
+    return 252 * _bars_a_session(np.diff(ts_ns), step)
 
 
 def _bars_a_session(steps: Ints, step: int) -> float:

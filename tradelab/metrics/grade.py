@@ -15,7 +15,9 @@ costs or luck: read it as the original did, at a glance, and the figures for any
 
 from __future__ import annotations
 
-import math
+import numpy as np
+
+from tradelab.metrics.arrays import Floats
 
 _WIN_RATE = ((0.60, 30), (0.50, 20), (0.40, 10))
 _PROFIT_FACTOR = ((2.0, 30), (1.5, 20), (1.0, 10))
@@ -36,18 +38,22 @@ def grade(*, win_rate: float, profit_factor: float, max_drawdown: float, total_r
     >>> grade(win_rate=1.0, profit_factor=float("nan"), max_drawdown=-0.05, total_return=0.02)
     'A'
     """
-    if math.isnan(win_rate):
-        return "–"
-    if math.isnan(profit_factor) and win_rate > 0:
-        profit_factor = math.inf
+    four = (np.array([value], float) for value in (win_rate, profit_factor, max_drawdown, total_return))
+    return str(grades(*four)[0])
+
+
+def grades(win_rate: Floats, profit_factor: Floats, max_drawdown: Floats, total_return: Floats) -> np.ndarray:
+    """Mark many backtests, four arrays of shape (backtests,); as ``grade``, shape (backtests,) of letters."""
+    spotless = np.isnan(profit_factor) & (win_rate > 0)
     points = (
         _score(win_rate, _WIN_RATE)
-        + _score(profit_factor, _PROFIT_FACTOR)
+        + _score(np.where(spotless, np.inf, profit_factor), _PROFIT_FACTOR)
         + _score(max_drawdown, _DRAWDOWN)
         + _score(total_return, _RETURN)
     )
-    return next((mark for least, mark in _MARKS if points >= least), "F")
+    marks = np.select([points >= least for least, _ in _MARKS], [mark for _, mark in _MARKS], "F")
+    return np.where(np.isnan(win_rate), "–", marks)
 
 
-def _score(value: float, steps: tuple[tuple[float, int], ...]) -> int:
-    return next((points for least, points in steps if value >= least), 0)
+def _score(values: Floats, steps: tuple[tuple[float, int], ...]) -> np.ndarray:
+    return np.select([values >= least for least, _ in steps], [points for _, points in steps], 0)

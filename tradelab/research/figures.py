@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tradelab.metrics.annualise import annualisation
-from tradelab.metrics.grade import grade
+from tradelab.metrics.grade import grades
 from tradelab.metrics.summary import Summary
 from tradelab.research.inputs import Tape
 from tradelab.research.record import Record
@@ -23,6 +22,7 @@ from tradelab.research.record import Record
 SUMMARY = tuple(field.name for field in dataclasses.fields(Summary))
 OF_TAPE = ("start_ns", "end_ns", "bars", "periods_per_year", "calendar", "annualisation")
 _WORKED_OUT = ("grade",)
+_MARKED = ("win_rate", "profit_factor", "max_drawdown", "total_return")
 _OF_ALL_RETURNS = ("value_at_risk", "cvar")  # quantiles: a sweep keeps sums; ``Sweep.result(row)`` has them
 _KINDS = {"float": "<f8", "int": "<i4"}
 
@@ -97,8 +97,7 @@ def empty_rows(count: int, dtype: np.dtype) -> np.ndarray:
 
 def facts_of(tape: Tape) -> dict[str, Any]:
     """Return the figures of ``Summary`` that every backtest over these bars shares."""
-    stamps = tape.index.as_unit("ns").asi8
-    year = annualisation(stamps)
+    stamps, year = tape.ts_ns, tape.year
     said = (int(stamps[0]), int(stamps[-1]), len(stamps), year.periods_per_year, year.calendar, year.says)
     return dict(zip(OF_TAPE, said, strict=True))
 
@@ -112,15 +111,7 @@ def figure_columns(rows: np.ndarray, facts: Mapping[str, Any]) -> dict[str, Any]
         if name in facts:
             columns[name] = facts[name]
         elif name in _WORKED_OUT:
-            columns[name] = _grades(rows)
+            columns[name] = grades(*(rows[marked] for marked in _MARKED)).tolist()
         else:
             columns[name] = rows[name].astype(np.int64 if rows[name].dtype.kind == "i" else np.float64)
     return columns
-
-
-def _grades(rows: np.ndarray) -> list[str]:
-    marked = ("win_rate", "profit_factor", "max_drawdown", "total_return")
-    return [
-        grade(**dict(zip(marked, four, strict=True)))
-        for four in zip(*(rows[name].tolist() for name in marked), strict=True)
-    ]

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradelab.catalog.frame import as_bars
+from tradelab.catalog.frame import as_bars, held
 from tradelab.catalog.quality import require_sound
 from tradelab.engine.simulate import Market
+from tradelab.metrics.annualise import Annualisation, annualisation
 from tradelab.model.errors import AlignmentError, ParameterError
 from tradelab.research.finer import Finer, read_finer
 from tradelab.strategy.spec import SIGNAL_NAMES, as_flags, signal_union
@@ -60,6 +61,18 @@ class Tape:
         return self.kept[key]
 
     @property
+    def ts_ns(self) -> np.ndarray:
+        """The times as int64 nanoseconds, UTC: canonical bars keep no other unit."""
+        stamps: np.ndarray = self.index.asi8
+        return stamps
+
+    @property
+    def year(self) -> Annualisation:
+        """How many of these bars make a year."""
+        found: Annualisation = self.once("year", lambda: annualisation(self.ts_ns))
+        return found
+
+    @property
     def symbols(self) -> list[str]:
         """Names of the instruments, in column order."""
         return list(self.frames)
@@ -67,7 +80,7 @@ class Tape:
     def spread(self, by_symbol: Mapping[str, np.ndarray], fill: float, dtype: Any = np.float64) -> np.ndarray:
         """Lay one array an instrument, each on its own bars, out as (times, instruments)."""
         if len(self.frames) == 1 and len(next(iter(self.rows.values()))) == len(self.index):  # nothing to lay out
-            return np.array(next(iter(by_symbol.values())), dtype).reshape(-1, 1)
+            return np.ascontiguousarray(next(iter(by_symbol.values())), dtype).reshape(-1, 1)
         wide = np.full((len(self.index), len(self.frames)), fill, dtype=dtype)
         for k, symbol in enumerate(self.frames):
             wide[self.rows[symbol], k] = by_symbol[symbol]
@@ -82,7 +95,7 @@ def read_bars(bars: pd.DataFrame | Mapping[str, pd.DataFrame], *, checked: bool 
     DataError
         Wrong columns, untrustworthy time stamps, impossible prices; each names the instrument and the first place.
     """
-    frames = {symbol: as_bars(frame, name=symbol) for symbol, frame in _by_symbol(bars).items()}
+    frames = {symbol: held(as_bars(frame, name=symbol)) for symbol, frame in _by_symbol(bars).items()}
     if not checked:
         for symbol, frame in frames.items():
             require_sound(frame, name=symbol)

@@ -19,7 +19,7 @@ from tradelab.research.figures import row_dtype
 from tradelab.research.finer import finer_by_symbol
 from tradelab.research.inputs import Tape, read_bars
 from tradelab.research.space import Space
-from tradelab.strategy.registry import find, registered
+from tradelab.strategy.registry import find, is_built_in
 from tradelab.strategy.spec import Strategy
 
 _KEPT_OPEN = 8  # tapes a worker keeps; a batch is of one
@@ -142,8 +142,7 @@ def _job(sources: tuple[Source, ...], packed: str | bytes, *rest: Any) -> Job:
 
 def _pack_strategy(strategy: Strategy) -> str | bytes:
     """A name that every process knows, or the function itself, be it of a notebook cell."""
-    is_ours = strategy.function.__module__.startswith("tradelab.")
-    if is_ours and registered().get(strategy.name) is strategy:
+    if is_built_in(strategy):
         return strategy.name
     MissingExtraError.unless("cloudpickle", "cluster", "sending a strategy to another process")
     import cloudpickle

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tradelab.catalog.frame import content_hash
+from tradelab.catalog.frame import content_hash, stamps_ns
 from tradelab.engine.exits import REASONS
 from tradelab.engine.simulate import Run
 from tradelab.metrics.annualise import Annualisation, annualisation
@@ -167,7 +167,7 @@ class Record:
     @cached_property
     def annualisation(self) -> Annualisation:
         """How many bars make a year, and how that was found."""
-        return annualisation(self.index.as_unit("ns").asi8, calendar=self.calendar)
+        return annualisation(stamps_ns(self.index), calendar=self.calendar)
 
     @cached_property
     def summary(self) -> Summary:
@@ -175,7 +175,7 @@ class Record:
         run, t = self.outcome
         t = t[np.argsort(t["exit_bar"], kind="stable")]  # streaks are in the order in which trades ended
         return summarise(
-            ts_ns=self.index.as_unit("ns").asi8,
+            ts_ns=stamps_ns(self.index),
             equity=run.equity,
             init_cash=self.init_cash,
             in_position=run.gross > 0.0,

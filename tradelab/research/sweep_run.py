@@ -15,8 +15,9 @@ from tradelab.research.figures import empty_rows
 from tradelab.research.job import Job
 
 _BATCH_S = 0.5  # what a batch should take
-_LEAST_S = 0.05  # what it should take at least, when little is left to share out
-_GROWTH = 16  # a batch is at most so many times the last one measured
+_LEAST_S = 0.1  # what it should take at least, when little is left to share out: its lines are drawn for it alone
+_FIRST_ROWS, _FIRST_S, _GUESS_S = 32, 0.1, 20e-9  # the first batch is small, by a slow guess of a bar and row
+_GROWTH = 32  # a batch is at most so many times the last one measured
 _PATIENCE_S = 10.0  # how long Ctrl-C waits for batches under way
 _TICK_S = 0.5  # how often the progress bar shows that time passes
 
@@ -83,8 +84,8 @@ class Pace:
     def size(self, left: int, bars: int) -> int:
         """Return how many of the rows that are left, over so many bars, the next batch should have."""
         if self.seconds is None:
-            return 1
-        share = -(-left // (2 * self.hands))  # towards the end, smaller ones, so that all hands finish together
+            return max(1, min(left, _FIRST_ROWS, int(_FIRST_S / (_GUESS_S * bars))))
+        share = 2 * left // (3 * self.hands)  # towards the end, smaller ones, so that all hands finish together
         least = int(_LEAST_S / (self.seconds * bars)) + 1
         most = int(_BATCH_S / (self.seconds * bars)) + 1
         return max(1, min(left, most, max(share, least), _GROWTH * self.largest))

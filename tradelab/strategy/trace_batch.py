@@ -35,7 +35,7 @@ from tradelab.strategy.trace_world import Untraceable
 Points = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
 
 WHOLE_BYTES = 1_000_000_000  # whole columns a program may keep before asking each time is the smaller evil
-_FEWEST = 3  # combinations worth a watching
+_FEWEST = 3  # combinations worth a watching that is held to the function itself
 _CHECKED = 4  # combinations of a watched batch whose words are held to those of the function itself
 
 
@@ -113,7 +113,7 @@ def compile_batch(
     """
     columns, many = _columns(strategy, points)
     quiet = [max(math.ceil(strategy.warmup(**point)) - 1, 0) for point in _rows(columns, many)]
-    reason = f"{many} combinations" if many < _FEWEST else ""
+    reason = f"{many} combinations" if checked and many < _FEWEST else ""
     if not reason:
         try:
             return _watched(strategy, bars, columns, quiet, whole_bytes, checked)

@@ -71,9 +71,9 @@ def test_an_interrupt_of_a_whole_batch_keeps_those_before_it(bars, monkeypatch):
         return real(*args)
 
     monkeypatch.setattr(runner, "run_events", interrupted)
-    found = tl.sweep(bars, "sma_cross", fast=range(2, 9), threads=1, progress=False)
-    assert (found.complete, found.total) == (False, 7)
-    assert 0 < len(found) < 7
+    found = tl.sweep(bars, "sma_cross", fast=range(2, 9), slow=range(20, 30), threads=1, progress=False)
+    assert (found.complete, found.total) == (False, 70)
+    assert 0 < len(found) < 70
 
 
 def test_an_interrupt_keeps_what_is_done(bars, walked, monkeypatch):

@@ -70,15 +70,17 @@ def test_a_row_of_the_runner_is_the_single_backtest(bars, job, expected):
 
 def test_batches_aim_at_half_a_second_and_share_out_what_is_left():
     pace = Pace(hands=2)
-    assert pace.size(10_000, bars=100) == 1  # nothing is known yet
+    assert pace.size(10_000, bars=100) == 32  # nothing is known yet
+    assert pace.size(10_000, bars=500_000) == 10  # a tenth of a second by a slow guess
+    assert pace.size(10_000, bars=100_000_000) == 1
     pace.measured(1, bars=100, seconds=0.002)
-    assert pace.size(10_000, bars=100) == 16  # grows by sixteen at most
+    assert pace.size(10_000, bars=100) == 32  # grows by so much at most
     pace.measured(16, bars=100, seconds=0.016)
-    assert pace.size(10_000, bars=100) in range(200, 257)
+    assert pace.size(10_000, bars=100) in range(200, 513)
     pace.measured(250, bars=100, seconds=0.25)
     assert pace.size(10_000, bars=100) == pytest.approx(500, abs=150)
     assert pace.size(10_000, bars=1000) == pytest.approx(50, abs=15)  # ten times the bars, a tenth of the rows
-    assert pace.size(400, bars=100) == 100  # a quarter each hand and turn
+    assert pace.size(600, bars=100) == 200  # a third each hand and turn
     assert pace.size(3, bars=100) == 3
 
 
