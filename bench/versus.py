@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     said.add_argument("--quick", action="store_true", help="small sizes, installed peers only")
     said.add_argument("--only", type=lambda text: text.split(","), default=list(SECTIONS), metavar="SECTIONS")
     said.add_argument("--peers", type=lambda text: text.split(","), default=list(environments.table()), metavar="NAMES")
-    said.add_argument("--round", type=float, default=None, metavar="SECONDS", help="most that one timed call may take")
+    said.add_argument("--round", type=float, default=None, metavar="S", help="most a call takes, but in large sweeps")
     said.add_argument("--out", type=Path, default=None, help="where to write the page")
     asked = said.parse_args()
     for given, known in ((asked.only, SECTIONS), (asked.peers, tuple(environments.table()))):
@@ -109,8 +109,8 @@ def _head(profile: Profile, envs: dict[str, environments.Environment], spent_s: 
     return [
         "# Measured against the peers",
         "",
-        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, profile “{profile.name}”, at most {profile.limits.round_s:.0f} s a timed "
-        f"call, {report.seconds(spent_s)} in all.",
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, profile “{profile.name}”, at most {profile.limits.round_s:g} s a timed "
+        f"call ({plan.LARGE_S:g} s in sweeps of 1,000 × 500,000 and more), {report.seconds(spent_s)} in all.",
         f"{here['machine']}; {here['system']}.",
         f"Run it again: `{again}`. How it is measured, and what it does not say: [README](README.md#versuspy).",
         "",
@@ -120,7 +120,7 @@ def _head(profile: Profile, envs: dict[str, environments.Environment], spent_s: 
 
 
 def _sweeps(bench: Bench, profile: Profile, rows: list[list[Row]]) -> list[tuple[str, list[str]]]:
-    groups = [bench.group("sweep", case) for case in plan.sweeps(profile)]
+    groups = [bench.group("sweep", case, limits=profile.limits_of(case)) for case in plan.sweeps(profile)]
     rows += groups
     says = [
         "Simple averages crossing, long only, all in, fees 5 bp, slippage 2 bp; stops: 2 % loss, 4 % gain. “ran” is the"

@@ -82,8 +82,20 @@ class Bench:
         """Ours and the peers that take part in a kind and were asked for."""
         return [peer for peer in (*roster.OURS, *roster.PEERS) if kind in peer.kinds and peer.name in self.envs]
 
-    def group(self, section: str, asked: dict[str, Any], peers: Iterable[Peer] | None = None) -> list[Row]:
-        """Prepare and compare every engine on one case, then time them in alternating rounds."""
+    def group(
+        self, section: str, asked: dict[str, Any], peers: Iterable[Peer] | None = None, limits: Limits | None = None
+    ) -> list[Row]:
+        """Prepare and compare every engine on one case, then time them in alternating rounds.
+
+        ``limits`` are this case's own, if it has any.
+        """
+        usual, self.limits = self.limits, limits or self.limits
+        try:
+            return self._group(section, asked, peers)
+        finally:
+            self.limits = usual
+
+    def _group(self, section: str, asked: dict[str, Any], peers: Iterable[Peer] | None) -> list[Row]:
         pairs = [self._start(section, asked, peer) for peer in (peers or self.contenders(asked["kind"]))]
         rows = [row for row, _ in pairs]
         alive = [(row, worker) for row, worker in pairs if worker]

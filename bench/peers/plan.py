@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from peers import bars, measure
+from peers import bars, measure, roster
 from peers.roster import Limits
 
 PAIR = [10, 50]
+LARGE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,15 @@ class Profile:
     cold_empty: int
     cold_fill: bool
     published: bool
+
+    def limits_of(self, case: dict[str, Any]) -> Limits:
+        """What a peer may take on a case: all its patience where much is claimed, whatever was said of a round.
+
+        An engine that makes whole arrays costs more a bar the more columns it is given, so where it is compared by its
+        cost a bar it must be given as many as it can bear.
+        """
+        large = case["kind"] == "sweep" and roster.count(case) >= 1_000 and case["bars"] >= 500_000
+        return replace(self.limits, round_s=max(self.limits.round_s, LARGE_S)) if large else self.limits
 
 
 QUICK = Profile(

@@ -26,6 +26,7 @@ from tradelab.engine.single import Day, live_bar, one_of, stand
 from tradelab.engine.tally import (
     MOVE,
     PART,
+    RUNNING,
     TALLY,
     count_bar,
     count_flat,
@@ -33,7 +34,7 @@ from tradelab.engine.tally import (
     count_order,
     end_part,
     finish_tally,
-    run_sums,
+    run_along,
 )
 from tradelab.engine.tape import Tape, next_bit, signals_at
 from tradelab.engine.terms import TERMS, WISH
@@ -231,7 +232,7 @@ def _lane(name: str, walk_one: Any, as_known: Any) -> Far:
         while first < bars:
             last = min(first + space.room, bars)
             evaluate_tile(tables, space, first, last)
-            run_sums(tape.close, first, last, scratch.running)
+            run_along(tape.close, first, last, scratch.running)
             part = carry(
                 tables, space, tape, row_at(frame, 26, WISH), number_at(frame, 27), row_at(frame, 28, TERMS),
                 row_at(frame, 29, _i8), row_at(frame, 30, _i8), state, row_at(frame, 31, _i8), scratch,
@@ -299,7 +300,8 @@ def sweep(
         Shape (parts + 1,): the bars at which the parts of history begin, and the number of bars.
     """
     room = space.room
-    words, running, orders = np.empty((4, room >> 6), np.uint64), np.empty((room + 1, 8)), np.empty(ORDERS_A_BAR, ORDER)
+    words, running = np.empty((4, room >> 6), np.uint64), np.empty((room + 1, RUNNING))
+    orders = np.empty(ORDERS_A_BAR, ORDER)
     parts = (*tables, *space, *tape, *state, rows, given, terms, which, flags, edges, words, running, orders)
     frame = frame_of(_KINDS, *parts)
     given_by_bar = len(rows) > 1 or len(tape.clock) > 0

@@ -351,6 +351,8 @@ def _whole_lines(size: int) -> int:
 
 def _stacked(rows: list[np.ndarray], length: int, dtype: type) -> np.ndarray:
     """Rows as one array; the list is emptied on the way, so that what nobody else holds is not held twice."""
+    if len(rows) == 1:  # the close, of nearly all strategies
+        return np.ascontiguousarray(rows.pop(), dtype).reshape(1, length)
     out: np.ndarray = np.empty((len(rows), length), dtype)
     for k in range(len(rows)):
         out[k], rows[k] = rows[k], np.empty(0)

@@ -21,7 +21,10 @@ from tradelab.engine.trades import add_some, close_some, profit, sit
 
 BLOCK = 32  # bars of a block
 CLOSE_LOW, CLOSE_HIGH, LOW, HIGH, LOW_AT, HIGH_AT = 0, 1, 2, 3, 4, 5  # columns of a block
-SUM, SQUARES, FALLS_SQUARED, FALLS, CLOSES, MOVE = 0, 1, 2, 3, 4, 5  # columns of the running sums; a bar's return
+# Columns of what runs along: sums up to a bar, and its return; lowest and highest close from where the block of the bar
+# before began up to that bar; the same from the bar to where its block ends.
+SUM, SQUARES, FALLS_SQUARED, FALLS, CLOSES, MOVE, LOW_TO, HIGH_TO, LOW_FROM, HIGH_FROM = range(10)
+RUNNING = 10
 ALL_IN = 1e-13  # cash so small beside the position that the account's returns are the market's
 
 TALLY = np.dtype(
@@ -91,8 +94,8 @@ def blocks_far(frame: int, _second: int, _third: int, _fourth: int, _fifth: int)
 
 
 @kernel
-def run_sums(close: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
-    """Write running sums of the market's returns on bars ``first`` up to ``last``; row i is before ``first + i``."""
+def run_along(close: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
+    """Write what runs along bars ``first``, a multiple of 64, up to ``last``: row i is before bar ``first + i``."""
     s, s2, f2, f, c = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(last - first):
         out[i, SUM], out[i, SQUARES], out[i, FALLS_SQUARED], out[i, FALLS], out[i, CLOSES] = s, s2, f2, f, c
@@ -107,6 +110,16 @@ def run_sums(close: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
         c += close[bar]
     i = last - first
     out[i, SUM], out[i, SQUARES], out[i, FALLS_SQUARED], out[i, FALLS], out[i, CLOSES] = s, s2, f2, f, c
+    for begin in range(0, last - first, BLOCK):
+        bars = min(BLOCK, last - first - begin)
+        low, high = np.inf, -np.inf
+        low_from, high_from = np.inf, -np.inf
+        for k in range(bars):
+            now, then = close[first + begin + k], close[first + begin + bars - 1 - k]
+            low, high = min(low, now), max(high, now)
+            low_from, high_from = min(low_from, then), max(high_from, then)
+            out[begin + k + 1, LOW_TO], out[begin + k + 1, HIGH_TO] = low, high
+            out[begin + bars - 1 - k, LOW_FROM], out[begin + bars - 1 - k, HIGH_FROM] = low_from, high_from
 
 
 @reordered
@@ -194,7 +207,8 @@ def count_held(
     bars = last - first + 1
     tally.equities += bars * cash + qty * (running[b, CLOSES] - running[a, CLOSES])
     tally.held += bars
-    fathom(tally, first, last, cash, qty, close, blocks, parts)
+    if not stays_below(tally, first, last, cash, qty, blocks, running[a], running[b], parts):
+        fathom(tally, first, last, cash, qty, close, blocks, parts)
     tally.equity = cash + qty * close[last]
 
 
@@ -235,6 +249,43 @@ def risen(fall: Fall, equity: float) -> Fall:
 def only_rises(fall: Fall, top: float, bottom: float) -> bool:
     """Whether a block whose equity lies between can change nothing but the peak; where there are no parts, it can."""
     return fall.peak == np.inf or (top >= fall.peak and bottom >= fall.depth * top)
+
+
+@inlined
+def stays_below(
+    tally: Row, first: int, last: int, cash: float, qty: float, blocks: np.ndarray, before: np.ndarray,
+    after: np.ndarray, parts: int,
+) -> bool:  # fmt: skip
+    """Count bars ``first`` to ``last`` where no height is reached, told by the extremes of closes alone.
+
+    Those from ``first`` to the end of its block and from the beginning of the block of ``last`` run along, so what
+    counts is known without looking at a bar. Says whether it was so; where not, nothing was counted.
+    """
+    q, end = first >> 5, last >> 5
+    exact = q < end
+    if exact:
+        bottom, top = min(before[LOW_FROM], after[LOW_TO]), max(before[HIGH_FROM], after[HIGH_TO])
+    else:  # of more bars than these, unless they begin or end the block
+        bottom, top = max(before[LOW_FROM], after[LOW_TO]), min(before[HIGH_FROM], after[HIGH_TO])
+        exact = first & 31 == 0 or last & 31 == 31
+    for k in range(q + 1, end):
+        bottom, top = min(bottom, blocks[k, CLOSE_LOW]), max(top, blocks[k, CLOSE_HIGH])
+    if qty < 0.0:
+        bottom, top = top, bottom
+    lowest, highest = cash + qty * bottom, cash + qty * top
+    deepest_yet = tally.depth * tally.peak
+    own_deepest = tally.part_depth * tally.part_peak
+    if highest >= tally.peak or (parts > 0 and highest >= tally.part_peak):
+        return False
+    if not exact and (lowest < deepest_yet or (parts > 0 and lowest < own_deepest)):
+        return False
+    if tally.below < 0:
+        tally.below = first
+    if lowest < deepest_yet:
+        tally.depth = lowest / tally.peak
+    if parts > 0 and lowest < own_deepest:
+        tally.part_depth = lowest / tally.part_peak
+    return True
 
 
 @inlined

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tradelab.engine.jit import Primitive, inlined
-from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _zeros_below: Any = Primitive("zeros_below")
@@ -34,21 +33,19 @@ class Tape(NamedTuple):
 
 @inlined
 def next_bit(words: np.ndarray, flags: int, first: int, last: int) -> int:
-    """First bar of a tile, from ``first`` on, that bears one of the signals in ``flags``; ``last`` where none does."""
+    """First bar of a tile, from ``first`` on, that bears one of the signals in ``flags`` (bits as in
+    ``trading``); ``last`` where none does."""
     if first >= last:
         return last
+    asked = (  # all ones for a signal that is asked for: a word more costs less than a question
+        np.uint64(-(flags & 1)), np.uint64(-((flags >> 1) & 1)), np.uint64(-((flags >> 2) & 1)),
+        np.uint64(-((flags >> 3) & 1)),
+    )  # fmt: skip
     w = first >> 6
     mask = ~_ZERO << np.uint64(first & 63)
     while w <= (last - 1) >> 6:
-        found = _ZERO
-        if flags & LONG_ENTRY:
-            found |= words[0, w]
-        if flags & LONG_EXIT:
-            found |= words[1, w]
-        if flags & SHORT_ENTRY:
-            found |= words[2, w]
-        if flags & SHORT_EXIT:
-            found |= words[3, w]
+        found = (words[0, w] & asked[0]) | (words[1, w] & asked[1])
+        found |= (words[2, w] & asked[2]) | (words[3, w] & asked[3])
         found &= mask
         if found != _ZERO:
             at: Any = (w << 6) + np.int64(_zeros_below(found))
