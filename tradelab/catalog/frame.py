@@ -250,7 +250,14 @@ def _time_index(frame: pd.DataFrame, name: str) -> pd.DatetimeIndex:
             f"{name} has {int(np.count_nonzero(index.isna()))} row(s) without a time stamp (NaT).", fix="Drop them."
         )
     index = index.tz_convert("UTC")
-    return (index if index.unit == "ns" else index.as_unit("ns")).rename("time")
+    try:
+        return (index if index.unit == "ns" else index.as_unit("ns")).rename("time")
+    except pd.errors.OutOfBoundsDatetime as error:
+        raise TimestampError(
+            f"{name} has time stamps that nanoseconds cannot count ({index[0]} … {index[-1]}).",
+            allowed=["1677-09-22 … 2262-04-11"],
+            fix="Drop those bars, or repair their dates.",
+        ) from error
 
 
 def _time_column(frame: pd.DataFrame, name: str) -> pd.DatetimeIndex:
@@ -298,7 +305,8 @@ def _numbers(column: pd.Series, name: str, frame_name: str) -> pd.Series | np.nd
     dtype = column.dtype
     if dtype == np.float64 and _COPIES_ON_WRITE:
         return column
-    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype):
+    types = pd.api.types
+    if types.is_bool_dtype(dtype) or types.is_datetime64_any_dtype(dtype) or types.is_complex_dtype(dtype):
         raise ColumnError(f"{frame_name}: column {name!r} holds {dtype}, not numbers.")
     if not pd.api.types.is_numeric_dtype(dtype):
         words = [v for v in column if isinstance(v, str)]

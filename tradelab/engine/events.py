@@ -42,6 +42,7 @@ from tradelab.engine.trades import SEAT
 from tradelab.engine.trading import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bar
 
 _ZERO = np.uint64(0)
+SHIFT = 63  # bars that signals are moved on at once
 fetch: Any = Primitive("fetch")
 
 
@@ -61,7 +62,7 @@ class State(NamedTuple):
     seats: np.ndarray
     tallies: np.ndarray
     parts: np.ndarray  # (combinations, parts)
-    tails: np.ndarray  # (combinations, 4): the last word of the tile before, for what acts late
+    tails: np.ndarray  # (combinations, 4 a shift): the last word of the tile before, for what acts late
 
 
 @inlined
@@ -79,15 +80,18 @@ def asked_for(line: Row, terms: Row) -> int:
 
 @kernel
 def late(words: np.ndarray, tail: np.ndarray, bars: int, count: int) -> None:
-    """Move a tile's signals ``bars`` bars on, 1 to 63; the last word of the tile before comes in at the bottom."""
-    shift = np.uint64(bars)
-    for k in range(4):
-        before = tail[k]
-        for w in range(count):
-            now = words[k, w]
-            words[k, w] = (now << shift) | (before >> (np.uint64(64) - shift))
-            before = now
-        tail[k] = before
+    """Move a tile's signals ``bars`` bars on, 63 at a time; the last word of the tile before comes in at the bottom."""
+    at = 0
+    while bars > 0:
+        shift = np.uint64(min(bars, SHIFT))
+        for k in range(4):
+            before = tail[at + k]
+            for w in range(count):
+                now = words[k, w]
+                words[k, w] = (now << shift) | (before >> (np.uint64(64) - shift))
+                before = now
+            tail[at + k] = before
+        bars, at = bars - SHIFT, at + 4
 
 
 @inlined
@@ -308,8 +312,8 @@ def sweep(
     run(LANES[0 if given_by_bar else lane_of(terms)], frame, begin_at, end_at)
 
 
-def fresh_state(combinations: int, parts: int, init_cash: np.ndarray) -> State:
-    """Memory of combinations that start with ``init_cash`` each, shape (combinations,)."""
+def fresh_state(combinations: int, parts: int, init_cash: np.ndarray, latency: int = 0) -> State:
+    """Memory of combinations that start with ``init_cash`` each, shape (combinations,), and act ``latency`` late."""
     accounts, lines = fresh_accounts(init_cash), fresh_lines(combinations)
     seats, tallies = np.zeros(combinations, SEAT), np.zeros(combinations, TALLY)
     for name in ("equity", "peak", "part_peak"):
@@ -318,4 +322,5 @@ def fresh_state(combinations: int, parts: int, init_cash: np.ndarray) -> State:
     tallies["below"] = -1
     tallies["best"], tallies["worst"] = -np.inf, np.inf
     parts_ = np.zeros((combinations, parts), PART)
-    return State(accounts, lines, seats, tallies, parts_, np.zeros((combinations, 4), np.uint64))
+    tails = np.zeros((combinations, 4 * max(1, -(-latency // SHIFT))), np.uint64)
+    return State(accounts, lines, seats, tallies, parts_, tails)

@@ -132,7 +132,8 @@ def even_level(line: Row, direction: int, terms: Row) -> float:
     price = line.anchor
     if terms.even_fees != 0:
         f, s = terms.fees, slip_of_stops(terms)
-        a_unit = 2.0 * (terms.per_unit + terms.fixed_fees / max(line.entered, 1e-300))
+        orders = line.layers + 1  # its entries, and the one that closes it
+        a_unit = 2.0 * terms.per_unit + orders * terms.fixed_fees / max(line.entered, 1e-300)
         if direction > 0:
             price = (price * (1.0 + f) + a_unit) / ((1.0 - f) * (1.0 - s))
         else:

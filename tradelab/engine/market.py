@@ -1,10 +1,16 @@
-"""Hold what a run is given and what it leaves: bars, decisions, the account at each close, orders."""
+"""Hold what a run is given and what it leaves: bars, decisions, the account at each close, orders.
+
+Instruments share one time axis and need not all have a bar at each of its times; what is counted in bars or nights of
+one of them is counted along its own.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+
+from tradelab.engine.jit import kernel
 
 
 class Market(NamedTuple):
@@ -65,3 +71,25 @@ class Run(NamedTuple):
     qty: np.ndarray
     ruined: bool
     carry: np.ndarray
+
+
+@kernel
+def bar_before(market: Market, bar: int, k: int, bars: int) -> int:
+    """The bar of an instrument so many of its own bars before another; -1: it has not had so many."""
+    while bars > 0 and bar >= 0:
+        bar -= 1
+        if bar >= 0 and not np.isnan(market.open[bar, k]):
+            bars -= 1
+    return bar
+
+
+@kernel
+def nights_until(market: Market, bar: int, k: int) -> float:
+    """Nights that end at an instrument's open: those before bars of others, which it did not have, among them."""
+    if len(market.nights) == 0:
+        return 0.0
+    nights = market.nights[bar]
+    while bar > 0 and np.isnan(market.open[bar - 1, k]):
+        bar -= 1
+        nights += market.nights[bar]
+    return nights

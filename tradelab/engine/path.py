@@ -159,7 +159,7 @@ def next_of_freqtrade(
         far = line.anchor * (1.0 - direction * distance)
         if np.isnan(terms.trail_before) and not np.isnan(terms.trail_start) and line.trailing == 0:
             start = beyond(line.anchor, direction, terms.trail_start, terms.trail_start_unit, line)
-            far = start - direction * terms.trail * line.anchor
+            far = start - direction * line.trail * line.anchor
         return max(low, far) if direction > 0 else min(high, far), reason
     return (stop if direction * (best - stop) >= 0.0 else open_), reason
 
@@ -167,14 +167,14 @@ def next_of_freqtrade(
 @kernel
 def trail_of_freqtrade(line: Row, direction: int, best: float, terms: Row) -> float:
     """Move the stop behind this bar's own best price, and return the distance used; NaN: it did not start."""
-    distance = terms.trail
+    distance = line.trail
     if not np.isnan(terms.trail_start) and line.trailing == 0:
         start = beyond(line.anchor, direction, terms.trail_start, terms.trail_start_unit, line)
         ahead = direction * (best - start) / line.anchor  # profits are compared to eight decimals
         if np.isnan(terms.trail_before) and ahead < -HALF_A_DIGIT:
             return np.nan
         if ahead < HALF_A_DIGIT:
-            distance = line.wish_stop if np.isnan(terms.trail_before) else terms.trail_before
+            distance = line.r / line.anchor if np.isnan(terms.trail_before) else terms.trail_before
     stop = best * (1.0 - direction * distance)
     if np.isnan(line.stop) or direction * (stop - line.stop) > 0.0:
         line.stop, line.stop_reason = stop, TRAIL

@@ -24,6 +24,7 @@ from tradelab.engine.market import Market as Market
 from tradelab.engine.market import Marks as Marks
 from tradelab.engine.market import Run as Run
 from tradelab.engine.market import Wishes as Wishes
+from tradelab.engine.market import bar_before, nights_until
 from tradelab.engine.terms import (
     CLOSED_AT_OPEN,
     GIVES_EXIT_SIZE,
@@ -260,10 +261,11 @@ def open_bar(account: np.ndarray, lines: np.ndarray, market: Market, bar: int, t
     nights = market.nights[bar] if len(market.nights) > 0 else 0.0
     if nights > 0.0 and account[0].cash < 0.0 and account[0].ruined == 0:
         account[0].cash += account[0].cash * terms.interest * nights / 365.0
-    if nights > 0.0 or len(market.funding) > 0:
-        for k in range(len(lines)):
-            if lines[k].qty != 0.0 and not np.isnan(market.open[bar, k]):
-                charge(account[0], lines[k], market.open[bar, k], nights, one(market.funding, bar, k, 0.0), terms)
+    for k in range(len(lines)):
+        if lines[k].qty != 0.0 and not np.isnan(market.open[bar, k]):
+            nights, funding = nights_until(market, bar, k), one(market.funding, bar, k, 0.0)
+            if nights > 0.0 or funding != 0.0:
+                charge(account[0], lines[k], market.open[bar, k], nights, funding, terms)
 
 
 @kernel
@@ -323,7 +325,7 @@ def live_line(
             n = inside(account, line, orders, n, k, lived, unit, terms)
     ends = len(market.session_end) > 0 and market.session_end[bar, k] != 0
     n = at_close(account, line, orders, n, k, lived, ends, terms)
-    source = bar - terms.latency
+    source = bar if terms.latency == 0 else bar_before(market, bar, k, terms.latency)
     if source >= 0:
         signals = np.int64(wishes.signals[source, k])
         if len(wishes.rows) > 0:

@@ -29,7 +29,7 @@ def kelly_fraction(line: Row, terms: Row) -> float:
         return terms.kelly_start
     chance = line.wins / trades
     payoff = (line.won / line.wins) / (line.lost / line.losses)
-    return max(terms.size * (chance - (1.0 - chance) / payoff), 0.0)
+    return max(line.size * (chance - (1.0 - chance) / payoff), 0.0)
 
 
 @inlined
@@ -60,23 +60,39 @@ def wished_qty(
     return np.nan
 
 
+@inlined
+def bears(room: float, each: float) -> float:
+    """Units that so much money bears, when the stop of one loses ``each``; NaN: there is no stop, so none."""
+    if np.isnan(room) or np.isnan(each):
+        return 0.0
+    return max(room, 0.0) / each if each > 0.0 else np.inf
+
+
 @kernel
 def within_risk(account: Row, line: Row, side: int, price: float, qty: float, terms: Row) -> float:
-    """Cut a further layer so that all layers together lose no more than the cap at their stop."""
+    """Cut an entry so that all layers together lose no more than the cap at their stop.
+
+    After a further layer the stop is the tighter one of where it stands and where the average entry puts it; what is
+    lost there is the lesser of the two, so the greater of what each allows is allowed.
+    """
     if not terms.risk_cap < np.inf:
         return qty
-    adds = line.qty * side > 0.0
-    unit = line.unit
+    cap = terms.risk_cap * (account.cash + account.net)
+    adds, unit = line.qty * side > 0.0, line.unit
     if not adds:
         line.unit = line.wish_unit
     stop = beyond(price, -side, line.wish_stop, terms.stop_unit, line)
     line.unit = unit
-    at_risk = max(side * (line.anchor - line.stop) * abs(line.qty), 0.0) if adds else 0.0
-    room = terms.risk_cap * (account.cash + account.net) - at_risk
     each = side * (price - stop)
-    if np.isnan(each) or np.isnan(at_risk):
-        return 0.0
-    return min(qty, max(room, 0.0) / each) if each > 0.0 else qty
+    if not adds:
+        return min(qty, bears(cap, each))
+    held = abs(line.qty)
+    anew = beyond(line.anchor, -side, line.wish_stop, terms.stop_unit, line)
+    if np.isnan(line.wish_stop):
+        anew = np.nan
+    stands = bears(cap - max(side * (line.anchor - line.stop) * held, 0.0), side * (price - line.stop))
+    moves = bears(cap - max(side * (line.anchor - anew) * held, 0.0), each)
+    return min(qty, max(stands, moves))
 
 
 @inlined

@@ -375,12 +375,16 @@ def target_qty(line: Row, terms: Row) -> float:
 
 @kernel
 def guard_late(account: Row, line: Row, bar: Bar, terms: Row) -> Fill:
-    """Guard a position that was entered inside the bar: its worst price may have come after, its best may not."""
+    """Guard a position that was entered inside the bar: its worst price may have come after, its best may not.
+
+    A stop that the entry's own price has passed already is hit there, at the price at which the entry rested.
+    """
     line.phase = DONE
     direction = 1 if line.qty > 0.0 else -1
     stop, reason = standing_stop(account, line, terms)
     if passed(-direction, stop, bar.low if direction > 0 else bar.high):
-        return leave(account, line, stop, abs(line.qty), AS_STOP, reason, bar.volume, terms)
+        price = line.rest_price if passed(-direction, stop, line.rest_price) else stop
+        return leave(account, line, price, abs(line.qty), AS_STOP, reason, bar.volume, terms)
     return no_fill()
 
 

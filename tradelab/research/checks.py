@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,27 @@ def number(
     raise ParameterError(f"{name}={value!r} is not allowed.", allowed=[low + high])
 
 
+def whole(name: str, value: Any, *, least: int, most: int = 2**31 - 1) -> None:
+    """Refuse what is not a whole number inside its bounds, naming them; 5.0 is one."""
+    number_like = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if number_like and math.isfinite(value) and int(value) == value and least <= value <= most:
+        return
+    raise ParameterError(f"{name}={value!r} is not allowed.", allowed=[f"whole numbers from {least} to {most}"])
+
+
 def is_single(value: Any) -> bool:
     """Whether a value holds for all bars: a number, words or nothing, against one value a bar."""
-    return value is None or isinstance(value, (int, float, str, np.generic))
+    return value is None or isinstance(value, (int, float, complex, str, np.generic))
+
+
+def as_path(value: Any) -> Path:
+    """Return a path as such; refuse what names no place."""
+    if isinstance(value, (str, os.PathLike)) and os.fspath(value):
+        return Path(value)
+    raise ParameterError(f"path={value!r} names no place.", allowed=["words or a Path"])
+
+
+def require_sweep(value: Any) -> None:
+    """Refuse what is not the outcome of a sweep."""
+    if not hasattr(value, "ranked"):
+        raise ParameterError(f"{type(value).__name__} is no sweep.", allowed=["what tl.sweep returned"])

@@ -57,7 +57,8 @@ def run_events(
     rows = np.concatenate([s.row() for s in settings]).astype(TERMS)
     cash = np.array([s.init_cash for s in settings], dtype=float)[which]
     flags = np.array([int(allowed_bits(s.direction)) for s in settings], np.int64)[which]
-    state = fresh_state(len(which), len(edges) - 1, cash)
+    rows["latency"] = np.minimum(rows["latency"], len(frame))  # later than the last bar is never
+    state = fresh_state(len(which), len(edges) - 1, cash, int(rows["latency"].max()))
     wishes = make_wishes(tape, settings[0], tape.once("silence", lambda: np.zeros((len(frame), 1), np.uint8)))
     strip = _strip_once(tape, settings[0])
     given = np.ascontiguousarray(wishes.rows[:, 0]) if len(wishes.rows) else _no_wish()

@@ -7,6 +7,7 @@ text: a comment may change; a constant, a default, a helper it calls or a value 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import pickle
@@ -23,6 +24,10 @@ from tradelab.model.errors import ConfigError
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _INSTALLED = ("site-packages", "dist-packages")
+_OF_EVERY_CLASS = frozenset(
+    ("__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__", "__annotations__",
+     "__annotate_func__", "__annotations_cache__", "__slots__", "__abstractmethods__", "_abc_impl"),
+)  # fmt: skip
 
 
 def fingerprint(value: Any) -> str:
@@ -114,20 +119,75 @@ def _content(cell: Any) -> Any:
 
 def _used(value: Any, seen: set[int]) -> Iterator[bytes]:
     """Something a function uses: its own content where the user wrote it, its name where it was installed."""
-    module = value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
-    if module is not None and _is_installed(module):
-        yield _where(value).encode()
-    elif isinstance(value, ModuleType):
+    if isinstance(value, ModuleType):
         source = getattr(value, "__file__", None)
-        yield hashlib.sha256(Path(source).read_bytes() if source else value.__name__.encode()).digest()
+        if _is_installed(value):
+            yield _where(value).encode()
+        else:
+            yield hashlib.sha256(Path(source).read_bytes() if source else value.__name__.encode()).digest()
+    elif isinstance(value, _PLAIN) or _is_data(value):
+        yield from _parts(value, seen)
     elif id(value) in seen:
         return
-    elif isinstance(value, (*_PLAIN, list, tuple, dict, FunctionType, np.ndarray)):
-        yield from _parts(value, seen)
+    elif isinstance(value, functools.partial):
+        for part in (value.func, *value.args, *value.keywords.items()):
+            yield from _used(part, seen)
     elif callable(getattr(value, "function", None)):  # a strategy that calls another
         yield from _parts(value.function, seen)
+    elif isinstance(getattr(value, "py_func", None) or getattr(value, "__wrapped__", None), FunctionType):  # numba's …
+        yield from _used(getattr(value, "py_func", None) or value.__wrapped__, seen)
+    elif isinstance(value, (type, FunctionType, BuiltinFunctionType)):
+        if _comes_installed(value):
+            yield _where(value).encode()
+        else:
+            yield from _class(value, seen) if isinstance(value, type) else _parts(value, seen)
     else:
-        yield type(value).__qualname__.encode()
+        yield from _object(value, seen)
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a value is described by what it holds."""
+    held = (list, tuple, set, frozenset, Mapping, np.ndarray, np.generic, pd.Series, pd.DataFrame)
+    record = dataclasses.is_dataclass(value) and not isinstance(value, type) and _comes_installed(type(value))
+    return isinstance(value, held) or record
+
+
+def _comes_installed(thing: Any) -> bool:
+    module = sys.modules.get(getattr(thing, "__module__", None) or "")
+    return module is not None and _is_installed(module)
+
+
+def _class(value: type, seen: set[int]) -> Iterator[bytes]:
+    """A class that the user wrote: what it is made of, and the classes it is made from."""
+    seen.add(id(value))
+    yield _where(value).encode()
+    for name, part in sorted(vars(value).items()):
+        if name in _OF_EVERY_CLASS:
+            continue
+        yield name.encode()
+        if isinstance(part, property):
+            parts = [part.fget, part.fset]
+        else:
+            parts = [part.__func__ if isinstance(part, (staticmethod, classmethod)) else part]
+        for one in parts:
+            yield from _used(one, seen)
+    for base in value.__bases__:
+        yield from _used(base, seen)
+
+
+def _object(value: Any, seen: set[int]) -> Iterator[bytes]:
+    """Any other object: its class and what it holds, where the user wrote the class; else its pickle."""
+    if _comes_installed(type(value)):
+        yield _pickled(value)
+        return
+    seen.add(id(value))
+    yield from _used(type(value), seen)
+    held = (
+        {f.name: getattr(value, f.name) for f in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else {}
+    )
+    for name, part in sorted((held | getattr(value, "__dict__", {})).items()):
+        yield name.encode()
+        yield from _used(part, seen)
 
 
 def _is_installed(module: ModuleType) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tradelab.catalog.frame import content_hash
 from tradelab.catalog.resample import resample
-from tradelab.model.errors import CorruptFileError, MissingExtraError
+from tradelab.model.errors import CorruptFileError, MissingExtraError, ParameterError
 from tradelab.model.units import Timeframe
 from tradelab.research.figures import row_dtype
 from tradelab.research.finer import finer_by_symbol
@@ -189,6 +189,8 @@ def sources_of(
     tape = read_bars(bars, finer=finer if alone else None)
     own = None if finer is None or alone else finer_by_symbol(finer, tape.symbols)
     wanted = None if timeframes is None else list(dict.fromkeys(Timeframe.of(t) for t in _several(timeframes)))
+    if wanted == []:
+        raise ParameterError("timeframes is empty.", fix='Leave it out, or name some: ["1h", "4h"].')
     groups = [{s: frame} for s, frame in tape.frames.items()] if each else [dict(tape.frames)]
     if wanted is None:
         held = [read_bars(group, checked=True, finer=_part(own, group)) if each else tape for group in groups]

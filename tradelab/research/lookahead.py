@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tradelab.catalog.frame import as_bars
-from tradelab.model.errors import LookaheadError, ParameterError, TooFewBarsError
+from tradelab.model.errors import LookaheadError, TooFewBarsError
+from tradelab.research.checks import whole
 from tradelab.strategy.registry import find
 from tradelab.strategy.spec import SIGNAL_NAMES, Strategy
 
@@ -119,8 +120,8 @@ def check(strategy: str | Strategy, bars: pd.DataFrame, *, cuts: int = 200, seed
     frame = as_bars(bars)
     full_parameters = chosen.resolve(parameters)
     warmup = max(chosen.warmup_bars(full_parameters), 1)
-    if cuts < 1:
-        raise ParameterError(f"cuts={cuts} proves nothing.", allowed=["1 or more"])
+    whole("cuts", cuts, least=1)
+    whole("seed", seed, least=0)
     if len(frame) < warmup + 2:
         raise TooFewBarsError(
             f"{len(frame)} bars cannot check a warm-up of {warmup}.", fix=f"Give at least {warmup + 2} bars."

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tradelab.metrics.summary import LABELS
 from tradelab.model.errors import MissingExtraError, ParameterError, UnknownNameError
+from tradelab.research.checks import whole
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -124,4 +125,7 @@ def generator(runs: int, seed: int | np.random.Generator) -> np.random.Generator
     """
     if not isinstance(runs, (int, np.integer)) or isinstance(runs, bool) or runs < 1:
         raise ParameterError(f"runs={runs!r} is not allowed.", allowed=["1 or more"])
-    return seed if isinstance(seed, np.random.Generator) else np.random.default_rng([seed, 0x7AB1E])
+    if isinstance(seed, np.random.Generator):
+        return seed
+    whole("seed", seed, least=0, most=2**63 - 1)
+    return np.random.default_rng([int(seed), 0x7AB1E])

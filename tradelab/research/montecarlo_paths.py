@@ -10,6 +10,7 @@ import pandas as pd
 
 from tradelab.metrics.datasnooping import optimal_block_length, stationary_bootstrap
 from tradelab.model.errors import ParameterError, TooFewBarsError
+from tradelab.research.checks import whole
 from tradelab.research.montecarlo_draws import MonteCarlo, generator
 from tradelab.research.rerun import Setup, setup_of
 from tradelab.research.result import Result
@@ -44,6 +45,7 @@ def perturb_prices(
     """
     if not 0.0 < noise < 10.0:
         raise ParameterError(f"noise={noise!r} is not allowed.", allowed=["above 0 below 10"])
+    whole("runs", runs, least=1)
     says = f"noise of {noise:g} of a bar's range on every price, the strategy run again {runs:,} times"
     return _rerun("perturbed prices", says, result, lambda frames, rng: _noisy(frames, noise, rng), runs, seed, terms)
 
@@ -73,6 +75,7 @@ def resample_prices(
     """
     setup = result if isinstance(result, Setup) else setup_of(result, **terms)
     block = _block(setup.frames) if mean_block is None else mean_block
+    whole("runs", runs, least=1)
     says = f"stretches of the market of {block:,.1f} bars on average joined anew, the strategy run again {runs:,} times"
     return _rerun("resampled prices", says, setup, lambda frames, rng: _redrawn(frames, block, rng), runs, seed, {})
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradelab.model.errors import AlignmentError, DataError, ParameterError
+from tradelab.model.errors import AlignmentError, DataError, ParameterError, TimestampError
 from tradelab.research.checks import number
 from tradelab.research.inputs import Tape, read_bars
 
@@ -90,7 +90,20 @@ def _targets(weights: Any, tape: Tape) -> np.ndarray:
         raise DataError(f"weights is {type(weights).__name__}.", allowed=["weights by symbol", "a DataFrame on times"])
     if set(table.columns) != set(tape.symbols):
         raise AlignmentError(f"weights are of {list(table.columns)}.", allowed=[tape.symbols])
-    return np.array(table[tape.symbols].astype(float).reindex(tape.index, method="ffill"), dtype=float)
+    if pd.DatetimeIndex(table.index).tz is None:
+        raise TimestampError("weights have times without a time zone.", fix='Say it: weights.tz_localize("UTC").')
+    if not table.index.is_unique:
+        at = table.index[table.index.duplicated()][0]
+        raise TimestampError(f"weights have two rows at {at}.", fix="Keep one of each.")
+    try:
+        values = table[tape.symbols].astype(float)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"weights are no numbers: {error}.", allowed=["fractions of equity, NaN for as it is"]
+        ) from error
+    if np.isinf(values.to_numpy()).any():
+        raise DataError("weights are infinite.", allowed=["fractions of equity, NaN for as it is"])
+    return np.array(values.reindex(tape.index, method="ffill"), dtype=float)
 
 
 def _period_starts(index: pd.DatetimeIndex, every: str | int, session: str) -> np.ndarray:

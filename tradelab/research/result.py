@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from tradelab.model.errors import MissingExtraError
 from tradelab.research import archive
+from tradelab.research.checks import as_path
 from tradelab.research.record import Record
 
 if TYPE_CHECKING:
@@ -88,4 +89,4 @@ def load(path: str | Path) -> Result:
     CorruptFileError
         There is no such file, or it is not one of ours, whole.
     """
-    return Result(**archive.read(path))
+    return Result(**archive.read(as_path(path)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, overload
 import pandas as pd
 
 from tradelab.model.errors import MissingExtraError, ParameterError
+from tradelab.research.checks import require_sweep
 from tradelab.research.pages import replace_page
 from tradelab.research.scrutiny_evidence import Evidence, gather
 from tradelab.research.scrutiny_findings import DOUBT, FAIL, PASS, UNKNOWN, Finding, judge
@@ -182,6 +183,7 @@ def scrutinise(
     ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ParameterError(f"{name}={value!r} is not allowed.", allowed=[f"{least} or more"])
+    require_sweep(sweep)
     evidence = gather(sweep, by, min_trades=min_trades, replays=replays, draws=draws, seed=seed)
     findings = judge(evidence)
     return Scrutiny(_verdict(findings), findings, evidence, seed)

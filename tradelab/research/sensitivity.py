@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tradelab.model.errors import MissingExtraError, ParameterError
+from tradelab.research.checks import whole
 from tradelab.research.rerun import Setup, setup_of
 from tradelab.research.result import Result
 from tradelab.research.settings import Settings
@@ -161,8 +162,10 @@ def delay_sensitivity(result: Result | Setup, *, delays: tuple[int, ...] = DELAY
     **terms
         As for `cost_sensitivity`.
     """
-    if not delays or min(delays) < 0:
-        raise ParameterError(f"delays={delays!r} is not allowed.", allowed=["whole numbers from 0"])
+    if not isinstance(delays, (list, tuple)) or not delays:
+        raise ParameterError(f"delays={delays!r} is not allowed.", allowed=["several whole numbers from 0"])
+    for delay in delays:
+        whole("delays", delay, least=0)
     setup = result if isinstance(result, Setup) else setup_of(result, **terms)
     base = int(setup.terms.latency)
     every = sorted({0, *delays})

@@ -13,7 +13,7 @@ from tradelab.engine.fills import POLICIES, FillPolicy
 from tradelab.engine.terms import plain_terms
 from tradelab.model.errors import ParameterError
 from tradelab.model.exits import Distance, ExitPlan, Target, Trail, distance
-from tradelab.research.checks import is_single, number, require_choice
+from tradelab.research.checks import is_single, number, require_choice, whole
 from tradelab.research.planning import write_plan
 
 SIDES = {"both": "both", "long": "long", "short": "short", "longonly": "long", "shortonly": "short"}
@@ -175,8 +175,8 @@ class Settings:
                 number(name, value, **bounds)
         for name, least in _COUNTS.items():
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or int(value) != value or value < least):
-                raise ParameterError(f"{name}={value!r} is not allowed.", allowed=[f"whole numbers from {least}"])
+            if value is not None:
+                whole(name, value, least=least)
         for name, top in {"sl_stop": 1.0, "sl_trail": 1.0, "tp_stop": np.inf}.items():
             value = getattr(self, name)
             if isinstance(value, str):
@@ -194,12 +194,18 @@ class Settings:
         require_choice("entry_type", self.entry_type, words.ENTRY_TYPES)
         if not isinstance(self.fill, FillPolicy):
             require_choice("fill", self.fill, POLICIES)
+        for name, value in self.policy._asdict().items():
+            if name not in ("path", "last_bar") and not isinstance(value, (bool, np.bool_)):
+                raise ParameterError(f"fill.{name}={value!r} is not allowed.", allowed=["True", "False"])
         require_choice("fill.path", self.policy.path, words.PATHS)
         require_choice("fill.last_bar", self.policy.last_bar, words.LAST_BAR)
+        _require_tiers(self.fee_tiers)
         self._require_together()
 
     def _require_together(self) -> None:
         """Refuse terms that make no sense together."""
+        if self.init_cash is None:
+            raise ParameterError("init_cash=None is not allowed.", allowed=["above 0"])
         if self.size is None and self.size_type not in ("amount", "percent"):
             raise ParameterError(f"size_type={self.size_type!r} needs a size.", fix="Give size=…, or leave both out.")
         if self.size is None and self.size_type == "percent":
@@ -284,8 +290,6 @@ class Settings:
 
     def _write_tiers(self, row: np.void) -> None:
         tiers = sorted((float(a), float(b)) for a, b in self.fee_tiers or ())
-        if len(tiers) > words.MAX_TIERS:
-            raise ParameterError(f"{len(tiers)} fee tiers are too many.", allowed=[f"up to {words.MAX_TIERS}"])
         row["tiers"] = len(tiers)
         for i, (start, rate) in enumerate(tiers):
             row["tier_from"][i], row["tier_fees"][i] = start, rate
@@ -306,6 +310,22 @@ def split_settings(parameters: Mapping[str, Any]) -> tuple[Settings, dict[str, A
     known = Settings.__dataclass_fields__
     terms = {name: value for name, value in parameters.items() if name in known}
     return Settings(**terms), {name: value for name, value in parameters.items() if name not in known}
+
+
+def _require_tiers(tiers: Any) -> None:
+    """Refuse fee tiers that are not pairs of a notional traded so far and the rate from there on."""
+    if tiers is None:
+        return
+    pairs = tiers if isinstance(tiers, (list, tuple)) else [tiers]
+    if not pairs or not all(isinstance(pair, (list, tuple, np.ndarray)) and len(pair) == 2 for pair in pairs):
+        raise ParameterError(
+            f"fee_tiers={tiers!r} is not allowed.", allowed=["pairs of notional and rate: ((0, 0.001), (1e6, 0.0008))"]
+        )
+    if len(pairs) > words.MAX_TIERS:
+        raise ParameterError(f"{len(pairs)} fee tiers are too many.", allowed=[f"up to {words.MAX_TIERS}"])
+    for start, rate in pairs:
+        number("fee_tiers' notional", start, least=0.0)
+        number("fee_tiers' rate", rate, above=-0.1, below=1.0)
 
 
 def _level(price: Any) -> Distance | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import pandas as pd
 from tradelab.engine.fills import FillPolicy
 from tradelab.model.errors import ConfigError, ParameterError
 from tradelab.strategy.spec import Range, Strategy
+
+_MOST_VALUES = 2_000_000  # of one parameter
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +231,12 @@ def is_many(name: str, value: Any) -> bool:
 
 
 def _values(name: str, value: Iterable[Any]) -> tuple[Any, ...]:
-    values = [v.item() if isinstance(v, np.generic) else v for v in value]
+    values = [v.item() if isinstance(v, np.generic) else v for v in itertools.islice(value, _MOST_VALUES + 1)]
+    if len(values) > _MOST_VALUES:
+        raise ParameterError(
+            f"{name} has more than {_MOST_VALUES:,} values, which nobody should hold.",
+            fix=f"Draw them: {name}=tl.Range(low, high) with search='sobol' and samples=….",
+        )
     if not values:
         raise ParameterError(f"{name} has no values to sweep.", fix="Give at least one.")
     try:

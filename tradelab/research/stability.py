@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tradelab.model.errors import MissingExtraError, ParameterError
+from tradelab.research.checks import require_sweep
 from tradelab.research.ranking import LOW_IS_GOOD
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def stability(sweep: Swept, by: str = "sharpe", *, min_trades: int = 1) -> Stabi
     >>> len(around.table), int(around.table["neighbours"].max())
     (6, 5)
     """
+    require_sweep(sweep)
     ranked = sweep.ranked(by, min_trades=min_trades)
     table = sweep.table
     if len(table) < 2:

@@ -15,7 +15,7 @@ import pandas as pd
 from tradelab.model.errors import ConfigError, ParameterError
 from tradelab.model.units import Timeframe
 from tradelab.research.adaptive import Tried, climb
-from tradelab.research.checks import require_choice
+from tradelab.research.checks import as_path, require_choice
 from tradelab.research.executors import Crew, crew_of
 from tradelab.research.figures import row_dtype
 from tradelab.research.job import Job, Source, sources_of
@@ -116,6 +116,7 @@ def sweep(
     """
     chosen = find(strategy)
     require_choice("on_error", on_error, ("raise", "skip"))
+    path = None if path is None else as_path(path)
     domains = domains_of(chosen, parameters)
     rules = Rules(chosen, {name: value for name, value in parameters.items() if name not in domains})
     plan = Plan.of(search, domains, rules, samples=samples, seed=seed, by=by)

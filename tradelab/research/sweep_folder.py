@@ -12,6 +12,7 @@ import numpy as np
 
 from tradelab.engine.cache import kernel_stamp
 from tradelab.model.errors import ConfigError, UnknownNameError
+from tradelab.research.checks import as_path
 from tradelab.research.columns import Unread
 from tradelab.research.figures import row_dtype
 from tradelab.research.fingerprint import fingerprint
@@ -99,7 +100,7 @@ def load_sweep(path: str | Path, strategy: str | Strategy | None = None, **terms
     ConfigError
         ``strategy`` or a term is not the one that was swept.
     """
-    folder = Path(path)
+    folder = as_path(path)
     manifest = read_manifest(folder)
     rows, figures, space, errors = read_done(folder, manifest, row_dtype(manifest["blocks"]))
     accounts, combinations = np.divmod(rows, manifest["size"])

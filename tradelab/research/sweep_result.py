@@ -253,7 +253,7 @@ class Sweep:
 
     def _row(self, row: int) -> int:
         """The row of the job behind a row of the table."""
-        if not (isinstance(row, (int, np.integer)) and 0 <= row < len(self)):
+        if isinstance(row, bool) or not (isinstance(row, (int, np.integer)) and 0 <= row < len(self)):
             raise ParameterError(f"row {row} is not in the table.", allowed=[f"0 … {len(self) - 1}"])
         return int(self.rows[row])
 

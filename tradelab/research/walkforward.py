@@ -184,7 +184,8 @@ def walk_forward(
     for span in _counted(spans, chosen.name, progress):
         terms = _cut_terms(tape, grid, span.start, span.seam)
         found = sweep(_cut(tape, span.start, span.seam), chosen, progress=False, **terms)
-        _require_steady(found.points[0])
+        for point in found.points:
+            _require_steady(point)
         axes, fixed = tuple(found.axes), {name: grid[name] for name in found.fixed}
         row = _best(found, by, min_trades)
         rows.append(_dates(tape.index, span) | _trained(found, row, by))
@@ -277,6 +278,16 @@ def _require_steady(point: Mapping[str, Any]) -> None:
             allowed=_PER_WINDOW,
             fix="Fix it, or sweep it outside: one walk_forward for each value.",
         )
+    for name in set(point) & {*_PER_WINDOW} - {"direction"}:
+        value = point[name]
+        if isinstance(value, (str, bool)) or (value is None and name == "size"):
+            raise ConfigError(
+                f"{name}={value!r} cannot be chosen anew in each window: the values are given bar by bar, as numbers.",
+                fix="All the cash is size_type='percent' with size=1.0; fractions are numbers; ATR distances go into a "
+                "plan that all windows share."
+                if name == "size"
+                else "Give fractions: 0.02 for 2 %.",
+            )
 
 
 def _counted(spans: tuple[Span, ...], name: str, progress: bool) -> Iterable[Span]:

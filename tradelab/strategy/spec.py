@@ -239,13 +239,14 @@ class Strategy:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{p.name}</td><td>{p.kind.__name__}</td><td>{p.default}</td><td>{_shown(p.allowed)}</td></tr>"
+            f"<tr><td>{p.name}</td><td>{p.kind.__name__}</td><td>{html.escape(str(p.default))}</td>"
+            f"<td>{html.escape(_shown(p.allowed))}</td></tr>"
             for p in self.parameters.values()
         )
         rule = f"<p>Rule: <code>{html.escape(self.requires)}</code></p>" if self.requires else ""
         return (
-            f"<b>{self.name}</b> — {html.escape(self.says)}<table><thead><tr><th>parameter</th><th>kind</th>"
-            f"<th>default</th><th>allowed</th></tr></thead><tbody>{rows}</tbody></table>{rule}"
+            f"<b>{html.escape(self.name)}</b> — {html.escape(self.says)}<table><thead><tr><th>parameter</th>"
+            f"<th>kind</th><th>default</th><th>allowed</th></tr></thead><tbody>{rows}</tbody></table>{rule}"
         )
 
 
