@@ -17,6 +17,7 @@ from tradelab.research.job import Job
 _BATCH_S = 0.5  # what a batch should take
 _LEAST_S = 0.1  # what it should take at least, when little is left to share out: its lines are drawn for it alone
 _FIRST_ROWS, _FIRST_S, _GUESS_S = 32, 0.1, 20e-9  # the first batch is small, by a slow guess of a bar and row
+_LITTLE_S = 0.2  # by the same guess: less than it takes to share it out
 _GROWTH = 32  # a batch is at most so many times the last one measured
 _PATIENCE_S = 10.0  # how long Ctrl-C waits for batches under way
 _TICK_S = 0.5  # how often the progress bar shows that time passes
@@ -137,7 +138,7 @@ class Course:
         failed: list[CombinationFailed] = []
         try:
             while (todo and not failed) or under_way:
-                while todo and not failed and len(under_way) < self.crew.slots:
+                while todo and not failed and len(under_way) < self._hands(job, todo):
                     under_way[self.crew.submit(job, self._cut(job, todo))] = None
                 done = self.crew.finished(list(under_way), _TICK_S)
                 for ticket, batch in done:
@@ -150,6 +151,11 @@ class Course:
             raise
         if failed:
             raise min(failed, key=lambda failure: failure.row)
+
+    def _hands(self, job: Job, todo: deque[np.ndarray]) -> int:
+        """How many batches may be under way: where little is left, one until its speed says whether sharing pays."""
+        work = sum(map(len, todo)) * job.source(int(todo[0][0])).bars
+        return 1 if self.pace.seconds is None and work * _GUESS_S < _LITTLE_S else self.crew.slots
 
     def _cut(self, job: Job, todo: deque[np.ndarray]) -> np.ndarray:
         """Take the next batch off what is to do; never across two accounts."""
