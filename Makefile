@@ -25,8 +25,9 @@ test: setup  ## run all tests and doctests; ARGS="tests/unit/model -x" narrows i
 	$(PY) -m pytest -n logical --dist worksteal $(ARGS)
 
 lab: setup  ## open JupyterLab on notebooks/
-	$(PY) -m jupyterlab --notebook-dir=notebooks --LabApp.news_url=None \
-		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(ARGS)
+	TRADELAB_RUNS="$${TRADELAB_RUNS:-$(CURDIR)/runs}" $(PY) -m jupyterlab --notebook-dir=notebooks \
+		--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+		$$([ "$$(id -u)" = 0 ] && echo --allow-root) $(ARGS)
 
 bench: setup  ## measure what we claim to be fast
 	@for script in bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script" || exit 1; done

@@ -105,7 +105,9 @@ def _head(profile: Profile, envs: dict[str, environments.Environment], spent_s: 
         [env.title, ", ".join(f"{k} {v}" for k, v in env.versions.items()) or f"– ({env.reason})"]
         for env in envs.values()
     ]
-    again = "make bench" if profile is plan.FULL else "python bench/versus.py --quick"
+    again = {"quick": "python bench/versus.py --quick"}.get(profile.name, "python bench/versus.py")
+    if profile.limits.round_s != {"quick": plan.QUICK, "full": plan.FULL}[profile.name].limits.round_s:
+        again += f" --round {profile.limits.round_s:g}"
     return [
         "# Measured against the peers",
         "",

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -38,8 +40,8 @@ from tradelab import indicators as ta
 def pullback(
     bars,
     window: Annotated[int, tl.Range(2, 100)] = 7,
-    low: Annotated[float, tl.Range(1, 50)] = 25.0,
-    high: Annotated[float, tl.Range(50, 99)] = 60.0,
+    low: Annotated[float, tl.Range(1, 60)] = 25.0,
+    high: Annotated[float, tl.Range(40, 99)] = 60.0,
 ):
     """Buy weakness inside an up-trend, sell into strength."""
     rsi = ta.rsi(bars.close, window)
@@ -64,7 +66,7 @@ result.summary
 # are refused before anything runs, with the name, the value and what is allowed.
 
 # %%
-for wrong in ({"windw": 5}, {"window": 500}, {"low": 70.0}):
+for wrong in ({"windw": 5}, {"window": 500}, {"low": 70.0}, {"low": 55.0, "high": 45.0}, {"fee": 1e-4}):
     try:
         tl.backtest(bars, pullback, **wrong)
     except tl.TradelabError as error:

@@ -17,8 +17,8 @@
 # # Is it a lie?
 #
 # Try enough combinations on anything and the best of them looks like a strategy. This page searches through bars that are
-# real, bars that are pure noise and bars with an edge planted in them, and asks each time whether the best result is a lie.
-# What each figure means, and where its threshold is from, is in `docs/scrutiny.md`.
+# real and bars that are pure noise, and asks each time whether the best result is a lie. What each figure means, and where
+# its threshold is from, is in `docs/scrutiny.md`.
 
 # %%
 import numpy as np
@@ -38,8 +38,8 @@ verdict = tl.scrutinise(found)
 verdict
 
 # %% [markdown]
-# The words come first, then what they rest on: each finding with its figure, its threshold and what it means. Here is
-# what the search itself would have shown, had none of the combinations any skill, beside what it did show:
+# The words come first, then what they rest on: each finding with its figure and what it means (its threshold and where
+# that is from are in `verdict.table` and in the report). Here is what the search itself would have shown, had none of the combinations any skill, beside what it did show:
 
 # %%
 figures = verdict.figures()
@@ -63,7 +63,7 @@ steps = np.random.default_rng(8).permutation(np.log(bars.close).diff().dropna())
 walk = np.exp(np.concatenate([[0.0], np.cumsum(steps - steps.mean())])) * bars.close.iloc[0]
 noise[["open", "high", "low", "close"]] = bars[["open", "high", "low", "close"]].mul(walk / bars.close, axis=0)
 searched = tl.sweep(noise, "sma_cross", **grid)
-tl.scrutinise(searched).says
+print(tl.scrutinise(searched).says)
 
 # %% [markdown]
 # ## One account, never shown its future

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -26,7 +28,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import tradelab as tl
-from tradelab.research.sweep import load_sweep
 
 bars = tl.samples.load("GOOG-1d")
 costs = {"fees": 5e-4, "slippage": 2e-4, "direction": "long"}
@@ -54,7 +55,7 @@ grid.top(3, "calmar")[["fast", "slow", "calmar", "max_drawdown", "trades"]]
 # ## Drawn instead of listed
 #
 # A `tl.Range` is every number between its ends; `log=True` draws as many between 1 % and 2 % as between 5 % and 10 %.
-# With three parameters a hundred draws say more than a grid of a hundred: no value is tried twice. `search="sobol"`
+# With three parameters a hundred draws say more than a grid of a hundred, which has five values of each. `search="sobol"`
 # spreads them more evenly still.
 
 # %%
@@ -81,21 +82,23 @@ wide.table.pivot_table(index=["fast", "slow"], columns=["symbol", "timeframe"], 
 
 # %%
 folder = Path(tempfile.mkdtemp()) / "my_sweep"
-call = f'bars, "sma_cross", fast=range(2, 42), slow=range(42, 122, 2), path={str(folder)!r}, progress=False'
-program = f'import tradelab as tl; bars = tl.samples.load("GOOG-1d"); tl.sweep({call})'
+hours = tl.samples.load("EURUSD-1h")
+call = f'bars, "sma_cross", fast=range(2, 200), slow=range(50, 400), path={str(folder)!r}, threads=1, progress=False'
+program = f'import tradelab as tl; bars = tl.samples.load("EURUSD-1h"); tl.sweep({call})'
 other = subprocess.Popen([sys.executable, "-c", program])
-while other.poll() is None and len(list(folder.glob("parts/*.parquet"))) < 3:
-    time.sleep(0.05)
+while other.poll() is None and len(list(folder.glob("parts/*.parquet"))) < 2:
+    time.sleep(0.02)
 other.kill(), other.wait()
-load_sweep(folder)
+half = tl.load_sweep(folder)
+print(half)
 
 # %%
-whole = tl.sweep(bars, "sma_cross", fast=range(2, 42), slow=range(42, 122, 2), path=folder)
-whole
+whole = tl.sweep(hours, "sma_cross", fast=range(2, 200), slow=range(50, 400), path=folder)
+print(f"{len(half):,} rows were there, {len(whole):,} are now")
 
 # %%
 try:
-    tl.sweep(bars.iloc[:-1], "sma_cross", fast=range(2, 42), slow=range(42, 122, 2), path=folder)
+    tl.sweep(hours.iloc[:-1], "sma_cross", fast=range(2, 200), slow=range(50, 400), path=folder)
 except tl.TradelabError as error:
     print(error)
 

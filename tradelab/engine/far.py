@@ -10,6 +10,7 @@ address is the first of the five.
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -33,6 +34,12 @@ _C = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
 _made: dict[Far, int] = {}
 _kept: list[Any] = []
 _making = threading.Lock()
+_LOG = logging.getLogger("tradelab")
+_PATIENCE_S = 5.0
+_ONCE = (
+    "compiling a part of the engine for this processor, which takes up to minutes and is done once; "
+    "`make setup`, or python -m tradelab.engine.build, does it ahead of time"
+)
 
 
 def address_of(function: Far) -> int:
@@ -88,7 +95,13 @@ def compiled_object(function: Far) -> tuple[str, bytes]:
 
 
 def _compiled(function: Far) -> int:
-    made = _cfunc(function, cache=True)
+    patience = threading.Timer(_PATIENCE_S, _LOG.warning, [_ONCE])
+    patience.daemon = True
+    patience.start()
+    try:
+        made = _cfunc(function, cache=True)
+    finally:
+        patience.cancel()
     _kept.append(made)
     return int(made.address)
 

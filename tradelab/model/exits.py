@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from tradelab.model.errors import ParameterError
@@ -80,8 +80,24 @@ def _read(said: Any) -> Distance | None:
         return None
 
 
-@dataclass(frozen=True)
-class Target:
+class Written:
+    """Shown as it would be written: what is not the default, distances as words."""
+
+    def __repr__(self) -> str:
+        named = ((f.name, getattr(self, f.name), f.default) for f in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(f'{n}={_shown(v)}' for n, v, default in named if v != default)})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Distance):
+        return f"{value.value:g}" if value.unit == "fraction" else repr(str(value))
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_shown, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
+@dataclass(frozen=True, repr=False)
+class Target(Written):
     """Take profit on a part of the position.
 
     Parameters
@@ -107,8 +123,8 @@ class Target:
             object.__setattr__(self, "then", distance("Target.then", self.then, least=-math.inf))
 
 
-@dataclass(frozen=True)
-class Trail:
+@dataclass(frozen=True, repr=False)
+class Trail(Written):
     """Let the stop follow the best price since entry.
 
     Parameters
@@ -143,8 +159,8 @@ class Trail:
             raise ParameterError("a chandelier is measured in ATR.", fix='Write Trail("3 atr", chandelier=True).')
 
 
-@dataclass(frozen=True)
-class BreakEven:
+@dataclass(frozen=True, repr=False)
+class BreakEven(Written):
     """Move the stop to where the trade no longer loses.
 
     Parameters
@@ -167,8 +183,8 @@ class BreakEven:
             raise ParameterError(f"BreakEven.offset={self.offset!r} is not allowed.", allowed=["a fraction"])
 
 
-@dataclass(frozen=True)
-class ExitPlan:
+@dataclass(frozen=True, repr=False)
+class ExitPlan(Written):
     """How a position is left, beside the strategy's own exits.
 
     Parameters

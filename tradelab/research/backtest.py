@@ -24,7 +24,7 @@ from tradelab.research.checks import require_choice
 from tradelab.research.inputs import Tape, read_bars, read_signals
 from tradelab.research.record import Outcome
 from tradelab.research.result import Result
-from tradelab.research.settings import Settings, split_settings
+from tradelab.research.settings import Settings, require_known, split_settings, with_terms
 from tradelab.research.weights import aimed
 from tradelab.research.wishes import make_market, make_wishes
 from tradelab.strategy.registry import find
@@ -33,6 +33,7 @@ from tradelab.strategy.spec import Strategy, signal_union
 _SETTINGS = tuple(Settings.__dataclass_fields__)
 
 
+@with_terms
 def backtest(
     bars: pd.DataFrame | Mapping[str, pd.DataFrame],
     strategy: str | Strategy | None = None,
@@ -75,9 +76,10 @@ def backtest(
     calendar
         ``"24/7"``, ``"24/5"`` or ``"sessions"`` for the number of bars in a year; read off the bars by default.
     **parameters
-        Parameters of the strategy, and the terms: ``fill``, ``direction``, ``size``, ``size_type``, ``init_cash``,
-        ``fees``, ``fixed_fees``, ``slippage``, ``size_granularity``, ``sl_stop``, ``sl_trail``, ``tp_stop``
-        (see ``tradelab.research.settings.Settings``).
+        Parameters of the strategy, and the terms: how orders fill (``fill``, ``entry_type``, ``latency`` …), which way
+        and how much (``direction``, ``size``, ``size_type``, ``leverage`` …), what it costs (``fees``, ``slippage``,
+        ``spread``, ``borrow`` …), when to leave (``sl_stop``, ``sl_trail``, ``tp_stop``, or a whole ``plan``). Tab
+        completes them all; ``tradelab.research.settings.Settings`` says what each means.
 
     Raises
     ------
@@ -198,6 +200,7 @@ def _case_of(
     calendar: str | None,
 ) -> Case:
     settings, own = split_parameters(parameters)
+    require_known(strategy, own)
     full = strategy.resolve(own)
     wishes = make_wishes(tape, settings, decide_all(tape, strategy, full))
     return Case(tape, settings, wishes, strategy.name, full, _benchmark(tape, benchmark), calendar)

@@ -86,14 +86,20 @@ def lookahead(e: Evidence) -> Finding:
 def enough_trades(e: Evidence) -> Finding:
     """Few trades prove nothing."""
     count = e.best.summary.trades
+    state = _high(count, 100, 30)
+    says = {
+        PASS: "Enough to judge by.",
+        DOUBT: "Not many: a few trades more or less would move every figure.",
+        FAIL: "So few trades that one or two make the result.",
+    }[state]
     return Finding(
         name="Trades",
         figure=f"{count} closed",
         value=float(count),
         threshold="100 pass, below 30 fail",
         source="Tharp 2008 on the system quality number: 30 at the least, better 100",
-        says="Enough to judge by." if count >= 100 else "So few trades that one or two make the result.",
-        state=_high(count, 100, 30),
+        says=says,
+        state=state,
     )
 
 
@@ -110,6 +116,7 @@ def probabilistic(e: Evidence) -> Finding:
         _high(luck.psr, 0.95, 0.90),
         good="Had this been the only combination tried, its ratio would be above 0 beyond reasonable doubt.",
         bad="Even had it been the only combination tried, the history is too short, or too wild, for this ratio.",
+        unsure="Had this been the only combination tried, its ratio would probably, not surely, be above 0.",
     )
 
 
@@ -128,6 +135,7 @@ def deflated(e: Evidence) -> Finding:
         good="The ratio stays above 0 when the number of combinations tried is paid for.",
         bad=f"Trying {luck.trials:,} combinations (worth about {luck.independent:,.0f} independent ones) and keeping "
         "the best explains much or all of this ratio.",
+        unsure="The ratio is above what so many tries bring by luck alone, but not beyond reasonable doubt.",
         decisive=True,
     )
 
@@ -145,6 +153,7 @@ def luck(e: Evidence) -> Finding:
         _low(p, 0.05, 0.10),
         good="A search among worthless combinations would seldom find one as good as this.",
         bad="A search among worthless combinations often finds one as good as this.",
+        unsure="A search among worthless combinations finds one as good as this now and then.",
         decisive=True,
     )
 
@@ -162,6 +171,7 @@ def timing(e: Evidence) -> Finding:
         _low(p, 0.05, 0.10),
         good="Its entries and exits earn something that being in the market as much, at any time, does not.",
         bad="What it earned is what anybody earned who was in the market as much; its timing cannot be told from luck.",
+        unsure="Its timing may be worth something: luck does as well once in ten to twenty searches.",
         decisive=True,
     )
 
@@ -178,6 +188,7 @@ def randomly(e: Evidence) -> Finding:
         _low(p, 0.05, 0.10),
         good="Trades as many and as long at random times seldom make as much a trade.",
         bad="Trades as many and as long at random times often make as much a trade.",
+        unsure="Trades as many and as long at random times make as much a trade now and then.",
     )
 
 
@@ -197,6 +208,7 @@ def overfit(e: Evidence) -> Finding:
         good="What was best on one half of the history was among the better ones on the other, nearly always.",
         bad="What was best on one half of the history was often below the median of all combinations on the other: "
         "choosing by the past chooses little, or all combinations are much alike.",
+        unsure="What was best on one half of the history was mostly, not always, in the better half on the other.",
     )
 
 
@@ -217,6 +229,7 @@ def walk(e: Evidence) -> Finding:
         state,
         good="Choosing on the past and trading what came next earned a good part of what the past had promised.",
         bad="Choosing on the past and trading what came next earned little or nothing of what the past had promised.",
+        unsure="Choosing on the past and trading what came next earned something, less than half of what was promised.",
         decisive=True,
     )
 
@@ -235,6 +248,7 @@ def plateau(e: Evidence) -> Finding:
         _high(score, 0.7, 0.4),
         good="A step to any side costs little: a plateau.",
         bad="A step to the side loses much of it: a peak, and peaks are mostly noise.",
+        unsure="A step to the side costs a good part of it: neither a plateau nor a peak.",
     )
 
 
@@ -254,6 +268,7 @@ def fall(e: Evidence) -> Finding:
         _low(ratio, 1.5, 2.0),
         good="The drawdown seen is about what these trades bring in any order.",
         bad="The order of its trades was kind: expect to fall much deeper than the backtest shows.",
+        unsure="The order of its trades was rather kind: expect to fall half as deep again, or more.",
     )
 
 
@@ -269,6 +284,7 @@ def futures(e: Evidence) -> Finding:
         _low(chance, 0.05, 0.20),
         good="Histories made of the same stretches of returns nearly always end above where they began.",
         bad="Histories made of the same stretches of returns often end below where they began.",
+        unsure="Histories made of the same stretches of returns end below where they began now and then.",
     )
 
 
@@ -289,6 +305,9 @@ def costs(e: Evidence) -> Finding:
         state,
         good="Costs may double and something is left.",
         bad="No costs were set: set what your venue takes." if none_set else "A little dearer, and nothing is left.",
+        unsure="No costs were set: set what your venue takes."
+        if none_set
+        else "It bears somewhat more, not the double.",
     )
 
 
@@ -304,6 +323,7 @@ def delay(e: Evidence) -> Finding:
         _high(kept, 0.5, 0.0),
         good="A bar's delay costs little: it does not live on the moment.",
         bad="A bar's delay costs most of it: it lives on the moment, where others are faster.",
+        unsure="A bar's delay costs more than half of it.",
     )
 
 
@@ -322,13 +342,15 @@ def _finding(
     state: str,
     *,
     good: str,
+    unsure: str,
     bad: str,
     decisive: bool = False,
 ) -> Finding:
     if state == UNKNOWN:
         missing = "Too little to tell: too few bars, trades or combinations, or a figure that is undefined."
         return Finding(name, "–", value, threshold, source, missing, state, decisive)
-    return Finding(name, figure, value, threshold, source, good if state == PASS else bad, state, decisive)
+    says = {PASS: good, DOUBT: unsure, FAIL: bad}[state]
+    return Finding(name, figure, value, threshold, source, says, state, decisive)
 
 
 def _high(value: float, good: float, poor: float) -> str:

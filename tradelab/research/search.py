@@ -15,7 +15,7 @@ from tradelab.research.backtest import require_warmup, split_parameters
 from tradelab.research.checks import require_choice
 from tradelab.research.figures import FIGURES
 from tradelab.research.inputs import Tape
-from tradelab.research.settings import Settings
+from tradelab.research.settings import Settings, require_known
 from tradelab.research.space import Axis, Choices, Domain, Space, smallest
 from tradelab.strategy.spec import Strategy
 
@@ -44,8 +44,7 @@ class Rules:
         for name, values in {**{name: (value,) for name, value in self.fixed.items()}, **swept}.items():
             if name in _TERMS:
                 continue
-            if name not in self.strategy.parameters:
-                self.strategy.resolve({name: values[0]})  # says what it does know
+            require_known(self.strategy, [name])
             for value in values:
                 self.strategy.parameters[name].accept(value, self.strategy.name)
 

@@ -97,7 +97,10 @@ class DelaySensitivity:
         return plots_sensitivity.delays(self.table["sharpe"], self.strategy)
 
     def __str__(self) -> str:
-        return f"Delay of {self.strategy}: one bar leaves {self.kept:.0%} of the Sharpe ratio"
+        left = (
+            "cannot be said: the Sharpe ratio at once is not above 0" if math.isnan(self.kept) else f"{self.kept:.0%}"
+        )
+        return f"Delay of {self.strategy}: what one bar leaves of the Sharpe ratio: {left}"
 
     __repr__ = __str__
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from tradelab.engine import terms as words
 from tradelab.engine.fills import POLICIES, FillPolicy
 from tradelab.engine.terms import plain_terms
-from tradelab.model.errors import ParameterError
+from tradelab.model.errors import ParameterError, UnknownNameError
 from tradelab.model.exits import Distance, ExitPlan, Target, Trail, distance
 from tradelab.research.checks import is_single, number, require_choice, whole
 from tradelab.research.planning import write_plan
+from tradelab.strategy.spec import Strategy
 
 SIDES = {"both": "both", "long": "long", "short": "short", "longonly": "long", "shortonly": "short"}
 
@@ -303,6 +305,28 @@ class Settings:
         said["fee_tiers"] = None if self.fee_tiers is None else [list(map(float, t)) for t in self.fee_tiers]
         kept = {"fill", "fee_tiers"}
         return {name: value if name in kept else _plain(value) for name, value in said.items()}
+
+
+def require_known(strategy: Strategy, names: Iterable[str]) -> None:
+    """Refuse a name that is neither a parameter of the strategy nor a term of the backtest, and name the nearest."""
+    known = [*strategy.parameters, *Settings.__dataclass_fields__]
+    for name in names:
+        if name not in known:
+            unknown = UnknownNameError.of("parameter or term", name, known)
+            raise ParameterError(f"{strategy.name}: {unknown.problem}", allowed=known)
+
+
+def with_terms(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function that takes terms by keyword say which: what Tab completes and help shows."""
+    own = inspect.signature(function)
+    *named, rest = own.parameters.values()
+    terms = [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
+        for f in fields(Settings)
+        if f.name not in own.parameters
+    ]
+    function.__signature__ = own.replace(parameters=[*named, *terms, rest])  # type: ignore[attr-defined]
+    return function
 
 
 def split_settings(parameters: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:

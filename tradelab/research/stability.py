@@ -66,10 +66,10 @@ class Stability:
     def __str__(self) -> str:
         point = ", ".join(f"{axis}={self.table[axis][self.best]}" for axis in self.axes)
         smooth = ", ".join(f"{axis}={self.table[axis][self.smooth]}" for axis in self.axes)
-        return (
-            f"Around the best {self.by} at {point}: its neighbours have {self.score:.0%} of it on average, the worst "
-            f"{self.worst:.0%}; the best neighbourhood is that of {smooth}"
-        )
+        share = f"its neighbours have {self.score:.0%} of it on average, the worst {self.worst:.0%}"
+        if math.isnan(self.score):
+            share = "what its neighbours have of it cannot be said, for it is not above 0 or has none"
+        return f"Around the best {self.by} at {point}: {share}; the best neighbourhood is that of {smooth}"
 
     __repr__ = __str__
 

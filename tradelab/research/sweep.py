@@ -22,6 +22,7 @@ from tradelab.research.job import Job, Source, sources_of
 from tradelab.research.memory import estimate, require_memory
 from tradelab.research.runner import working_bytes
 from tradelab.research.search import Adaptive, Plan, Rules
+from tradelab.research.settings import with_terms
 from tradelab.research.space import domains_of
 from tradelab.research.sweep_folder import load_sweep, manifest_of
 from tradelab.research.sweep_result import Sweep
@@ -33,6 +34,7 @@ from tradelab.strategy.spec import Strategy
 __all__ = ["Adaptive", "Sweep", "load_sweep", "sweep"]
 
 
+@with_terms
 def sweep(
     bars: pd.DataFrame | Mapping[str, pd.DataFrame],
     strategy: str | Strategy,

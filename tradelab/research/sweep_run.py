@@ -16,7 +16,7 @@ from tradelab.research.job import Job
 
 _BATCH_S = 0.5  # what a batch should take
 _LEAST_S = 0.1  # what it should take at least, when little is left to share out: its lines are drawn for it alone
-_FIRST_ROWS, _FIRST_S, _GUESS_S = 32, 0.1, 20e-9  # the first batch is small, by a slow guess of a bar and row
+_FIRST_ROWS, _FIRST_S, _GUESS_S = 32, 0.1, 5e-9  # the first batch is small, by a guess of a bar and row
 _LITTLE_S = 0.2  # by the same guess: less than it takes to share it out
 _GROWTH = 32  # a batch is at most so many times the last one measured
 _PATIENCE_S = 10.0  # how long Ctrl-C waits for batches under way

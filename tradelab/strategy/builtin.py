@@ -20,6 +20,12 @@ _RECURSIVE_SPANS = 10  # of an exponential average with alpha = 2/(n+1): (1-alph
 _WILDER_SPANS = 20  # of one with alpha = 1/n
 
 
+__all__ = [
+    "bollinger_reversion", "buy_and_hold", "donchian_breakout", "ema_cross", "macd", "psar_trend", "rsi_reversion",
+    "sma_cross",
+]  # fmt: skip
+
+
 def _both_ways(up: np.ndarray, down: np.ndarray) -> Signals:
     """Always in the market: long on the one, short on the other."""
     return Signals(long_entry=up, long_exit=down, short_entry=down, short_exit=up)
@@ -122,3 +128,7 @@ def psar_trend(
 def buy_and_hold(bars: pd.DataFrame) -> Signals:
     """Buy once and keep: the yardstick."""
     return Signals(long_entry=np.ones(len(bars), dtype=bool))
+
+
+def __dir__() -> list[str]:
+    return __all__

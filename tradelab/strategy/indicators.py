@@ -387,3 +387,7 @@ def cross_below(a: Values, b: ValuesOrLevel) -> Truths:
     [False, False, True]
     """
     return windows.crossings(a, b) == -1
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -95,10 +95,16 @@ def events(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:
 
 
 def signals(frame: pd.DataFrame, case: dict[str, Any]) -> Callable[[], Any]:
-    """Columns of given entries and exits over the same bars, figures for each."""
+    """Columns of given entries and exits over the same bars, as a sweep over the columns."""
     entries, exits = benchbars.sparse_signals(case["bars"], case["columns"], case["orders"])
-    flags = [tuple(pd.Series(f, frame.index) for f in pair) for pair in zip(entries, exits, strict=True)]
-    return lambda: [tl.backtest(frame, entries=e, exits=x, **terms(case)).summary for e, x in flags]
+
+    @strategy(warmup=1)
+    def given(bars: pd.DataFrame, column: int = 0) -> Signals:
+        """Trade on signals that were given."""
+        return Signals(long_entry=entries[column], long_exit=exits[column])
+
+    columns = {"column": range(case["columns"]), "progress": False, "threads": case["threads"]}
+    return lambda: tl.sweep(frame, given, **columns, **terms(case)).table
 
 
 def figures(outcome: Any) -> dict[str, list[float]]:
@@ -106,7 +112,7 @@ def figures(outcome: Any) -> dict[str, list[float]]:
     if isinstance(outcome, tuple):
         outcome = outcome[0]
     if isinstance(outcome, pd.DataFrame):
-        table = outcome.sort_values(["fast", "slow"])
+        table = outcome.sort_values(["fast", "slow"]) if "fast" in outcome else outcome
     else:
         table = pd.DataFrame([s.to_dict() for s in (outcome if isinstance(outcome, list) else [outcome])])
     return {

@@ -87,3 +87,34 @@ def test_another_process_finds_the_same_prints():
 def test_what_cannot_be_described_is_refused():
     with pytest.raises(ConfigError, match="cannot be described"):
         fingerprint(x for x in "abc")
+
+
+MOVING = """
+import dataclasses, functools
+import numpy as np, pandas as pd
+
+class Helper:
+    level = {level}
+    def __init__(self): self.held = {held}
+    def shift(self, x): return x + {shift}
+
+@dataclasses.dataclass
+class Terms:
+    width: float = {width}
+
+SERIES, FRAME, PARTIAL = pd.Series([1.0, {series}]), pd.DataFrame({{"a": [{frame}]}}), functools.partial(max, {partial})
+HELPER, TERMS, SET = Helper(), Terms(), {{1, {member}}}
+
+def function(bars):
+    return HELPER.shift(bars) + Helper.level + SERIES.sum() + FRAME.sum() + PARTIAL(0) + TERMS.width + len(SET)
+"""
+STILL = {"level": 1, "held": 2, "shift": 3, "width": 4.0, "series": 5.0, "frame": 6.0, "partial": 7, "member": 8}
+
+
+def test_whatever_a_function_uses_is_part_of_it_be_it_data_a_partial_or_a_helpers_class():
+    prints = []
+    for changed in ({}, *({name: 99} for name in STILL)):
+        space: dict = {"__name__": "somewhere_else"}
+        exec(MOVING.format(**{**STILL, **changed}), space)
+        prints.append(fingerprint(space["function"]))
+    assert len(set(prints)) == 1 + len(STILL)

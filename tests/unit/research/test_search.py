@@ -145,7 +145,7 @@ def test_a_search_that_cannot_be_is_refused_before_the_first_run(search, paramet
 
 def test_an_unknown_parameter_figure_or_seed_is_named():
     bars = tl.samples.load("GOOG-1d").iloc[:300]
-    with pytest.raises(ParameterError, match="no parameter named 'fats'; did you mean 'fast'"):
+    with pytest.raises(ParameterError, match="no parameter or term named 'fats'; did you mean 'fast'"):
         tl.sweep(bars, "sma_cross", fats=[5, 6], progress=False)
     with pytest.raises(UnknownNameError, match="did you mean 'sharpe'"):
         tl.sweep(bars, "sma_cross", fast=[5, 6], by="sharp", progress=False)

@@ -71,7 +71,7 @@ def test_a_row_of_the_runner_is_the_single_backtest(bars, job, expected):
 def test_batches_aim_at_half_a_second_and_share_out_what_is_left():
     pace = Pace(hands=2)
     assert pace.size(10_000, bars=100) == 32  # nothing is known yet
-    assert pace.size(10_000, bars=500_000) == 10  # a tenth of a second by a slow guess
+    assert pace.size(10_000, bars=2_000_000) == 10  # a tenth of a second by a guess
     assert pace.size(10_000, bars=100_000_000) == 1
     pace.measured(1, bars=100, seconds=0.002)
     assert pace.size(10_000, bars=100) == 32  # grows by so much at most
