@@ -24,10 +24,6 @@ from tradelab.model.errors import ConfigError
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _INSTALLED = ("site-packages", "dist-packages")
-_OF_EVERY_CLASS = frozenset(
-    ("__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__", "__annotations__",
-     "__annotate_func__", "__annotations_cache__", "__slots__", "__abstractmethods__", "_abc_impl"),
-)  # fmt: skip
 
 
 def fingerprint(value: Any) -> str:
@@ -162,7 +158,7 @@ def _class(value: type, seen: set[int]) -> Iterator[bytes]:
     seen.add(id(value))
     yield _where(value).encode()
     for name, part in sorted(vars(value).items()):
-        if name in _OF_EVERY_CLASS:
+        if name.startswith("__") and not isinstance(part, FunctionType):  # what Python itself notes down
             continue
         yield name.encode()
         if isinstance(part, property):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pandas as pd
@@ -111,10 +112,12 @@ def function(bars):
 STILL = {"level": 1, "held": 2, "shift": 3, "width": 4.0, "series": 5.0, "frame": 6.0, "partial": 7, "member": 8}
 
 
-def test_whatever_a_function_uses_is_part_of_it_be_it_data_a_partial_or_a_helpers_class():
+def test_whatever_a_function_uses_is_part_of_it_be_it_data_a_partial_or_a_helpers_class(monkeypatch):
     prints = []
-    for changed in ({}, *({name: 99} for name in STILL)):
-        space: dict = {"__name__": "somewhere_else"}
-        exec(MOVING.format(**{**STILL, **changed}), space)
-        prints.append(fingerprint(space["function"]))
+    for changed in ({}, {}, *({name: 99} for name in STILL)):
+        module = types.ModuleType("somewhere_else")
+        monkeypatch.setitem(sys.modules, "somewhere_else", module)
+        exec(MOVING.format(**{**STILL, **changed}), module.__dict__)
+        prints.append(fingerprint(module.function))
+    assert prints[0] == prints[1]
     assert len(set(prints)) == 1 + len(STILL)
