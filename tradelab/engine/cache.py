@@ -22,8 +22,13 @@ _STALE_AFTER_S = 30 * 24 * 3600
 
 
 def kernel_stamp(*folders: Path) -> str:
-    """Return twelve hex digits that change when any Python source below ``folders`` does."""
-    digest = hashlib.sha256(sys.version.encode())
+    """Return twelve hex digits that change when any Python source below ``folders`` does, or this Python."""
+    return hashlib.sha256(f"{sys.version} {source_stamp(*folders)}".encode()).hexdigest()[:12]
+
+
+def source_stamp(*folders: Path) -> str:
+    """The same of the sources alone: machine code calls nothing of Python's, so a wheel may bring it to any."""
+    digest = hashlib.sha256()
     for folder in folders or _SOURCES:
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
@@ -39,7 +44,7 @@ def cache_root() -> Path:
     return Path(base) / "tradelab" / "kernels"
 
 
-def _sweep(root: Path, keep: str) -> None:
+def _sweep(root: Path, keep: tuple[str, ...]) -> None:
     """Delete what is stamped and was not used for a month; a folder in use elsewhere may vanish under us, and may."""
     limit = time.time() - _STALE_AFTER_S
     with contextlib.suppress(OSError):
@@ -65,5 +70,5 @@ def stamped_numba() -> Any:
     with contextlib.suppress(OSError):
         base.mkdir(parents=True, exist_ok=True)
         os.utime(base)
-    _sweep(base.parent, stamp)
+    _sweep(base.parent, (stamp, source_stamp()))
     return numba

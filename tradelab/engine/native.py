@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tradelab.engine.cache import cache_root, kernel_stamp
+from tradelab.engine.cache import cache_root, source_stamp
 
 SYMBOLS = "symbols.json"
 BROUGHT = Path(__file__).parent / "objects"  # what a wheel brings
@@ -57,7 +57,7 @@ def host() -> str:
 def file_name(target: str) -> str:
     """Name of the file for a kind of processor, of this version of the kernels."""
     system = f"{sys.platform}-{platform.machine().lower()}"
-    return f"{kernel_stamp()}-{system}-{target}.zip"
+    return f"{source_stamp()}-{system}-{target}.zip"
 
 
 class Library:
