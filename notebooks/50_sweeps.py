@@ -86,7 +86,7 @@ hours = tl.samples.load("EURUSD-1h")
 call = f'bars, "sma_cross", fast=range(2, 200), slow=range(50, 400), path={str(folder)!r}, threads=1, progress=False'
 program = f'import tradelab as tl; bars = tl.samples.load("EURUSD-1h"); tl.sweep({call})'
 other = subprocess.Popen([sys.executable, "-c", program])
-while other.poll() is None and len(list(folder.glob("parts/*.parquet"))) < 2:
+while other.poll() is None and not any(folder.glob("parts/*.parquet")):
     time.sleep(0.02)
 other.kill(), other.wait()
 half = tl.load_sweep(folder)
