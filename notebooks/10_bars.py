@@ -106,3 +106,5 @@ catalog.coverage("demo", "EURUSD", "1h")
 # %% [markdown]
 # From an exchange: `tradelab data download binance BTC/USDT 1h --since 2022` pages through its public history, shows how
 # far it is, and goes on where it stopped. `tradelab data list` shows what you have.
+#
+# Next: **20_a_strategy**, one of your own.

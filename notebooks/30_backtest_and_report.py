@@ -107,3 +107,5 @@ except tl.TradelabError as error:
 # %% [markdown]
 # `tl.runs()` lists what ran, `tradelab runs compare A B` says what changed between two, and `runs/index.html` shows them
 # all.
+#
+# Next: **40_is_it_a_lie**, whether to believe any of it.

@@ -126,3 +126,6 @@ if find_spec("distributed"):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         far = tl.sweep(bars, "sma_cross", fast=range(5, 45, 5), slow=range(20, 121, 20), executor=client, **costs)
     print("the same rows:", far.table.equals(grid.table))
+
+# %% [markdown]
+# That is the course. `notebooks/production/` holds what runs on schedule: `tradelab run notebooks/production/…`.
