@@ -1,7 +1,7 @@
 """Hold what a run is given and what it leaves: bars, decisions, the account at each close, orders.
 
-Instruments share one time axis and need not all have a bar at each of its times; what is counted in bars or nights of
-one of them is counted along its own.
+Instruments share one time axis and need not all have a bar at each of its times; latency and nights are counted along
+an instrument's own bars.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Run(NamedTuple):
 @kernel
 def bar_before(market: Market, bar: int, k: int, bars: int) -> int:
     """The bar of an instrument so many of its own bars before another; -1: it has not had so many."""
+    if market.open.shape[1] == 1:
+        return max(bar - bars, -1)
     while bars > 0 and bar >= 0:
         bar -= 1
         if bar >= 0 and not np.isnan(market.open[bar, k]):

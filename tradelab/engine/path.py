@@ -12,6 +12,7 @@ import numpy as np
 from tradelab.engine.exits import (
     LIQUIDATION,
     ROI,
+    STOP,
     TARGET,
     TRAIL,
     beyond,
@@ -133,7 +134,8 @@ def next_of_freqtrade(
     """The same as freqtrade's backtest has it: the trail learns first, then stop, falling target, trailed stop.
 
     Source: freqtrade's documentation, "Assumptions made by backtesting" and "Stop loss"; ``tests/oracles`` has the
-    cases. A stop fills at its level even where the open has passed it, as long as the bar has traded there.
+    cases. A stop fills at its level even where the open has passed it, as long as the bar has traded there; one that
+    the entry itself had passed, which freqtrade does not know, is hit at once.
     """
     if line.phase == DONE:
         return no_exit()
@@ -148,7 +150,8 @@ def next_of_freqtrade(
     stopped = passed(-direction, stop, worst)
     if stopped and reason != TRAIL:
         line.phase = DONE
-        return (stop if direction * (best - stop) >= 0.0 else open_), reason
+        wrong = passed(-direction, stop, line.anchor) and (reason == STOP or line.entry_bar == bar)
+        return (open_ if wrong or direction * (best - stop) < 0.0 else stop), reason
     price, what = target_of_freqtrade(line, direction, bar, open_, high, low, terms)
     if not np.isnan(price):
         return price, what

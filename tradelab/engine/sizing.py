@@ -56,7 +56,7 @@ def wished_qty(
     if kind == SCALED:
         return size * equity / line.wish_unit if line.wish_unit > 0.0 else np.nan
     if kind == KELLY:
-        return kelly_fraction(line, terms) * equity / price
+        return np.nan if np.isnan(size) else kelly_fraction(line, terms) * equity / price
     return np.nan
 
 

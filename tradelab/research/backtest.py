@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradelab.catalog.frame import held
 from tradelab.engine.simulate import Wishes, simulate
 from tradelab.engine.trades import pair_trades
 from tradelab.metrics.annualise import CALENDARS
@@ -137,7 +138,7 @@ class Case:
         run = simulate(market, self.wishes, self.settings.row(), float(self.settings.init_cash))
         trades = pair_trades(run.orders, run.carry, tape.market.high, tape.market.low, tape.market.close)
         return Result(
-            frames=dict(tape.frames),
+            frames={symbol: held(frame) for symbol, frame in tape.frames.items()},
             index=tape.index,
             outcome=Outcome(run, trades),
             settings=self.settings.plain() | ({} if tape.finer is None else {"finer": tape.finer.plain()}),

@@ -7,6 +7,7 @@ text: a comment may change; a constant, a default, a helper it calls or a value 
 from __future__ import annotations
 
 import dataclasses
+import dis
 import functools
 import hashlib
 import inspect
@@ -14,14 +15,16 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tradelab.model.errors import ConfigError
+from tradelab.strategy.spec import Strategy
 
+Seen = dict[int, tuple[int, Any]]  # what was described already: its number, and itself, so that its id stays its own
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -38,13 +41,13 @@ def fingerprint(value: Any) -> str:
         It has no description.
     """
     digest = hashlib.sha256()
-    seen: set[int] = set()
+    seen: Seen = {}
     for part in _parts(value, seen):
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()[:16]
 
 
-def _parts(value: Any, seen: set[int]) -> Iterator[bytes]:
+def _parts(value: Any, seen: Seen) -> Iterator[bytes]:
     yield type(value).__qualname__.encode()
     if isinstance(value, _PLAIN):
         yield repr(value).encode()
@@ -76,7 +79,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[bytes]:
         yield _pickled(value)
 
 
-def _each(values: Any, seen: set[int]) -> Iterator[bytes]:
+def _each(values: Any, seen: Seen) -> Iterator[bytes]:
     for item in values:
         yield from _parts(item, seen)
 
@@ -91,13 +94,15 @@ def _pickled(value: Any) -> bytes:
         ) from error
 
 
-def _function(function: FunctionType, seen: set[int]) -> Iterator[bytes]:
+def _function(function: FunctionType, seen: Seen) -> Iterator[bytes]:
     """A function's own code, its defaults, what it closes over, and the global names it uses."""
     if id(function) in seen:
+        yield _again(function, seen)
         return
-    seen.add(id(function))
+    _note(function, seen)
     yield from _code(function.__code__, seen)
-    yield from _each([function.__defaults__, function.__kwdefaults__], seen)
+    for defaults in (function.__defaults__, function.__kwdefaults__):
+        yield from _used(defaults, seen)
     for cell in function.__closure__ or ():
         yield from _used(_content(cell), seen)
     for name in sorted(_names(function.__code__)):
@@ -113,7 +118,7 @@ def _content(cell: Any) -> Any:
         return None
 
 
-def _used(value: Any, seen: set[int]) -> Iterator[bytes]:
+def _used(value: Any, seen: Seen) -> Iterator[bytes]:
     """Something a function uses: its own content where the user wrote it, its name where it was installed."""
     if isinstance(value, ModuleType):
         source = getattr(value, "__file__", None)
@@ -121,31 +126,68 @@ def _used(value: Any, seen: set[int]) -> Iterator[bytes]:
             yield _where(value).encode()
         else:
             yield hashlib.sha256(Path(source).read_bytes() if source else value.__name__.encode()).digest()
-    elif isinstance(value, _PLAIN) or _is_data(value):
+    elif isinstance(value, _PLAIN):
         yield from _parts(value, seen)
     elif id(value) in seen:
-        return
-    elif isinstance(value, functools.partial):
-        for part in (value.func, *value.args, *value.keywords.items()):
-            yield from _used(part, seen)
-    elif callable(getattr(value, "function", None)):  # a strategy that calls another
-        yield from _parts(value.function, seen)
-    elif isinstance(getattr(value, "py_func", None) or getattr(value, "__wrapped__", None), FunctionType):  # numba's …
-        yield from _used(getattr(value, "py_func", None) or value.__wrapped__, seen)
+        yield _again(value, seen)
+    elif type(value) in (list, tuple, dict, set, frozenset):
+        yield from _container(value, seen)
+    elif _is_data(value):
+        yield from _parts(value, seen)
     elif isinstance(value, (type, FunctionType, BuiltinFunctionType)):
         if _comes_installed(value):
             yield _where(value).encode()
         else:
             yield from _class(value, seen) if isinstance(value, type) else _parts(value, seen)
     else:
+        yield from _maker(value, seen)
+
+
+def _maker(value: Any, seen: Seen) -> Iterator[bytes]:
+    """An object that stands for a function: partial, bound, cached, compiled, a strategy; or any other."""
+    if isinstance(value, functools.partial):
+        for part in (value.func, *value.args, *value.keywords.items()):
+            yield from _used(part, seen)
+    elif isinstance(value, MethodType):
+        for part in (value.__func__, value.__self__):
+            yield from _used(part, seen)
+    elif isinstance(value, Strategy):
+        yield from _parts(value.function, seen)
+    elif isinstance(value, functools.cached_property):
+        yield from _used(value.func, seen)
+    elif isinstance(value, functools._lru_cache_wrapper):
+        yield from _used(value.__wrapped__, seen)
+    elif isinstance(getattr(value, "py_func", None), FunctionType):  # numba's
+        yield from _used(value.py_func, seen)
+    else:
         yield from _object(value, seen)
+
+
+def _note(value: Any, seen: Seen) -> None:
+    seen[id(value)] = (len(seen), value)
+
+
+def _again(value: Any, seen: Seen) -> bytes:
+    return f"number {seen[id(value)][0]} again".encode()
+
+
+def _container(value: Any, seen: Seen) -> Iterator[bytes]:
+    """What a container holds, as used: functions and classes in it by their code; a set in an order of its own."""
+    yield f"{type(value).__name__} of {len(value)}".encode()
+    if isinstance(value, (set, frozenset)):
+        yield from sorted(hashlib.sha256(b"".join(_used(item, dict(seen)))).digest() for item in value)
+        return
+    _note(value, seen)
+    for item in value.items() if isinstance(value, dict) else value:
+        for part in item if isinstance(value, dict) else (item,):
+            yield from _used(part, seen)
 
 
 def _is_data(value: Any) -> bool:
     """Whether a value is described by what it holds."""
-    held = (list, tuple, set, frozenset, Mapping, np.ndarray, np.generic, pd.Series, pd.DataFrame)
-    record = dataclasses.is_dataclass(value) and not isinstance(value, type) and _comes_installed(type(value))
-    return isinstance(value, held) or record
+    held = (Mapping, np.ndarray, np.generic, pd.Series, pd.DataFrame)
+    record = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return (isinstance(value, held) or record) and _comes_installed(type(value))
 
 
 def _comes_installed(thing: Any) -> bool:
@@ -153,9 +195,9 @@ def _comes_installed(thing: Any) -> bool:
     return module is not None and _is_installed(module)
 
 
-def _class(value: type, seen: set[int]) -> Iterator[bytes]:
+def _class(value: type, seen: Seen) -> Iterator[bytes]:
     """A class that the user wrote: what it is made of, and the classes it is made from."""
-    seen.add(id(value))
+    _note(value, seen)
     yield _where(value).encode()
     for name, part in sorted(vars(value).items()):
         if name.startswith("__") and not isinstance(part, FunctionType):  # what Python itself notes down
@@ -171,19 +213,35 @@ def _class(value: type, seen: set[int]) -> Iterator[bytes]:
         yield from _used(base, seen)
 
 
-def _object(value: Any, seen: set[int]) -> Iterator[bytes]:
-    """Any other object: its class and what it holds, where the user wrote the class; else its pickle."""
+def _object(value: Any, seen: Seen) -> Iterator[bytes]:
+    """Any other object: its class and what it holds, where the user wrote the class; else its pickle, or its type."""
     if _comes_installed(type(value)):
-        yield _pickled(value)
+        try:
+            yield _pickled(value)
+        except ConfigError:  # a lock, an open file: what it is may matter, what it holds cannot be told
+            yield _where(type(value)).encode()
         return
-    seen.add(id(value))
+    _note(value, seen)
     yield from _used(type(value), seen)
-    held = (
-        {f.name: getattr(value, f.name) for f in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else {}
-    )
-    for name, part in sorted((held | getattr(value, "__dict__", {})).items()):
+    kinds: tuple[Any, ...] = (list, tuple, dict, set, frozenset, np.ndarray)
+    for kind in kinds:
+        if isinstance(value, kind):  # a user's subclass of it
+            yield from _parts(np.asarray(value) if kind is np.ndarray else kind(value), seen)
+            break
+    for name, part in sorted(_fields(value).items()):
         yield name.encode()
         yield from _used(part, seen)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """What an object holds, in its ``__dict__`` and its slots."""
+    found = dict(getattr(value, "__dict__", {}))
+    for cls in type(value).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, name):
+                found[name] = getattr(value, name)
+    return found
 
 
 def _is_installed(module: ModuleType) -> bool:
@@ -200,7 +258,7 @@ def _where(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
 
-def _code(code: CodeType, seen: set[int]) -> Iterator[bytes]:
+def _code(code: CodeType, seen: Seen) -> Iterator[bytes]:
     yield code.co_code
     yield repr((code.co_names, code.co_varnames, code.co_freevars, code.co_argcount, code.co_kwonlyargcount)).encode()
     constants = code.co_consts[1:] if _opens_with_words(code) else code.co_consts
@@ -216,5 +274,7 @@ def _opens_with_words(code: CodeType) -> bool:
 
 
 def _names(code: CodeType) -> set[str]:
+    """Names that code looks up among the globals; those of attributes are others."""
     inner = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
-    return set(code.co_names).union(*inner)
+    own = {str(step.argval) for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return own.union(*inner)

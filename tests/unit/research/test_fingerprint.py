@@ -91,7 +91,7 @@ def test_what_cannot_be_described_is_refused():
 
 
 MOVING = """
-import dataclasses, functools
+import collections, dataclasses, functools
 import numpy as np, pandas as pd
 
 class Helper:
@@ -103,13 +103,40 @@ class Helper:
 class Terms:
     width: float = {width}
 
+class Slotted:
+    __slots__ = ("kept",)
+    def __init__(self, kept): self.kept = kept
+
+def scaled(k):
+    def decorate(f):
+        @functools.wraps(f)
+        def wrapped(x): return f(x) * k + {wrapper}
+        return wrapped
+    return decorate
+
+@scaled({scale})
+def half(x): return x / 2
+
+@functools.lru_cache
+def cached(x): return x + {cached}
+
+def in_list(x): return x + {listed}
+def by_default(x): return x + {default}
+class Ordered(collections.OrderedDict):
+    def more(self): return {subclass}
+
+SLOTTED, LIST, MINE = Slotted({slotted}), [in_list], Ordered(a=1)
 SERIES, FRAME, PARTIAL = pd.Series([1.0, {series}]), pd.DataFrame({{"a": [{frame}]}}), functools.partial(max, {partial})
 HELPER, TERMS, SET = Helper(), Terms(), {{1, {member}}}
 
-def function(bars):
+def function(bars, h=by_default):
+    half(bars) + cached(1) + LIST[0](bars) + h(bars) + SLOTTED.kept + MINE.more()
     return HELPER.shift(bars) + Helper.level + SERIES.sum() + FRAME.sum() + PARTIAL(0) + TERMS.width + len(SET)
 """
-STILL = {"level": 1, "held": 2, "shift": 3, "width": 4.0, "series": 5.0, "frame": 6.0, "partial": 7, "member": 8}
+STILL = {
+    "level": 1, "held": 2, "shift": 3, "width": 4.0, "series": 5.0, "frame": 6.0, "partial": 7, "member": 8,
+    "wrapper": 9, "scale": 10, "cached": 11, "listed": 12, "default": 13, "slotted": 14, "subclass": 15,
+}  # fmt: skip
 
 
 def test_whatever_a_function_uses_is_part_of_it_be_it_data_a_partial_or_a_helpers_class(monkeypatch):
@@ -121,3 +148,31 @@ def test_whatever_a_function_uses_is_part_of_it_be_it_data_a_partial_or_a_helper
         prints.append(fingerprint(module.function))
     assert prints[0] == prints[1]
     assert len(set(prints)) == 1 + len(STILL)
+
+
+def test_a_global_that_an_attribute_is_called_like_is_no_part_of_a_function():
+    def uses(values: int):
+        space: dict = {"__name__": "somewhere"}
+        exec(f"values = {values}\ndef function(bars): return bars.values", space)
+        return fingerprint(space["function"])
+
+    assert uses(1) == uses(2)
+
+
+def test_which_of_two_functions_stands_where_is_part_of_it():
+    def uses(last: str):
+        space: dict = {"__name__": "somewhere"}
+        exec(
+            f"def f(x): return x\ndef g(x): return -x\nu, v, w = f, g, {last}\n"
+            "def function(bars): return u(bars) + v(bars) + w(bars)",
+            space,
+        )
+        return fingerprint(space["function"])
+
+    assert uses("f") != uses("g")
+
+
+def test_what_holds_itself_and_what_cannot_be_pickled_are_described_too():
+    space: dict = {"__name__": "somewhere"}
+    exec("import threading\nL = [1]\nL.append(L)\nK = threading.Lock()\ndef function(b): return L, K", space)
+    assert fingerprint(space["function"]) == fingerprint(space["function"])

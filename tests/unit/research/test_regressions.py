@@ -193,3 +193,24 @@ def test_a_sweep_keeps_bars_that_its_caller_changes_later():
     bars.iloc[:, :4] *= 2.0
     bars.loc[bars.index[100] :, "close"] = 1.0
     assert found.result(0).summary.final_equity == pytest.approx(found.table["final_equity"][0], rel=1e-10)
+
+
+def test_freqtrades_rules_hit_a_stop_that_the_entry_had_passed_at_once():
+    opens = bars_of([[100, 101, 99, 100], [98, 103, 97, 100], [100, 101, 99, 100], [100, 101, 99, 100]])
+    for more in ({}, {"entry_type": "limit", "entry_price": 99.0}):
+        orders = tl.backtest(opens, entries=on(4, 0), size=1, sl_price=102.0, fill="freqtrade", **more).orders
+        assert orders["price"].tolist() == [98.0, 98.0]
+
+
+def test_what_is_done_to_the_frames_of_a_result_reaches_no_sweep():
+    found = tl.sweep(tl.samples.load("GOOG-1d").iloc[:300], "sma_cross", fast=[5, 10], slow=20, progress=False)
+    frame = next(iter(found.result(0).frames.values()))
+    frame.iloc[100:, :4] *= 2.0
+    del frame
+    for row in range(2):
+        assert found.result(row).summary.final_equity == pytest.approx(found.table["final_equity"][row], rel=1e-10)
+
+
+def test_a_size_of_nan_opens_nothing_under_kelly_either():
+    terms = {"size": pd.Series(np.nan, DIPS.index), "size_type": "kelly", "kelly_start": 0.1}
+    assert len(tl.backtest(DIPS, entries=on(4, 0), **terms).orders) == 0
