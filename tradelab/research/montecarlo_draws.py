@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tradelab.metrics.summary import LABELS
-from tradelab.model.errors import MissingExtraError, ParameterError, UnknownNameError
+from tradelab.model.errors import MissingExtraError, UnknownNameError
 from tradelab.research.checks import whole
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def generator(runs: int, seed: int | np.random.Generator) -> np.random.Generator
     ParameterError
         ``runs`` is no number of runs.
     """
-    if not isinstance(runs, (int, np.integer)) or isinstance(runs, bool) or runs < 1:
-        raise ParameterError(f"runs={runs!r} is not allowed.", allowed=["1 or more"])
+    whole("runs", runs, least=1)
     if isinstance(seed, np.random.Generator):
         return seed
     whole("seed", seed, least=0, most=2**63 - 1)
