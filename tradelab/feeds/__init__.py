@@ -1,0 +1,1 @@
+"""Keep bars up to date from any data provider: fetch, backfill, stream, share."""

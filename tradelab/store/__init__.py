@@ -1,0 +1,1 @@
+"""Records that outlive a process: connections, their audit, sealed credentials; SQLite or PostgreSQL."""
