@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tradelab.model.errors import CorruptFileError, StorageError
 
-_VERSION = 1
-_SCHEMA = """
+# A new file walks through every step, so that it and an old one that was brought up to date are the same.
+_STEPS = (
+    """
 create table series (
     id integer primary key, source text not null, symbol text not null, timeframe text not null,
     revised integer not null default 0, unique (source, symbol, timeframe));
@@ -30,7 +31,28 @@ create table instruments (
     venue text not null, symbol text not null, quote text not null, tick_size text not null, qty_step text not null,
     contract_size text not null, min_qty text, max_qty text, min_notional text, calendar text not null,
     primary key (venue, symbol)) without rowid;
-"""
+""",
+    """
+alter table instruments add column session text;
+alter table instruments add column base text;
+alter table instruments add column settle text;
+alter table instruments add column kind text not null default 'other';
+alter table instruments add column min_price text;
+alter table instruments add column max_price text;
+alter table instruments add column min_market_qty text;
+alter table instruments add column max_market_qty text;
+alter table instruments add column market_qty_step text;
+alter table instruments add column max_notional text;
+alter table instruments add column price_band_up text;
+alter table instruments add column price_band_down text;
+alter table instruments add column max_orders integer;
+alter table instruments add column max_trigger_orders integer;
+create table retention (
+    source text not null, symbol text not null, timeframe text not null, keep_days real, unused_days real,
+    primary key (source, symbol, timeframe)) without rowid;
+""",
+)
+_VERSION = len(_STEPS)
 
 
 class Database:
@@ -96,13 +118,15 @@ class Database:
 
     def _prepare(self) -> None:
         connection = self._connection()
-        if self._version(connection) == 0:
+        version = self._version(connection)
+        if version == 0:
             _use_wal(connection, self._wait_s)
+        if version < _VERSION:
             with self._transaction("begin immediate"):
-                if self._version(connection) == 0:  # not made by another process in between
-                    for statement in _SCHEMA.split(";")[:-1]:
+                for step in _STEPS[self._version(connection) :]:  # asked again: another process may have been first
+                    for statement in step.split(";")[:-1]:
                         connection.execute(statement)
-                    connection.execute(f"pragma user_version={_VERSION}")
+                connection.execute(f"pragma user_version={_VERSION}")
 
     def _version(self, connection: sqlite3.Connection) -> int:
         version = int(connection.execute("pragma user_version").fetchone()[0])

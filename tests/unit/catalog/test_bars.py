@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from tradelab.catalog import samples
 from tradelab.catalog.bars import AppendCount, BarRow, Catalog, WriteCount
 from tradelab.catalog.frame import content_hash
 from tradelab.model.errors import ParameterError, UnknownNameError
-from tradelab.model.instrument import Calendar, Instrument
+from tradelab.model.instrument import Calendar, Instrument, InstrumentKind
 from tradelab.model.units import NS_PER_HOUR, Timeframe
 
 KEY = ("sample", "EURUSD", "1h")
@@ -237,13 +238,19 @@ def test_last_closed_looks_at_segments_and_tail_but_not_at_forming_bars(catalog:
 def test_instruments_come_back_to_the_last_zero(catalog: Catalog) -> None:
     given = Instrument(
         symbol="BTC/USDT", venue="binance", quote="USDT", tick_size=Decimal("0.010"), qty_step=Decimal("1E-8"),
-        min_qty=Decimal("0.00001000"), min_notional=Decimal(5), calendar=Calendar.ALWAYS,
+        min_qty=Decimal("0.00001000"), min_notional=Decimal(5), calendar=Calendar.ALWAYS, session="fx", base="BTC",
+        settle="USDC", kind=InstrumentKind.PERPETUAL, min_price=Decimal("0.10"), max_price=Decimal(1000000),
+        min_market_qty=Decimal("0.00010"), max_market_qty=Decimal("120.0"), market_qty_step=Decimal("0.0001"),
+        max_notional=Decimal("9E+6"), price_band_up=Decimal("1.20"), price_band_down=Decimal("0.80"), max_orders=200,
+        max_trigger_orders=10,
     )  # fmt: skip
     catalog.save_instrument(given)
     back = catalog.instrument("binance", "BTC/USDT")
     assert back == given
     assert back is not None
     assert [str(back.tick_size), str(back.qty_step), str(back.min_qty)] == ["0.010", "1E-8", "0.00001000"]
+    assert [str(back.max_notional), str(back.price_band_down), str(back.max_market_qty)] == ["9E+6", "0.80", "120.0"]
+    assert all(getattr(back, f.name) is not None for f in dataclasses.fields(back) if f.name != "max_qty")
     assert catalog.instrument("binance", "ETH/USDT") is None
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradelab.model.errors import ParameterError
-from tradelab.model.instrument import Calendar, Instrument
+from tradelab.model.instrument import Calendar, Instrument, InstrumentKind
 
 _STEPS = st.sampled_from(
     [Decimal("0.00000001"), Decimal("0.01"), Decimal("0.25"), Decimal("0.5"), Decimal(1), Decimal(100)]
@@ -61,3 +61,44 @@ def test_an_instrument_is_frozen_hashable_and_travels() -> None:
         instrument.symbol = "NQ"  # type: ignore[misc]
     assert pickle.loads(pickle.dumps(instrument)) == instrument
     assert len({instrument, _future(calendar=Calendar.SESSIONS)}) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "min_qty",
+        "max_qty",
+        "min_notional",
+        "max_notional",
+        "min_price",
+        "max_price",
+        "min_market_qty",
+        "max_market_qty",
+    ],
+)
+def test_a_limit_is_none_or_a_decimal_of_zero_or_more(name: str) -> None:
+    assert getattr(_future(), name) is None
+    assert getattr(_future(**{name: Decimal(0)}), name) == 0
+    for wrong in (1.0, "1", Decimal(-1), Decimal("NaN")):
+        with pytest.raises(ParameterError, match=rf"ES: {name}=.* must be a Decimal of zero or more, or None"):
+            _future(**{name: wrong})
+
+
+@pytest.mark.parametrize("name", ["market_qty_step", "price_band_up", "price_band_down"])
+def test_a_band_or_a_step_of_market_orders_is_none_or_above_zero(name: str) -> None:
+    assert getattr(_future(), name) is None
+    with pytest.raises(ParameterError, match=rf"ES: {name}=.* must be a Decimal above zero"):
+        _future(**{name: Decimal(0)})
+
+
+@pytest.mark.parametrize("name", ["max_orders", "max_trigger_orders"])
+def test_a_count_of_orders_is_none_or_a_whole_number(name: str) -> None:
+    assert getattr(_future(**{name: 200}), name) == 200
+    for wrong in (-1, 1.0, True, "5"):
+        with pytest.raises(ParameterError, match=rf"ES: {name}=.* whole number"):
+            _future(**{name: wrong})
+
+
+def test_an_instrument_says_no_more_than_it_was_told() -> None:
+    plain = _future()
+    assert (plain.kind, plain.base, plain.settle, plain.session) == (InstrumentKind.OTHER, None, None, None)
