@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tradelab.catalog.expected import Expected, expect
 from tradelab.catalog.frame import time_ns
+from tradelab.catalog.sessions import label
 from tradelab.model.instrument import Calendar
-from tradelab.model.units import NS_PER_DAY, NS_PER_HOUR, Timeframe
+from tradelab.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MIN, Timeframe
 
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, Monday is 0
 _SHOWN = 10
 _GUESSED_FROM = 100_000
+ON_ITS_WAY_NS = 5 * NS_PER_MIN  # a bar that closed so lately may still be on its way to us
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +30,27 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What is stored of a series and what is missing, by a calendar."""
+    """What is stored of a series and what is missing, by a calendar.
+
+    ``outside`` counts stored bars at times when the market is closed, which only a named calendar can tell. ``behind``
+    counts bars that should have come after the last one by the time of the question; ``None`` when no time was given.
+    """
 
     timeframe: Timeframe
-    calendar: Calendar
+    calendar: Calendar | str
     first: pd.Timestamp | None
     last: pd.Timestamp | None
     bars: int
     missing: int
     gaps: tuple[Gap, ...]
+    outside: int = 0
+    behind: int | None = None
 
     @property
     def share(self) -> float:
-        """Bars that are there, as a fraction of those that should be."""
-        expected = self.bars + self.missing
-        return self.bars / expected if expected else float("nan")
+        """Bars that are there, as a fraction of those that should be, between the first and the last."""
+        there = self.bars - self.outside
+        return there / (there + self.missing) if there + self.missing else float("nan")
 
     def largest(self, count: int = _SHOWN) -> list[Gap]:
         """Return the longest gaps, longest first."""
@@ -52,9 +61,13 @@ class Coverage:
             return "no bars"
         head = (
             f"{self.bars:,} bars of {self.timeframe.alias}, {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M} "
-            f"UTC; {self.missing:,} missing in {len(self.gaps):,} gap(s) by the {self.calendar.value} calendar "
+            f"UTC; {self.missing:,} missing in {len(self.gaps):,} gap(s) by the {label(self.calendar)} calendar "
             f"({self.share:.2%} there)"
         )
+        if self.outside:
+            head += f"; {self.outside:,} at times when the market is closed"
+        if self.behind:
+            head += f"; {self.behind:,} should have come since"
         lines = [
             f"  {g.bars:>8,} bars from {g.first:%Y-%m-%d %H:%M} to {g.last:%Y-%m-%d %H:%M}" for g in self.largest()
         ]
@@ -69,11 +82,27 @@ class Coverage:
         return f"<p>{head}</p>{table}"
 
 
-def cover(bars: pd.DataFrame, timeframe: Timeframe, calendar: Calendar | None = None) -> Coverage:
-    """Return the coverage of canonical bars; a calendar that is not given is guessed from them."""
+def cover(
+    bars: pd.DataFrame,
+    timeframe: Timeframe,
+    calendar: Calendar | str | None = None,
+    *,
+    now: pd.Timestamp | None = None,
+) -> Coverage:
+    """Return the coverage of canonical bars.
+
+    Parameters
+    ----------
+    calendar
+        As :func:`tradelab.catalog.sessions.calendar_of` returns it; guessed from the bars when not given. ``"fx"`` and
+        the calendars of exchanges know holidays, early closes and breaks; the coarse ones do not.
+    now
+        The moment at which to ask how far behind the series is, with its zone. A bar counts from five minutes after
+        its close: until then it may be on its way.
+    """
     stamps = time_ns(bars)
     calendar = calendar or guess_calendar(stamps, timeframe)
-    gaps = find_gaps(stamps, timeframe, calendar)
+    gaps, outside, behind = assess(stamps, timeframe, calendar, None if now is None else now.as_unit("ns").value)
     return Coverage(
         timeframe=timeframe,
         calendar=calendar,
@@ -82,7 +111,58 @@ def cover(bars: pd.DataFrame, timeframe: Timeframe, calendar: Calendar | None = 
         bars=len(bars),
         missing=sum(g.bars for g in gaps),
         gaps=gaps,
+        outside=int(np.count_nonzero(outside)),
+        behind=behind,
     )
+
+
+def assess(
+    stamps: np.ndarray, timeframe: Timeframe, calendar: Calendar | str, now_ns: int | None = None
+) -> tuple[tuple[Gap, ...], np.ndarray, int | None]:
+    """Return the gaps, a mark for each stored bar that lies at a closed time, and how many bars are due by ``now_ns``.
+
+    The coarse calendars tell no bar to be outside: where the series trades is what they are read off.
+    """
+    if isinstance(calendar, Calendar):
+        due = None if now_ns is None else _due(stamps, timeframe, calendar, now_ns)
+        return find_gaps(stamps, timeframe, calendar), np.zeros(len(stamps), dtype=bool), due
+    if not len(stamps):
+        return (), np.zeros(0, dtype=bool), None if now_ns is None else 0
+    last = int(stamps[-1])
+    wanted = expect(stamps, timeframe, calendar, last + 1 if now_ns is None else max(last + 1, now_ns))
+    due = None
+    if now_ns is not None:
+        later = (wanted.slots > last) & ~wanted.present
+        due = int(np.count_nonzero(later & (wanted.done <= now_ns - ON_ITS_WAY_NS)))
+    return _runs(wanted, last), wanted.outside, due
+
+
+def _runs(wanted: Expected, last_ns: int) -> tuple[Gap, ...]:
+    """Return runs of expected bars that are not stored, up to the last that is."""
+    lost = np.flatnonzero(~wanted.present & (wanted.slots <= last_ns))
+    if not len(lost):
+        return ()
+    starts = np.flatnonzero(np.diff(lost, prepend=lost[0] - 2) > 1)
+    ends = np.append(starts[1:], len(lost))
+    return tuple(_gap(wanted.slots[lost[a:b]]) for a, b in zip(starts, ends, strict=True))
+
+
+def _gap(slots: np.ndarray) -> Gap:
+    return Gap(pd.Timestamp(slots[0], tz="UTC"), pd.Timestamp(slots[-1], tz="UTC"), len(slots))
+
+
+def _due(stamps: np.ndarray, timeframe: Timeframe, calendar: Calendar, now_ns: int) -> int:
+    """Count the bars after the last one that a coarse calendar expects to be complete and here by now."""
+    if not len(stamps):
+        return 0
+    months = now_ns // Timeframe.MN.ns - int(stamps[-1]) // Timeframe.MN.ns + 2
+    count = months if timeframe is Timeframe.MN else (now_ns - int(stamps[-1])) // timeframe.ns
+    if count <= 0:
+        return 0
+    slots = _missing_slots(stamps, np.array([len(stamps) - 1]), np.array([count + 1]), timeframe)
+    slots, done = slots[:-1], slots[1:]
+    slots = slots[done <= now_ns - ON_ITS_WAY_NS]
+    return int(np.count_nonzero(_is_open(slots, stamps, timeframe, calendar)))
 
 
 def guess_calendar(stamps: np.ndarray, timeframe: Timeframe) -> Calendar:
@@ -125,10 +205,7 @@ def find_gaps(stamps: np.ndarray, timeframe: Timeframe, calendar: Calendar) -> t
         return ()
     starts = np.flatnonzero(np.concatenate(([True], gap_of[1:] != gap_of[:-1])))
     ends = np.append(starts[1:], len(slots))
-    return tuple(
-        Gap(pd.Timestamp(slots[a], tz="UTC"), pd.Timestamp(slots[b - 1], tz="UTC"), int(b - a))
-        for a, b in zip(starts, ends, strict=True)
-    )
+    return tuple(_gap(slots[a:b]) for a, b in zip(starts, ends, strict=True))
 
 
 def _missing_counts(stamps: np.ndarray, timeframe: Timeframe) -> np.ndarray:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tradelab.catalog.coverage import find_gaps, guess_calendar
+from tradelab.catalog.coverage import assess, guess_calendar
 from tradelab.catalog.frame import PRICES, as_bars, infer_timeframe, time_ns
+from tradelab.catalog.sessions import calendar_of, label
 from tradelab.model.errors import QualityError, TimestampError, TooFewBarsError
 from tradelab.model.instrument import Calendar
 from tradelab.model.units import Timeframe
@@ -31,7 +32,7 @@ class Finding:
     def __str__(self) -> str:
         shown = ", ".join(f"{p:%Y-%m-%d %H:%M}" for p in self.places)
         more = f" and {self.count - len(self.places):,} more" if self.count > len(self.places) else ""
-        return f"{self.check}: {self.count:,} ({self.says}): {shown}{more}"
+        return f"{self.check}: {self.count:,} ({self.says}){f': {shown}{more}' if shown else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class QualityReport:
 
     bars: int
     timeframe: Timeframe | None
-    calendar: Calendar | None
+    calendar: Calendar | str | None
     hard: tuple[Finding, ...]
     soft: tuple[Finding, ...]
 
@@ -68,20 +69,27 @@ class QualityReport:
 
 
 def inspect(
-    bars: pd.DataFrame, timeframe: str | Timeframe | None = None, *, calendar: Calendar | None = None
+    bars: pd.DataFrame,
+    timeframe: str | Timeframe | None = None,
+    *,
+    calendar: Calendar | str | None = None,
+    now: pd.Timestamp | None = None,
 ) -> QualityReport:
     """Return what is wrong with bars, with counts and places; nothing is changed and nothing raised for bad values.
 
     Hard: NaN or infinite prices, prices of zero or less, high below low, open or close outside high and low, a negative
-    volume, stamps that are repeated or out of order. Soft: missing bars (by the calendar; holidays count), spikes
-    (a close 20 times the usual move away and back at once), prices that do not move for 30 bars, no volume.
+    volume, stamps that are repeated or out of order. Soft: missing bars, bars at closed times and a stale tail (by the
+    calendar; holidays count by the coarse ones), spikes (a close 20 times the usual move away and back at once), prices
+    that do not move for 30 bars, no volume.
 
     Parameters
     ----------
     bars
         Bars as :func:`~tradelab.catalog.frame.as_bars` takes them, but repeated and unsorted stamps are reported.
     timeframe, calendar
-        Inferred and guessed when not given.
+        Inferred and guessed when not given. A calendar is one of three coarse words, ``"fx"`` or an exchange's MIC.
+    now
+        When given: note how many bars should have come since the last one, by then.
     """
     stamps = time_ns(bars) if isinstance(bars.index, pd.DatetimeIndex) and bars.index.tz is not None else None
     order = [] if stamps is None else list(_order(bars, stamps))
@@ -94,10 +102,8 @@ def inspect(
     hard = [*order, *(_finding(*f, bars.index) for f in _impossible(values))]
     soft = [_finding(*f, bars.index) for f in _suspicious(values)]
     if length is not None:
-        calendar = calendar or guess_calendar(stamps, length)
-        gaps = find_gaps(stamps, length, calendar)
-        says = f"{sum(g.bars for g in gaps):,} bar(s) missing by the {calendar.value} calendar"
-        soft.insert(0, Finding("gaps", says, len(gaps), tuple(g.first for g in gaps[:_PLACES])))
+        calendar = guess_calendar(stamps, length) if calendar is None else calendar_of(calendar)
+        soft = [*_by_calendar(bars.index, stamps, length, calendar, now), *soft]
     return QualityReport(
         bars=len(bars),
         timeframe=length,
@@ -105,6 +111,18 @@ def inspect(
         hard=tuple(f for f in hard if f.count),
         soft=tuple(f for f in soft if f.count),
     )
+
+
+def _by_calendar(
+    index: pd.Index, stamps: np.ndarray, length: Timeframe, calendar: Calendar | str, now: pd.Timestamp | None
+) -> Iterable[Finding]:
+    gaps, outside, behind = assess(stamps, length, calendar, None if now is None else now.as_unit("ns").value)
+    by = f"by the {label(calendar)} calendar"
+    says = f"{sum(g.bars for g in gaps):,} bar(s) missing {by}"
+    yield Finding("gaps", says, len(gaps), tuple(g.first for g in gaps[:_PLACES]))
+    yield _finding("outside hours", f"the market is closed then {by}", outside, index)
+    says = f"bar(s) should have come since {index[-1]:%Y-%m-%d %H:%M} {by}"
+    yield Finding("stale tail", says, behind or 0, ())
 
 
 def require_sound(bars: pd.DataFrame, *, name: str = "bars") -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tradelab.catalog import quality, samples
+from tradelab.model.errors import UnknownNameError
 from tradelab.model.instrument import Calendar
 
 
@@ -100,3 +101,25 @@ def test_two_bars_and_one_bar_can_be_inspected(bars: pd.DataFrame) -> None:
 
 def test_sound_bars_pass_the_gate(bars: pd.DataFrame) -> None:
     quality.require_sound(bars, name="X")
+
+
+def test_a_named_calendar_counts_no_holiday_and_tells_bars_outside_its_hours() -> None:
+    report = quality.inspect(samples.load("EURUSD-1h"), calendar="fx")
+    assert report.calendar == "fx"
+    outside = next(f for f in report.soft if f.check == "outside hours")
+    assert "gaps" not in found(report)
+    assert outside.count == 9  # 24 December 23:00 to 25 December 07:00 UTC: Christmas has begun in New York's day
+    assert f"{outside.places[0]:%Y-%m-%d %H:%M}" == "2017-12-24 23:00"
+
+
+def test_a_stale_tail_is_told_when_the_time_is_given(bars: pd.DataFrame) -> None:
+    late = bars.index[-1] + pd.Timedelta(minutes=10)
+    assert "stale tail" not in found(quality.inspect(bars))
+    stale = next(f for f in quality.inspect(bars, now=late).soft if f.check == "stale tail")
+    assert stale.count == 4  # those that closed more than five minutes ago: the others may be on their way
+    assert f"should have come since {bars.index[-1]:%Y-%m-%d %H:%M} by the 24/7 calendar" in str(stale)
+
+
+def test_an_unknown_calendar_is_refused(bars: pd.DataFrame) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'XNYS'"):
+        quality.inspect(bars, calendar="XNYX")
