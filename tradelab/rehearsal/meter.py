@@ -1,0 +1,81 @@
+"""Count what clients ask for, by address and by account, and turn away those who ask too much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tradelab.model.units import NS_PER_S
+
+_BAN_AFTER = 5  # requests while already limited
+_FIRST_BAN_S = 120.0
+_LONGEST_BAN_S = 3 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A limit: so much weight in each window of so many seconds."""
+
+    name: str
+    limit: int
+    window_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the meter says: go on, wait, or banned; ``wait_s`` is how long."""
+
+    allowed: bool
+    banned: bool = False
+    wait_s: float = 0.0
+    scope: Scope | None = None
+
+
+@dataclass(slots=True)
+class Meter:
+    """Windows are of the clock, as Binance's are: all is forgotten when a window ends.
+
+    Whoever goes on asking while limited is banned, each time for twice as long.
+    """
+
+    used: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    banned_until_ns: dict[str, int] = field(default_factory=dict)
+    bans: dict[str, int] = field(default_factory=dict)
+    limited: int = 0  # answers of the kind 429, ever
+    in_ban: int = 0  # requests made inside a ban, ever
+
+    def charge(self, who: str, weights: dict[Scope, int], now_ns: int) -> Verdict:
+        """Count a request and say whether it may pass; one that may not is not counted as used."""
+        until = self.banned_until_ns.get(who, 0)
+        if now_ns < until:
+            self.in_ban += 1
+            return Verdict(False, banned=True, wait_s=(until - now_ns) / NS_PER_S)
+        for scope, weight in weights.items():
+            window = now_ns // (scope.window_s * NS_PER_S)
+            if self.used.get((who, scope.name, window), 0) + weight > scope.limit:
+                return self._limit(who, scope, now_ns, window)
+        for scope, weight in weights.items():
+            key = (who, scope.name, now_ns // (scope.window_s * NS_PER_S))
+            self.used[key] = self.used.get(key, 0) + weight
+        self.refused.pop(who, None)
+        return Verdict(True)
+
+    def ban(self, who: str, seconds: float, now_ns: int) -> None:
+        """Turn an address away for so long."""
+        self.banned_until_ns[who] = now_ns + int(seconds * NS_PER_S)
+
+    def used_now(self, who: str, scope: Scope, now_ns: int) -> int:
+        """Return the weight used in the window that runs now."""
+        return self.used.get((who, scope.name, now_ns // (scope.window_s * NS_PER_S)), 0)
+
+    def _limit(self, who: str, scope: Scope, now_ns: int, window: int) -> Verdict:
+        self.limited += 1
+        self.refused[who] = self.refused.get(who, 0) + 1
+        if self.refused[who] > _BAN_AFTER:
+            seconds = min(_LONGEST_BAN_S, _FIRST_BAN_S * 2 ** self.bans.get(who, 0))
+            self.bans[who] = self.bans.get(who, 0) + 1
+            self.refused.pop(who)
+            self.ban(who, seconds, now_ns)
+            return Verdict(False, banned=True, wait_s=seconds, scope=scope)
+        rest_ns = (window + 1) * scope.window_s * NS_PER_S - now_ns
+        return Verdict(False, wait_s=rest_ns / NS_PER_S, scope=scope)
