@@ -139,7 +139,7 @@ class Resting:
 
     @card(
         prerequisite="Flat.",
-        action="Place a stop-limit, trigger 1 % above the market, limit at it; let the market rise by 2 % and fall back.",
+        action="Place a stop-limit, trigger 1 % above the market, limit at it; let it rise by 2 % and fall back.",
         expects="UNTRIGGERED; triggered it rests as a limit; FILLED when the market has come back.",
         passes="No fill while the market is above its limit, then none above it.",
         needs=(takes(OrderType.STOP_LIMIT),),
