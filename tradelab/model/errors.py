@@ -128,7 +128,22 @@ class VenueError(TradelabError):
 
 
 class ConnectivityError(VenueError):
-    """Try again: what was fetched so far is kept."""
+    """Try again: what was fetched so far is kept.
+
+    Parameters
+    ----------
+    retry_after_s
+        Seconds the venue asked us to leave it alone (Retry-After); ``None`` where it did not say.
+    """
+
+    def __init__(
+        self, problem: str, *, allowed: Iterable[object] = (), fix: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(problem, allowed=allowed, fix=fix)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (*super().__reduce__(), {"retry_after_s": self.retry_after_s})  # the third part is set on the copy
 
 
 class RequestError(VenueError):

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from tradelab.model import errors
-from tradelab.model.errors import ConfigError, ParameterError, TradelabError, UnknownNameError
+from tradelab.model.errors import ConfigError, ConnectivityError, ParameterError, TradelabError, UnknownNameError
 
 _ALL = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TradelabError)]
 
@@ -30,6 +30,14 @@ def test_an_error_survives_pickling_whole(kind: type[TradelabError]) -> None:
         assert type(twin) is kind
         assert (twin.problem, twin.allowed, twin.fix) == ("the problem.", ("a", 1), "Do this.")
         assert str(twin) == str(error)
+
+
+def test_how_long_a_venue_asked_us_to_wait_survives_pickling() -> None:
+    error = ConnectivityError("too many requests.", fix="Wait.", retry_after_s=12.5)
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert twin.retry_after_s == 12.5
+        assert str(twin) == "too many requests. Wait."
+    assert ConnectivityError("reset.").retry_after_s is None
 
 
 def test_what_is_allowed_is_kept_even_when_it_came_from_a_generator() -> None:

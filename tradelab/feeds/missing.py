@@ -1,0 +1,94 @@
+"""Ask for what is missing until it is there or the venue has denied it twice; nothing is skipped, nothing asked for ever.
+
+A page of a venue proves little. It may begin late, leave bars out, repeat or mix them, or stop short. So a page is never
+taken for a range: what it shows is taken, and what it should have shown and did not is *denied once*. That is asked for
+again, in other words (from a bar earlier, by a full page), and only what is denied a second time counts as a hole of
+the venue's own. The earliest missing stretch is always asked for first, so that at most one page lies beyond a hole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tradelab.feeds.series import Series
+from tradelab.feeds.spans import Span, Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One page to be asked for: from when, and how many bars."""
+
+    since_ns: int
+    limit: int
+
+
+class Missing:
+    """What of a range is still missing, and what the venue has said about it.
+
+    Parameters
+    ----------
+    spans
+        Stretches of open times without a stored bar.
+    page_bars
+        The most bars of one page.
+    """
+
+    def __init__(self, spans: Iterable[Span], series: Series, page_bars: int) -> None:
+        self._series = series
+        self._page_bars = max(1, page_bars)
+        self._open = Spans(spans)
+        self._denied_once = Spans()
+        self.denied = Spans()
+        self.newest_shown_ns: int | None = None
+
+    def __contains__(self, open_ns: int) -> bool:
+        return self._open.covers(open_ns)
+
+    def question(self) -> Question | None:
+        """Return the next page to ask for, or ``None`` when everything is there or denied."""
+        if not self._open:
+            return None
+        start, end = self._open.first
+        if self._denied_once.covers(start):  # again, in other words
+            earlier = self._series.timeframe.floor(start - 1) if self._series.on_grid(start) else None
+            since = start - self._series.timeframe.ns if earlier is None else earlier
+            return Question(since if self._page_bars > 1 else start, self._page_bars)
+        if len(self._open) > 1:
+            return Question(start, self._page_bars)
+        needed = self._series.bars_between(start, end) + 1  # one more: a later bar proves that a hole is one
+        return Question(start, min(needed, self._page_bars))
+
+    def answer(self, question: Question, opens: Sequence[int]) -> None:
+        """Take note of an answer: the open times of all its bars, closed or forming, in any order."""
+        for first, last in self._runs(sorted(set(opens))):
+            self._open.remove(first, self._series.closes_ns(last))
+        if opens:
+            self.newest_shown_ns = max(opens) if self.newest_shown_ns is None else max(*opens, self.newest_shown_ns)
+        for start, end in self._open.within(question.since_ns, self._told_until(question, opens)):
+            for again in self._denied_once.within(start, end):
+                self.denied.add(*again)
+                self._open.remove(*again)
+            self._denied_once.add(start, end)
+
+    def unsettled_ns(self, newest_known_ns: int | None) -> int | None:
+        """Return from where on nothing is proved: denied, but no later bar was seen, so it may only be late."""
+        return next((a for a, _ in self.denied if newest_known_ns is None or a > newest_known_ns), None)
+
+    def _told_until(self, question: Question, opens: Sequence[int]) -> int:
+        """Return up to where an answer speaks: its newest bar, or the page's length when it shows nothing from there on."""
+        if opens and max(opens) >= question.since_ns:
+            return self._series.closes_ns(max(opens))
+        return question.since_ns + max(question.limit, 2) * self._series.timeframe.ns
+
+    def _runs(self, opens: list[int]) -> Iterable[Span]:
+        """Yield the first and last bar of each stretch without a hole."""
+        first = previous = None
+        for stamp in opens:
+            if previous is not None and not self._series.is_next(previous, stamp):
+                yield first, previous  # type: ignore[misc]
+                first = None
+            first = stamp if first is None else first
+            previous = stamp
+        if previous is not None:
+            yield first, previous  # type: ignore[misc]
