@@ -1,0 +1,110 @@
+"""Lay out the records: connections, their sealed credentials, their tests, the audit, the vault's key.
+
+Times are UTC nanoseconds. JSON is text written by us with sorted keys, so that a value is the same bytes on both
+databases. The tables are made and changed by the migrations beside this file; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+HEAD = "r0001"  # the newest migration; a test compares it with the scripts
+
+metadata = MetaData()
+_Serial = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("purposes", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("account_kind", String(16), nullable=False),
+    Column("armed_at_ns", BigInteger),
+    Column("armed_by", String(64)),
+    Column("status", String(16), nullable=False),
+    Column("version", Integer, nullable=False),  # counts every change: who read an older one is refused
+    Column("setup", Integer, nullable=False),  # counts what a test depends on: credentials, provider settings, purposes
+    Column("passed_setup", Integer),  # the setup that the last passing test saw
+    Column("created_ns", BigInteger, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    Column("tested_ns", BigInteger),
+    Column("passed_ns", BigInteger),
+    Column("used_ns", BigInteger),
+    Column("error_ns", BigInteger),
+    Column("error", Text),
+    Column("lease", String(32)),  # the test that is under way, if one is
+    Column("lease_until_ns", BigInteger),
+    UniqueConstraint("name", name="uq_connections_name"),
+    CheckConstraint("status in ('inactive', 'testing', 'active', 'error')", name="ck_connections_status"),
+    CheckConstraint("account_kind in ('paper', 'live', 'rehearsal')", name="ck_connections_account_kind"),
+    CheckConstraint("(lease is null) = (lease_until_ns is null)", name="ck_connections_lease"),
+    CheckConstraint("status <> 'testing' or lease is not null", name="ck_connections_testing"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("connection_id", String(32), ForeignKey(connections.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("field", String(64), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+tests = Table(
+    "tests",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("connection_id", String(32), ForeignKey(connections.c.id, ondelete="CASCADE"), nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("passed", SmallInteger, nullable=False),
+    Column("latency_ms", Float),  # median round trip; absent where nothing came back
+    Column("says", Text, nullable=False),
+    Index("ix_tests_connection_id", "connection_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# No foreign key: what was done to a connection is still known when the connection is gone.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("connection_id", String(32), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("old", Text, nullable=False),
+    Column("new", Text, nullable=False),
+    Index("ix_audit_connection_id", "connection_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# At most one row: the key that seals everything, by its id, and how it is had again.
+vault = Table(
+    "vault",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("key_id", String(16), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("derivation", Text),  # for a passphrase: Scrypt's salt and cost
+    Column("created_ns", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="ck_vault_one"),
+)
