@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import difflib
-import hashlib
-import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,24 +13,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tradelab.catalog import instruments, segments, swap, tail
+from tradelab.catalog import instruments, quality, retention, segments, series, statistics, swap, tail, usage
 from tradelab.catalog.block import Block, merge, of_frame, without
 from tradelab.catalog.coverage import Coverage, cover
 from tradelab.catalog.database import Database, failures
 from tradelab.catalog.exporting import write_file
-from tradelab.catalog.frame import as_bars, moment_ns, time_ns
-from tradelab.catalog.segments import Segment
-from tradelab.catalog.swap import Key, Swap
+from tradelab.catalog.frame import as_bars, moment_ns
+from tradelab.catalog.quality import QualityReport
+from tradelab.catalog.reading import FIRST_NS, LAST_NS, Moment, Snapshot, gather, snapshot_of, span_of
+from tradelab.catalog.retention import RetentionPlan, RetentionPolicy
+from tradelab.catalog.series import Key
+from tradelab.catalog.sessions import calendar_of
+from tradelab.catalog.statistics import Statistics
+from tradelab.catalog.swap import Swap
 from tradelab.catalog.tail import AppendCount, BarRow
-from tradelab.model.errors import StorageError, TimestampError, UnknownNameError
 from tradelab.model.instrument import Calendar, Instrument
-from tradelab.model.units import NS_PER_HOUR, Timeframe
+from tradelab.model.units import Timeframe
 
 __all__ = ["AppendCount", "BarRow", "Catalog", "Snapshot", "WriteCount"]
 
-Moment = str | dt.datetime | None
-_FIRST, _LAST = -(2**63), 2**63 - 1
-_TRIES = 50
 GRACE_S = 600.0
 
 
@@ -45,19 +42,6 @@ class WriteCount:
     bars: int
     segments: int
     revised: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a run cites: the same id means the same bars, to the last bit.
-
-    Compaction and a new bar in the range give another id; to compare the bars themselves use
-    :func:`tradelab.catalog.frame.content_hash`.
-    """
-
-    id: str
-    segments: tuple[str, ...]
-    tail_bars: int
 
 
 class Catalog:
@@ -109,18 +93,19 @@ class Catalog:
         StorageError
             No room, not writable, or another process writes and did not end in time.
         """
-        key = _key(source, symbol, timeframe)
+        key = series.key_of(source, symbol, timeframe)
         frame = as_bars(bars, name=f"bars of {symbol}")
-        _require_spacing(frame, key)
+        series.require_spacing(frame, key)
         block = of_frame(frame)
         revised = 0
         with self._database.writing(f"write {symbol}") as connection:
-            series = _series_id(connection, key)
-            with self._swapping(connection, series, key) as exchange:
+            number = series.ensure(connection, key)
+            with self._swapping(connection, number, key) as exchange:
                 for period, part in segments.split(block, key[2]):
                     revised += exchange.put(period, part)
-                revised += self._overwrite_tail(connection, series, block)
-                _count_revised(connection, series, revised)
+                revised += self._overwrite_tail(connection, number, block)
+                series.count_revised(connection, number, revised)
+        usage.mark(self.root, key)
         return WriteCount(len(block), exchange.written, revised)
 
     def append(self, rows: Iterable[BarRow]) -> AppendCount:
@@ -133,23 +118,26 @@ class Catalog:
         count = AppendCount()
         if not ordered:
             return count
+        used = []
         with self._database.writing("append bars") as connection:
             for (source, symbol, _), group in groupby(ordered, key=lambda r: (r.source, r.symbol, r.timeframe.code)):
                 batch = list(group)
-                series = _series_id(connection, _key(source, symbol, batch[0].timeframe))
-                one = tail.upsert(connection, series, batch)
-                _count_revised(connection, series, one.revised)
+                key = series.key_of(source, symbol, batch[0].timeframe)
+                number = series.ensure(connection, key)
+                one = tail.upsert(connection, number, batch)
+                series.count_revised(connection, number, one.revised)
                 count += one
+                used.append(key)
+        for key in used:
+            usage.mark(self.root, key)
         return count
 
     def compact(self) -> int:
         """Move closed bars from the tail into segments, a transaction a series; return how many segments were made."""
         with self._database.reading() as connection:
-            waiting = connection.execute(
-                "select s.id, source, symbol, timeframe from series s "
-                "where exists (select 1 from tail t where t.series = s.id and t.closed = 1)"
-            ).fetchall()
-        made = sum(self._compact(series, (source, symbol, Timeframe[code])) for series, source, symbol, code in waiting)
+            live = set(connection.execute("select distinct series from tail where closed = 1").fetchall())
+            waiting = [key for number, key in series.keys(connection) if (number,) in live]
+        made = sum(self._compact(key) for key in waiting)
         self.vacuum()
         return made
 
@@ -205,31 +193,21 @@ class Catalog:
         CorruptFileError
             A segment's content is not what was written.
         """
-        key = _key(source, symbol, timeframe)
-        span = _span(start, end)
-        found, stored, pending, forming = self._gather(key, span)
-        block, _ = merge(stored.between(*span), pending)
-        if include_open:
-            block, _ = merge(block, without(forming, block.time))
-        bars = block.frame()
-        bars.attrs = {
-            "source": source,
-            "symbol": symbol,
-            "timeframe": key[2].alias,
-            "snapshot": _snapshot(key, span, found, pending).id,
-        }
+        key = series.key_of(source, symbol, timeframe)
+        bars = self._read(key, start, end, include_open=include_open)
+        usage.mark(self.root, key)
         return bars
 
     def snapshot(
         self, source: str, symbol: str, timeframe: str | Timeframe, start: Moment = None, end: Moment = None
     ) -> Snapshot:
         """Return the provenance of a range without reading the bars."""
-        key = _key(source, symbol, timeframe)
-        span = _span(start, end)
+        key = series.key_of(source, symbol, timeframe)
+        span = span_of(start, end)
         with self._database.reading() as connection:
-            series = self._require_series(connection, key)
-            found = swap.find(connection, series, start_ns=span[0], end_ns=span[1])
-            return _snapshot(key, span, found, tail.select(connection, series, *span, closed=True))
+            number = series.require(connection, key)
+            found = swap.find(connection, number, start_ns=span[0], end_ns=span[1])
+            return snapshot_of(key, span, found, tail.select(connection, number, *span, closed=True))
 
     def last_closed(self, source: str, symbol: str, timeframe: str | Timeframe) -> pd.Timestamp | None:
         """Return the open time of the newest closed bar, or ``None`` when there is none: where a download resumes."""
@@ -245,25 +223,44 @@ class Catalog:
     def list(self) -> pd.DataFrame:
         """Return one row a series: source, symbol, timeframe, bars, first, last, segments, size, tail, revised."""
         with self._database.reading() as connection:
-            rows = connection.execute(_LIST).fetchall()
-        table = pd.DataFrame(rows, columns=_LIST_COLUMNS)
-        table["timeframe"] = [Timeframe[code].alias for code in table["timeframe"]]
-        for column in ("first", "last"):
-            table[column] = pd.to_datetime(table[column].astype("int64"), unit="ns", utc=True)
-        return table
+            return series.table(connection)
 
     def coverage(
-        self, source: str, symbol: str, timeframe: str | Timeframe, *, calendar: Calendar | str | None = None
+        self,
+        source: str,
+        symbol: str,
+        timeframe: str | Timeframe,
+        *,
+        calendar: Calendar | str | None = None,
+        now: Moment = None,
     ) -> Coverage:
-        """Return range, counts and missing bars of a series.
+        """Return range, counts, missing bars and, when ``now`` is given, how far a series is behind.
 
-        The calendar is the one given, else the saved instrument's, else guessed from the bars.
+        The calendar is the one given (``"24/7"``, ``"fx"``, ``"XNYS"``), else the saved instrument's session, else its
+        calendar, else guessed from the bars. See :func:`tradelab.catalog.coverage.cover`. It counts as no use.
         """
-        bars = self.read(source, symbol, timeframe)
-        known = self.instrument(source, symbol)
-        if calendar is None and known is not None:
-            calendar = known.calendar
-        return cover(bars, Timeframe.of(timeframe), None if calendar is None else Calendar(calendar))
+        key = series.key_of(source, symbol, timeframe)
+        chosen = self._calendar(source, symbol, calendar)
+        return cover(self._read(key), key[2], chosen, now=now)
+
+    def inspect(
+        self,
+        source: str,
+        symbol: str,
+        timeframe: str | Timeframe,
+        *,
+        calendar: Calendar | str | None = None,
+        now: Moment = None,
+    ) -> QualityReport:
+        """Return what is wrong with a series, as :func:`tradelab.catalog.quality.inspect` does; it counts as no use."""
+        key = series.key_of(source, symbol, timeframe)
+        chosen = self._calendar(source, symbol, calendar)
+        return quality.inspect(self._read(key), key[2], calendar=chosen, now=now)
+
+    def statistics(self) -> Statistics:
+        """Return what is stored, series by series and in all: bars, range, room on disk, last use, revised."""
+        with self._database.reading() as connection:
+            return statistics.gather(connection, self.root)
 
     def export(
         self,
@@ -287,9 +284,51 @@ class Catalog:
     def damaged(self) -> tuple[str, ...]:
         """Hash every segment anew and return the names of those that are missing or not what was written."""
         with self._database.reading() as connection:
-            ids = connection.execute("select id from series").fetchall()
-            found = [s for (series,) in ids for s in swap.find(connection, series)]
+            found = [s for number, _ in series.keys(connection) for s in swap.find(connection, number)]
         return tuple(s.name for s in found if not segments.intact(self.root, s))
+
+    # ── retention ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def retention_policies(self) -> tuple[RetentionPolicy, ...]:
+        """Return the policies by which bars may go; for any series the first that covers it stands."""
+        with self._database.reading() as connection:
+            return retention.policies(connection)
+
+    def add_retention_policy(self, policy: RetentionPolicy) -> None:
+        """Keep a policy, in the place of one with the same globs; nothing is removed before :meth:`retain`."""
+        with self._database.writing("keep a retention policy") as connection:
+            retention.save(connection, policy)
+
+    def remove_retention_policy(self, source: str = "*", symbol: str = "*", timeframe: str = "*") -> None:
+        """Forget the policy with these globs."""
+        with self._database.writing("remove a retention policy") as connection:
+            retention.remove(connection, RetentionPolicy(source=source, symbol=symbol, timeframe=timeframe))
+
+    def plan_retention(self, now: Moment = None) -> RetentionPlan:
+        """Return what :meth:`retain` would remove; nothing is changed."""
+        at = _now(now)
+        with self._database.reading() as connection:
+            known = retention.policies(connection)
+            verdicts = [
+                retention.judge(connection, self.root, number, key, known, at)
+                for number, key in series.keys(connection)
+            ]
+        removals = tuple(verdict[0] for verdict in verdicts if verdict is not None)
+        return RetentionPlan(at=at, policies=known, removals=removals, done=False)
+
+    def retain(self, now: Moment = None) -> RetentionPlan:
+        """Remove what the policies let go, one transaction a series; return what went.
+
+        A forming bar is never removed. Files that are no longer named stay for their grace, so that readers are
+        unharmed, and go with the next :meth:`vacuum` after it. A series of which no use was ever noted is not removed
+        for want of it: its days are counted from now on.
+        """
+        at = _now(now)
+        with self._database.reading() as connection:
+            known, every = retention.policies(connection), series.keys(connection)
+        removals = tuple(r for _, key in every if (r := self._retain(key, known, at)) is not None)
+        self.vacuum()
+        return RetentionPlan(at=at, policies=known, removals=removals, done=True)
 
     def _repr_html_(self) -> str:
         table = self.list()
@@ -297,72 +336,71 @@ class Catalog:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _gather(self, key: Key, span: tuple[int, int]) -> tuple[Sequence[Segment], Block, Block, Block]:
-        """Return the segments, their bars, the closed tail and the forming bars of one snapshot of the catalogue.
+    def _read(self, key: Key, start: Moment = None, end: Moment = None, *, include_open: bool = False) -> pd.DataFrame:
+        span = span_of(start, end)
+        found, stored, pending, forming = gather(self._database, self.root, key, span)
+        block, _ = merge(stored.between(*span), pending)
+        if include_open:
+            block, _ = merge(block, without(forming, block.time))
+        bars = block.frame()
+        bars.attrs = {
+            "source": key[0],
+            "symbol": key[1],
+            "timeframe": key[2].alias,
+            "snapshot": snapshot_of(key, span, found, pending).id,
+        }
+        return bars
 
-        A file that a writer replaced and vacuumed after the snapshot is answered by a new snapshot; a file that the
-        new snapshot still names is damage.
-        """
-        gone: str | None = None
-        for _ in range(_TRIES):
-            with self._database.reading() as connection:
-                series = self._require_series(connection, key)
-                found = swap.find(connection, series, start_ns=span[0], end_ns=span[1])
-                pending = tail.select(connection, series, *span, closed=True)
-                forming = tail.select(connection, series, *span, closed=False)
-            try:
-                with failures(self.root, "read bars"):
-                    return found, segments.load(self.root, found), pending, forming
-            except FileNotFoundError as error:
-                absent = next((s for s in found if not (self.root / s.name).exists()), None)
-                if absent is not None and absent.name == gone:
-                    raise swap.missing(absent) from error
-                gone = absent.name if absent else None
-        raise StorageError(f"the bars of {key[1]} were replaced {_TRIES} times during one read.", fix="Try again.")
+    def _calendar(self, source: str, symbol: str, given: Calendar | str | None) -> Calendar | str | None:
+        known = self.instrument(source, symbol) if given is None else None
+        if known is not None:
+            given = known.session or known.calendar
+        return None if given is None else calendar_of(given)
 
-    def _compact(self, series: int, key: Key) -> int:
+    def _retain(self, key: Key, known: tuple[RetentionPolicy, ...], at: pd.Timestamp) -> retention.Removal | None:
+        if usage.last_use(self.root, key) is None:
+            usage.mark(self.root, key)  # of an older catalog, or of one that could not be written to
+        with self._database.writing(f"remove bars of {key[1]}") as connection:
+            number = series.find(connection, key)
+            verdict = None if number is None else retention.judge(connection, self.root, number, key, known, at)
+            if number is None or verdict is None:
+                return None
+            removal, cut_ns = verdict
+            with self._swapping(connection, number, key) as exchange:
+                is_empty = retention.carry_out(connection, self.root, exchange, number, cut_ns)
+        if is_empty:
+            usage.forget(self.root, key)
+        return removal
+
+    def _compact(self, key: Key) -> int:
         with self._database.writing(f"compact {key[1]}") as connection:
-            block = tail.select(connection, series, _FIRST, _LAST, closed=True)
-            with self._swapping(connection, series, key) as exchange:
+            number = series.find(connection, key)  # asked under the lock: numbers of removed series are given again
+            if number is None:
+                return 0
+            block = tail.select(connection, number, FIRST_NS, LAST_NS, closed=True)
+            with self._swapping(connection, number, key) as exchange:
                 revised = sum(exchange.put(period, part) for period, part in segments.split(block, key[2]))
-                tail.clear(connection, series, block.time.tolist())
-                _count_revised(connection, series, revised)
+                tail.clear(connection, number, block.time.tolist())
+                series.count_revised(connection, number, revised)
         return exchange.written
 
     @contextlib.contextmanager
-    def _swapping(self, connection: sqlite3.Connection, series: int, key: Key) -> Iterator[Swap]:
-        exchange = Swap(connection, self.root, series, key)
+    def _swapping(self, connection: sqlite3.Connection, number: int, key: Key) -> Iterator[Swap]:
+        exchange = Swap(connection, self.root, number, key)
         try:
             yield exchange
         except BaseException:
             exchange.undo()
             raise
 
-    def _overwrite_tail(self, connection: sqlite3.Connection, series: int, block: Block) -> int:
+    def _overwrite_tail(self, connection: sqlite3.Connection, number: int, block: Block) -> int:
         """Take bars that were just written out of the tail; return how many closed ones had other values."""
         span = int(block.time[0]), int(block.time[-1]) + 1
-        waiting = tail.select(connection, series, *span, closed=True)
-        forming = tail.select(connection, series, *span, closed=False)
+        waiting = tail.select(connection, number, *span, closed=True)
+        forming = tail.select(connection, number, *span, closed=False)
         stale = np.intersect1d(np.concatenate([waiting.time, forming.time]), block.time)
-        tail.clear(connection, series, stale.tolist())
+        tail.clear(connection, number, stale.tolist())
         return merge(waiting, block)[1]
-
-    def _require_series(self, connection: sqlite3.Connection, key: Key) -> int:
-        source, symbol, timeframe = key
-        row = connection.execute(_FIND, (source, symbol, timeframe.code)).fetchone()
-        if row is not None:
-            return int(row[0])
-        wanted = f"{source} {symbol} {timeframe.alias}"
-        known = [
-            f"{a} {b} {Timeframe[c].alias}"
-            for a, b, c in connection.execute("select source, symbol, timeframe from series")
-        ]
-        raise UnknownNameError.of(
-            "series",
-            wanted,
-            difflib.get_close_matches(wanted, known, n=12, cutoff=0.0),
-            fix="`tradelab data list` shows what is stored; `tradelab data download` or `import` adds to it.",
-        )
 
 
 def default_root() -> Path:
@@ -375,63 +413,5 @@ def default_root() -> Path:
     return Path(user_data_dir("tradelab", appauthor=False)) / "bars"
 
 
-_FIND = "select id from series where source=? and symbol=? and timeframe=?"
-_LIST_COLUMNS = ["source", "symbol", "timeframe", "bars", "first", "last", "segments", "size", "tail", "revised"]
-_LIST = """
-with held as (select series, sum(rows) n, min(first_ns) a, max(last_ns) b, count(*) files, sum(size) size
-              from segments group by series),
-     live as (select series, count(*) n, min(time_ns) a, max(time_ns) b from tail where closed=1 group by series)
-select source, symbol, timeframe, coalesce(held.n, 0) + coalesce(live.n, 0),
-       min(coalesce(held.a, live.a), coalesce(live.a, held.a)), max(coalesce(held.b, live.b), coalesce(live.b, held.b)),
-       coalesce(files, 0), coalesce(size, 0), coalesce(live.n, 0), revised
-from series left join held on held.series = id left join live on live.series = id
-where coalesce(held.n, live.n) is not null order by source, symbol, timeframe
-"""
-
-
-def _key(source: str, symbol: str, timeframe: str | Timeframe) -> Key:
-    for name, value in (("source", source), ("symbol", symbol)):
-        if not isinstance(value, str) or not value.strip():
-            raise UnknownNameError(f"{name}={value!r} must be a name.", fix='For example source="binance".')
-    return source, symbol, Timeframe.of(timeframe)
-
-
-def _series_id(connection: sqlite3.Connection, key: Key) -> int:
-    row = (key[0], key[1], key[2].code)
-    found = connection.execute(_FIND, row).fetchone()
-    if found is None:
-        connection.execute("insert into series (source, symbol, timeframe) values (?,?,?)", row)
-        found = connection.execute(_FIND, row).fetchone()
-    return int(found[0])
-
-
-def _count_revised(connection: sqlite3.Connection, series: int, revised: int) -> None:
-    if revised:
-        connection.execute("update series set revised = revised + ? where id=?", (revised, series))
-
-
-def _span(start: Moment, end: Moment) -> tuple[int, int]:
-    return (
-        _FIRST if start is None else moment_ns(start, name="start"),
-        _LAST if end is None else moment_ns(end, name="end"),
-    )
-
-
-def _require_spacing(bars: pd.DataFrame, key: Key) -> None:
-    """Refuse bars that are closer together than the timeframe they are said to have."""
-    step = np.diff(time_ns(bars))
-    shortest = {Timeframe.MN: 28 * 24 * NS_PER_HOUR, Timeframe.D1: 23 * NS_PER_HOUR}.get(key[2], key[2].ns)
-    if len(step) and step.min() < shortest:
-        at = int(np.argmin(step))
-        raise TimestampError(
-            f"bars of {key[1]} are said to be {key[2].alias}, but {bars.index[at]} and {bars.index[at + 1]} are "
-            f"{pd.Timedelta(int(step[at]), unit='ns')} apart.",
-            fix="Name their own timeframe, or resample them first.",
-        )
-
-
-def _snapshot(key: Key, span: tuple[int, int], found: Sequence[Segment], pending: Block) -> Snapshot:
-    live = hashlib.sha256(pending.time.tobytes() + pending.values.tobytes()).hexdigest() if len(pending) else ""
-    said = [key[0], key[1], key[2].code, *span, [(s.period, s.sha256) for s in found], live]
-    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()
-    return Snapshot(digest[:32], tuple(s.name for s in found), len(pending))
+def _now(given: Moment) -> pd.Timestamp:
+    return pd.Timestamp.now("UTC") if given is None else pd.Timestamp(moment_ns(given, name="now"), unit="ns", tz="UTC")

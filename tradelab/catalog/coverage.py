@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from tradelab.catalog.expected import Expected, expect
-from tradelab.catalog.frame import time_ns
+from tradelab.catalog.frame import moment_ns, time_ns
 from tradelab.catalog.sessions import label
 from tradelab.model.instrument import Calendar
 from tradelab.model.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MIN, Timeframe
@@ -87,7 +88,7 @@ def cover(
     timeframe: Timeframe,
     calendar: Calendar | str | None = None,
     *,
-    now: pd.Timestamp | None = None,
+    now: str | dt.datetime | None = None,
 ) -> Coverage:
     """Return the coverage of canonical bars.
 
@@ -97,12 +98,12 @@ def cover(
         As :func:`tradelab.catalog.sessions.calendar_of` returns it; guessed from the bars when not given. ``"fx"`` and
         the calendars of exchanges know holidays, early closes and breaks; the coarse ones do not.
     now
-        The moment at which to ask how far behind the series is, with its zone. A bar counts from five minutes after
-        its close: until then it may be on its way.
+        The moment at which to ask how far behind the series is; UTC if it names no zone. A bar counts from five minutes
+        after its close: until then it may be on its way.
     """
     stamps = time_ns(bars)
     calendar = calendar or guess_calendar(stamps, timeframe)
-    gaps, outside, behind = assess(stamps, timeframe, calendar, None if now is None else now.as_unit("ns").value)
+    gaps, outside, behind = assess(stamps, timeframe, calendar, None if now is None else moment_ns(now, name="now"))
     return Coverage(
         timeframe=timeframe,
         calendar=calendar,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tradelab.catalog.coverage import assess, guess_calendar
-from tradelab.catalog.frame import PRICES, as_bars, infer_timeframe, time_ns
+from tradelab.catalog.frame import PRICES, as_bars, infer_timeframe, moment_ns, time_ns
 from tradelab.catalog.sessions import calendar_of, label
 from tradelab.model.errors import QualityError, TimestampError, TooFewBarsError
 from tradelab.model.instrument import Calendar
@@ -73,7 +74,7 @@ def inspect(
     timeframe: str | Timeframe | None = None,
     *,
     calendar: Calendar | str | None = None,
-    now: pd.Timestamp | None = None,
+    now: str | dt.datetime | None = None,
 ) -> QualityReport:
     """Return what is wrong with bars, with counts and places; nothing is changed and nothing raised for bad values.
 
@@ -114,9 +115,9 @@ def inspect(
 
 
 def _by_calendar(
-    index: pd.Index, stamps: np.ndarray, length: Timeframe, calendar: Calendar | str, now: pd.Timestamp | None
+    index: pd.Index, stamps: np.ndarray, length: Timeframe, calendar: Calendar | str, now: str | dt.datetime | None
 ) -> Iterable[Finding]:
-    gaps, outside, behind = assess(stamps, length, calendar, None if now is None else now.as_unit("ns").value)
+    gaps, outside, behind = assess(stamps, length, calendar, None if now is None else moment_ns(now, name="now"))
     by = f"by the {label(calendar)} calendar"
     says = f"{sum(g.bars for g in gaps):,} bar(s) missing {by}"
     yield Finding("gaps", says, len(gaps), tuple(g.first for g in gaps[:_PLACES]))

@@ -6,13 +6,14 @@ import sqlite3
 import time
 from pathlib import Path
 
+import numpy as np
+
 from tradelab.catalog import segments
 from tradelab.catalog.block import Block, merge
 from tradelab.catalog.segments import Segment
+from tradelab.catalog.series import Key
 from tradelab.model.errors import CorruptFileError
-from tradelab.model.units import Timeframe
 
-Key = tuple[str, str, Timeframe]
 _COLUMNS = "period, name, first_ns, last_ns, rows, sha256, size"
 
 
@@ -31,11 +32,32 @@ class Swap:
         """Merge ``block`` into the period's segment, as a new file; return how many stored bars it changed."""
         old = next(iter(find(self._connection, self._series, period=period)), None)
         merged, changed = merge(load_named(self._root, old), block) if old else (block, 0)
-        new, made = segments.store(self._root, self._key, period, merged)
+        self._store(period, merged, old)
+        return changed
+
+    def cut(self, before_ns: int) -> int:
+        """Take out every bar that opened before ``before_ns``; return how many.
+
+        A segment that reaches across is made anew of the bars that stay.
+        """
+        taken = 0
+        for old in find(self._connection, self._series, end_ns=before_ns):
+            if old.last_ns < before_ns:
+                self._connection.execute("delete from segments where series=? and period=?", (self._series, old.period))
+                retire(self._connection, old.name)
+                taken += old.rows
+            else:
+                rest = load_named(self._root, old).between(before_ns, 2**63 - 1)
+                self._store(old.period, Block(rest.time, np.ascontiguousarray(rest.values)), old)
+                taken += old.rows - len(rest)
+        return taken
+
+    def _store(self, period: int, block: Block, old: Segment | None) -> None:
+        new, made = segments.store(self._root, self._key, period, block)
         if made:
             self._made.append(new.name)
         if old and old.name == new.name:
-            return changed
+            return
         if old:
             retire(self._connection, old.name)
         self._connection.execute("delete from retired where name=?", (new.name,))
@@ -44,7 +66,6 @@ class Swap:
             (self._series, new.period, new.name, new.first_ns, new.last_ns, new.rows, new.sha256, new.size),
         )
         self.written += 1
-        return changed
 
     def undo(self) -> None:
         """Remove the files this swap made; the caller's transaction has been or will be rolled back."""

@@ -99,3 +99,8 @@ def select(connection: sqlite3.Connection, series: int, start_ns: int, end_ns: i
 def clear(connection: sqlite3.Connection, series: int, stamps: Sequence[int]) -> None:
     """Take out the bars at ``stamps``, closed or forming."""
     connection.executemany("delete from tail where series=? and time_ns=?", ((series, s) for s in stamps))
+
+
+def clear_closed(connection: sqlite3.Connection, series: int, before_ns: int) -> None:
+    """Take out the closed bars that opened before ``before_ns``; a forming bar stays, however old."""
+    connection.execute("delete from tail where series=? and closed=1 and time_ns<?", (series, before_ns))

@@ -304,3 +304,22 @@ def test_a_closed_catalog_opens_again_when_used(catalog: Catalog, year: pd.DataF
     catalog.write(*KEY, year)
     catalog.close()
     assert len(catalog.read(*KEY)) == 6225
+
+
+def test_coverage_goes_by_the_session_that_an_instrument_names(catalog: Catalog) -> None:
+    catalog.write("yahoo", "AAPL", "1d", samples.load("AAPL-1d"))
+    assert catalog.coverage("yahoo", "AAPL", "1d").missing > 100, "the coarse calendar knows no holidays"
+    apple = Instrument(symbol="AAPL", venue="yahoo", quote="USD", tick_size=Decimal("0.01"), qty_step=Decimal(1),
+                       calendar=Calendar.SESSIONS, session="XNAS")  # fmt: skip
+    catalog.save_instrument(apple)
+    found = catalog.coverage("yahoo", "AAPL", "1d", now="2013-03-04 21:05")
+    assert (found.calendar, found.missing, found.outside, found.behind) == ("XNAS", 0, 0, 1)
+    assert catalog.coverage("yahoo", "AAPL", "1d", calendar="sessions").missing > 100
+    assert catalog.inspect("yahoo", "AAPL", "1d").calendar == "XNAS"
+
+
+def test_an_inspection_of_a_stored_series_is_that_of_its_bars(catalog: Catalog, year: pd.DataFrame) -> None:
+    from tradelab.catalog import quality
+
+    catalog.write(*KEY, year)
+    assert catalog.inspect(*KEY, calendar="24/5") == quality.inspect(year, "1h", calendar="24/5")
