@@ -6,18 +6,22 @@ from dataclasses import dataclass, field
 
 from tradelab.model.units import NS_PER_S
 
-_BAN_AFTER = 5  # requests while already limited
-_FIRST_BAN_S = 120.0
 _LONGEST_BAN_S = 3 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A limit: so much weight in each window of so many seconds."""
+    """A limit: so much weight in each window of so many seconds.
+
+    Whoever is refused more than ``patience`` times in a row is banned for ``ban_s``, and each time for twice as long;
+    ``None`` never bans. The defaults are as Binance does it.
+    """
 
     name: str
     limit: int
     window_s: int
+    patience: int | None = 5
+    ban_s: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ class Meter:
     def _limit(self, who: str, scope: Scope, now_ns: int, window: int) -> Verdict:
         self.limited += 1
         self.refused[who] = self.refused.get(who, 0) + 1
-        if self.refused[who] > _BAN_AFTER:
-            seconds = min(_LONGEST_BAN_S, _FIRST_BAN_S * 2 ** self.bans.get(who, 0))
+        if scope.patience is not None and self.refused[who] > scope.patience:
+            seconds = min(_LONGEST_BAN_S, scope.ban_s * 2 ** self.bans.get(who, 0))
             self.bans[who] = self.bans.get(who, 0) + 1
             self.refused.pop(who)
             self.ban(who, seconds, now_ns)

@@ -204,7 +204,7 @@ async def _read(request: web.Request) -> Call:
     params: dict[str, str] = dict(request.query)
     if request.content_type == "application/x-www-form-urlencoded":
         params |= {k: str(v) for k, v in (await request.post()).items()}
-    return Call(request, request.query_string, body, params, dict(request.match_info))
+    return Call(request, request.rel_url.raw_query_string, body, params, dict(request.match_info))
 
 
 async def _break(call: Call) -> web.StreamResponse:
