@@ -29,6 +29,7 @@ class MoneyChanged:
     ts_ns: int
     symbol: str | None = None
     amount: Decimal = Decimal(0)
+    currency: str | None = None  # of a deposit
 
 
 @dataclass(frozen=True, slots=True)

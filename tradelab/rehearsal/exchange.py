@@ -107,12 +107,19 @@ class Exchange:
         order.status = OrderStatus.UNTRIGGERED if order.type.needs_stop_price else OrderStatus.NEW
         order.extra["queued"] = self.number()
         self.orders[order.number] = self.open[order.number] = order
-        self.ledgers[order.account].hold(order, self.instrument(order.symbol), self.worst_price(order))
+        self._hold(order)
         self.tell(OrderChanged(order, "new", self.now_ns))
         self.tell(MoneyChanged(order.account, "order", self.now_ns, order.symbol))
         if order.status is OrderStatus.NEW:
             self._take(order)
+        elif self._is_triggered(order):  # only what protects is let in when its price has been passed already
+            self._trigger(order)
         return None
+
+    def _hold(self, order: SimOrder) -> None:
+        if order.status is OrderStatus.UNTRIGGERED and order.pays_when_triggered:
+            return
+        self.ledgers[order.account].hold(order, self.instrument(order.symbol), self.worst_price(order))
 
     def draft(self, account: str, symbol: str, side: Side, type: OrderType, qty: Decimal, **more: object) -> SimOrder:
         """Make an order with a number of its own; nothing is done with it yet."""
@@ -158,7 +165,7 @@ class Exchange:
         if after[1:] != before[1:] or after[0] > before[0]:
             order.extra["queued"] = self.number()
         order.updated_ns = self.now_ns
-        self.ledgers[order.account].hold(order, self.instrument(order.symbol), self.worst_price(order))
+        self._hold(order)
         self.tell(OrderChanged(order, "amended", self.now_ns))
         if order.rests:
             self._take(order)
@@ -173,7 +180,7 @@ class Exchange:
             ledger.wallet += amount
         else:
             ledger.balance += amount
-        self.tell(MoneyChanged(account, "deposit", self.now_ns, None, amount))
+        self.tell(MoneyChanged(account, "deposit", self.now_ns, None, amount, currency))
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -312,6 +319,12 @@ class Exchange:
             if closable <= 0:
                 self._end(order, OrderStatus.EXPIRED, "expired", "nothing to reduce")
                 return
+        elif order.pays_when_triggered:
+            code = self.ledgers[order.account].refuses(order, self.worst_price(order), self)
+            if code is not None:
+                self._end(order, OrderStatus.EXPIRED, "expired", code.value)
+                return
+            self._hold(order)
         self.tell(OrderChanged(order, "triggered", self.now_ns))
         self._take(order)
 
@@ -335,7 +348,7 @@ class Exchange:
             broken = filters.violated(order, instrument, book.last)
             if broken is not None:
                 return Rejection(broken, broken.value)
-        if self._is_triggered(order):
+        if self._is_triggered(order) and not order.extra.get("protects"):
             return Rejection(RefusalCode.STOP_WOULD_TRIGGER, "order would immediately trigger")
         if order.time_in_force is TimeInForce.PO and meets(order, book.bid, book.ask):
             return Rejection(RefusalCode.WOULD_TAKE, "order would immediately match and take")
@@ -349,9 +362,9 @@ class Exchange:
         return self._money_refusal(order) or self.protector.refusal(order)
 
     def _money_refusal(self, order: SimOrder) -> Rejection | None:
-        conditional_close = order.type.needs_stop_price and (order.reduce_only or order.close_all)
-        if conditional_close:
-            return None  # what it closes is asked when it triggers
+        waits = order.type.needs_stop_price and order.triggered_ns is None
+        if waits and (order.reduce_only or order.close_all or order.pays_when_triggered):
+            return None  # what it closes, and what it costs, is asked when it triggers
         code = self.ledgers[order.account].refuses(order, self.worst_price(order), self)
         return None if code is None else Rejection(code, code.value)
 

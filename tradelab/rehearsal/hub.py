@@ -144,10 +144,21 @@ class Hub:
 
 
 async def converse(
-    request: web.Request, hub: Hub, on_text: Callable[[Session, str], Awaitable[None]], begin: Session | None = None
+    request: web.Request,
+    hub: Hub,
+    on_text: Callable[[Session, str], Awaitable[None]],
+    begin: Session | None = None,
+    *,
+    on_open: Callable[[Session], None] | None = None,
+    on_close: Callable[[Session], None] | None = None,
+    heartbeat: float | None = None,
 ) -> web.WebSocketResponse:
-    """Keep one WebSocket: pings are answered by the library, texts go to ``on_text``, until either side ends it."""
-    socket = web.WebSocketResponse(autoping=True, heartbeat=None)
+    """Keep one WebSocket: pings are answered by the library, texts go to ``on_text``, until either side ends it.
+
+    ``on_open`` is called before anything is read, ``on_close`` when all is over; ``heartbeat`` is how often the venue
+    itself pings, in seconds of the machine, and whoever does not answer in half that time is cut off.
+    """
+    socket = web.WebSocketResponse(autoping=True, heartbeat=heartbeat)
     await socket.prepare(request)
 
     def abort() -> None:
@@ -159,11 +170,15 @@ async def converse(
         session.topics, session.account = begin.topics, begin.account
     hub.sessions.append(session)
     try:
+        if on_open is not None:
+            on_open(session)
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 await on_text(session, message.data)
     finally:
         if session in hub.sessions:
             hub.sessions.remove(session)
+        if on_close is not None:
+            on_close(session)
         await session.close()
     return socket
