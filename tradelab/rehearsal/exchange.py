@@ -298,7 +298,11 @@ class Exchange:
     def worst_price(self, order: SimOrder) -> Decimal:
         """Return the price an order is held for: its limit, else its trigger, else the market."""
         bid, ask = self.best(order.symbol)
-        return order.price or order.stop_price or (ask if order.side is Side.BUY else bid)
+        best = ask if order.side is Side.BUY else bid
+        if order.price is None and order.stop_price is None and self.setup.ledger is Ledger.SPOT:
+            levels = self.books[order.symbol].walk(order.side, order.leaves_qty, None)
+            return levels[-1][1] if levels else best  # a market order must be paid for down to its last level
+        return order.price or order.stop_price or best
 
     def _is_triggered(self, order: SimOrder) -> bool:
         if order.stop_price is None:

@@ -32,6 +32,7 @@ class SimOrder:
     take_profit: Decimal | None = None
     trigger_rises: bool | None = None  # the trigger is above the market; None where there is none
     trigger_by_mark: bool = False
+    pays_when_triggered: bool = False  # takes no money before its trigger, and ends there if there is too little
     status: OrderStatus = OrderStatus.NEW
     filled_qty: Decimal = Decimal(0)
     filled_quote: Decimal = Decimal(0)

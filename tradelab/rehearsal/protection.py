@@ -36,10 +36,13 @@ class Protector:
         if not isinstance(ledger, PerpLedger):
             return
         position = ledger.position(order.symbol)
-        if not position.qty:
+        mine = [o for o in self._at.open_orders(order.account, order.symbol) if o.extra.get("protects")]
+        if not position.qty or any(o.side.sign * position.qty > 0 for o in mine):  # flat, or turned over
+            position.stop_loss = position.take_profit = None
             self._drop(order.account, order.symbol)
-        elif (order.stop_loss or order.take_profit) and position.qty * order.side.sign > 0:
-            self.protect(order.account, order.symbol, order.stop_loss, order.take_profit)
+        if (order.stop_loss or order.take_profit) and position.qty * order.side.sign > 0:
+            stop_loss, take_profit = order.stop_loss or position.stop_loss, order.take_profit or position.take_profit
+            self.protect(order.account, order.symbol, stop_loss, take_profit)
 
     def protect(self, account: str, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None) -> None:
         """Set both levels of a net position; ``None`` takes one away."""
@@ -50,7 +53,7 @@ class Protector:
         position.stop_loss, position.take_profit = stop_loss, take_profit
         closing = Side.SELL if position.qty > 0 else Side.BUY
         for level, name in ((stop_loss, "stop_loss"), (take_profit, "take_profit")):
-            if level is None:
+            if level is None or not position.qty:  # the first may have closed the position at once
                 continue
             order = self._at.draft(
                 account, symbol, closing, OrderType.STOP, abs(position.qty), stop_price=level, reduce_only=True,

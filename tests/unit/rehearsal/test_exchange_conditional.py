@@ -1,0 +1,103 @@
+"""Hold the core to what venues do with orders that wait, and with protection that comes too late."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from tradelab.model.clock import ManualClock
+from tradelab.model.instrument import Instrument, InstrumentKind
+from tradelab.model.orders import OrderStatus, OrderType, Side
+from tradelab.model.outcome import RefusalCode
+from tradelab.rehearsal.clock import VenueClock
+from tradelab.rehearsal.exchange import Exchange
+from tradelab.rehearsal.ledger_perp import PerpLedger
+from tradelab.rehearsal.settings import AccountSetup, Ledger, VenueSetup
+from tradelab.rehearsal.tape import Print, Tape
+
+D = Decimal
+START = 1_700_000_000_000_000_000 // 60_000_000_000 * 60_000_000_000
+
+
+@pytest.fixture
+def venue() -> Exchange:
+    """A perpetual at 100 with a tick of 0.1 and an account with 1 000."""
+    times = pd.date_range("2024-01-01", periods=5, freq="1min", tz="UTC")
+    bars = pd.DataFrame({k: 100.0 for k in ("open", "high", "low", "close")} | {"volume": 130.0}, index=times)
+    perp = Instrument(
+        symbol="X", venue="test", quote="USDT", base="XXX", settle="USDT", tick_size=D("0.1"), qty_step=D("0.1"),
+        kind=InstrumentKind.PERPETUAL,
+    )  # fmt: skip
+    setup = VenueSetup(
+        ledger=Ledger.PERPETUAL,
+        accounts=(AccountSetup(key="k", secret="s", balances={"USDT": D(1000)}),),
+        leverage=D(10),
+    )
+    return Exchange([Tape(perp, bars, start_ns=START, start_bar=2)], VenueClock(ManualClock(START)), setup)
+
+
+def ledger(venue: Exchange) -> PerpLedger:
+    found = venue.ledgers["k"]
+    assert isinstance(found, PerpLedger)
+    return found
+
+
+def trade(venue: Exchange, price: str, qty: str = "100") -> None:
+    venue.trade(Print(venue.now_ns, "X", D(price), D(qty)))
+
+
+def test_what_pays_when_triggered_holds_nothing_before_and_ends_there_without_money(venue: Exchange) -> None:
+    more = {"stop_price": D(110), "trigger_rises": True, "pays_when_triggered": True}
+    small = venue.draft("k", "X", Side.BUY, OrderType.STOP, D(1), **more)
+    large = venue.draft("k", "X", Side.BUY, OrderType.STOP, D(1000), **more)  # 11 000 of margin, and 1 000 there
+    assert venue.place(small) is None
+    assert venue.place(large) is None
+    assert ledger(venue).order_margin == 0
+    trade(venue, "110")
+    assert small.status is OrderStatus.FILLED
+    assert (large.status, large.reason) == (OrderStatus.EXPIRED, "margin")
+    assert ledger(venue).order_margin == 0
+
+
+def test_protection_that_is_passed_before_it_can_be_set_closes_at_once(venue: Exchange) -> None:
+    entry = venue.draft("k", "X", Side.BUY, OrderType.LIMIT, D(1), price=D(99), stop_loss=D(98), take_profit=D(105))
+    assert venue.place(entry) is None
+    trade(venue, "97")  # through the entry and through its stop loss in one print
+    assert entry.status is OrderStatus.FILLED
+    assert ledger(venue).position("X").qty == 0
+    assert venue.open == {}
+    assert [f.price for f in venue.fills] == [D(99), D("96.9")]  # the bid: one tick below the last price
+
+
+def test_protection_goes_when_the_position_turns_over(venue: Exchange) -> None:
+    entry = venue.draft("k", "X", Side.BUY, OrderType.MARKET, D(1), stop_loss=D(98))
+    assert venue.place(entry) is None
+    assert [o.extra["protects"] for o in venue.open.values()] == ["stop_loss"]
+    assert venue.place(venue.draft("k", "X", Side.SELL, OrderType.MARKET, D(3))) is None
+    assert ledger(venue).position("X").qty == D(-2)
+    assert ledger(venue).position("X").stop_loss is None
+    assert venue.open == {}
+
+
+def test_adding_with_a_stop_loss_alone_leaves_the_take_profit(venue: Exchange) -> None:
+    assert venue.place(venue.draft("k", "X", Side.BUY, OrderType.MARKET, D(1), take_profit=D(110))) is None
+    assert venue.place(venue.draft("k", "X", Side.BUY, OrderType.MARKET, D(1), stop_loss=D(95))) is None
+    position = ledger(venue).position("X")
+    assert (position.stop_loss, position.take_profit) == (D(95), D(110))
+    assert sorted(o.extra["protects"] for o in venue.open.values()) == ["stop_loss", "take_profit"]
+
+
+def test_a_market_buy_on_spot_must_be_paid_for_down_to_its_last_level(venue: Exchange) -> None:
+    tape = venue.tapes["X"]
+    money = {"USDT": D("300.5")}  # asks are 100.1, 100.2, 100.3: one of each costs 300.6, three at the best 300.3
+    setup = VenueSetup(
+        ledger=Ledger.SPOT, accounts=(AccountSetup(key="k", secret="s", balances=money),), level_qty=D(1)
+    )
+    spot = Exchange([tape], VenueClock(ManualClock(START)), setup)
+    refused = spot.place(spot.draft("k", "X", Side.BUY, OrderType.MARKET, D(3)))
+    assert refused is not None
+    assert refused.code is RefusalCode.BALANCE
+    assert spot.place(spot.draft("k", "X", Side.BUY, OrderType.MARKET, D(2))) is None
+    assert spot.ledgers["k"].free["USDT"] == D("300.5") - D("100.1") - D("100.2")  # type: ignore[union-attr]
