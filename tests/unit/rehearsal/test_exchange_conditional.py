@@ -25,7 +25,7 @@ START = 1_700_000_000_000_000_000 // 60_000_000_000 * 60_000_000_000
 def venue() -> Exchange:
     """A perpetual at 100 with a tick of 0.1 and an account with 1 000."""
     times = pd.date_range("2024-01-01", periods=5, freq="1min", tz="UTC")
-    bars = pd.DataFrame({k: 100.0 for k in ("open", "high", "low", "close")} | {"volume": 130.0}, index=times)
+    bars = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), 100.0) | {"volume": 130.0}, index=times)
     perp = Instrument(
         symbol="X", venue="test", quote="USDT", base="XXX", settle="USDT", tick_size=D("0.1"), qty_step=D("0.1"),
         kind=InstrumentKind.PERPETUAL,
