@@ -52,9 +52,9 @@ class Asker:
         """When the venue may be asked again, by our clock; zero or past when it may now."""
         return self._banned_until_ns
 
-    def jitter_s(self, failures: int) -> float:
+    def jitter_s(self, failures: int, patience: Patience | None = None) -> float:
         """Return the pause after the ``failures``-th failure in a row."""
-        return self.patience.pause_s(failures, self._chance)
+        return (patience or self.patience).pause_s(failures, self._chance)
 
     async def ask(self, question: Callable[[], Awaitable[T]], *, attempts: int | None = None) -> T:
         """Return the answer to ``question``, asked again while the venue cannot be reached.

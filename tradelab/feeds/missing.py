@@ -1,9 +1,9 @@
-"""Ask for what is missing until it is there or the venue has denied it twice; nothing is skipped, nothing asked for ever.
+"""Ask for what is missing until it is there or was denied twice: nothing is skipped, nothing is asked for for ever.
 
-A page of a venue proves little. It may begin late, leave bars out, repeat or mix them, or stop short. So a page is never
-taken for a range: what it shows is taken, and what it should have shown and did not is *denied once*. That is asked for
-again, in other words (from a bar earlier, by a full page), and only what is denied a second time counts as a hole of
-the venue's own. The earliest missing stretch is always asked for first, so that at most one page lies beyond a hole.
+A page of a venue proves little. It may begin late, leave bars out, repeat or mix them, or stop short. So a page is
+never taken for a range: what it shows is taken, and what it should have shown and did not is *denied once*. That is
+asked for again, in other words (from a bar earlier, by a full page), and only what is denied a second time counts as a
+hole of the venue's own. The earliest missing stretch is asked for first, so that at most one page lies beyond it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Missing:
         self._page_bars = max(1, page_bars)
         self._open = Spans(spans)
         self._denied_once = Spans()
+        self._earlier_is_no_help_ns: int | None = None
         self.denied = Spans()
         self.newest_shown_ns: int | None = None
 
@@ -51,9 +52,8 @@ class Missing:
             return None
         start, end = self._open.first
         if self._denied_once.covers(start):  # again, in other words
-            earlier = self._series.timeframe.floor(start - 1) if self._series.on_grid(start) else None
-            since = start - self._series.timeframe.ns if earlier is None else earlier
-            return Question(since if self._page_bars > 1 else start, self._page_bars)
+            asked_earlier = start == self._earlier_is_no_help_ns
+            return Question(start if asked_earlier else self._a_bar_before(start), self._page_bars)
         if len(self._open) > 1:
             return Question(start, self._page_bars)
         needed = self._series.bars_between(start, end) + 1  # one more: a later bar proves that a hole is one
@@ -61,22 +61,36 @@ class Missing:
 
     def answer(self, question: Question, opens: Sequence[int]) -> None:
         """Take note of an answer: the open times of all its bars, closed or forming, in any order."""
+        if not self._open:
+            return
+        wanted = self._open.first[0]
         for first, last in self._runs(sorted(set(opens))):
             self._open.remove(first, self._series.closes_ns(last))
         if opens:
             self.newest_shown_ns = max(opens) if self.newest_shown_ns is None else max(*opens, self.newest_shown_ns)
+        if opens and question.since_ns < wanted and max(opens) < wanted:  # begun earlier, and ended before it mattered
+            self._earlier_is_no_help_ns = wanted
+            return
         for start, end in self._open.within(question.since_ns, self._told_until(question, opens)):
             for again in self._denied_once.within(start, end):
                 self.denied.add(*again)
                 self._open.remove(*again)
             self._denied_once.add(start, end)
 
+    def reached_ns(self, end_ns: int) -> int:
+        """Return the time before which nothing is missing any more: how far the asking has come."""
+        return self._open.first[0] if self._open else end_ns
+
     def unsettled_ns(self, newest_known_ns: int | None) -> int | None:
         """Return from where on nothing is proved: denied, but no later bar was seen, so it may only be late."""
         return next((a for a, _ in self.denied if newest_known_ns is None or a > newest_known_ns), None)
 
+    def _a_bar_before(self, start: int) -> int:
+        timeframe = self._series.timeframe
+        return timeframe.floor(start - 1) if self._series.on_grid(start) else start - timeframe.ns
+
     def _told_until(self, question: Question, opens: Sequence[int]) -> int:
-        """Return up to where an answer speaks: its newest bar, or the page's length when it shows nothing from there on."""
+        """Return up to where an answer speaks: its newest bar, or a page's length where it shows none from there on."""
         if opens and max(opens) >= question.since_ns:
             return self._series.closes_ns(max(opens))
         return question.since_ns + max(question.limit, 2) * self._series.timeframe.ns

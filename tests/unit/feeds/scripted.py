@@ -1,0 +1,238 @@
+"""A provider whose every misbehaviour is written in a script: the truth is known, so what a feed makes of it is judged."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from decimal import Decimal
+
+from tradelab.model.account import AccountInfo
+from tradelab.model.capabilities import DataCapabilities, Stream
+from tradelab.model.clock import ManualClock
+from tradelab.model.errors import ConnectivityError, RequestError
+from tradelab.model.instrument import Instrument
+from tradelab.model.market import Candle, Quote, Tick
+from tradelab.model.ports import ConnectionTest
+from tradelab.model.units import NS_PER_S, Timeframe
+
+START_NS = 1_704_153_600_000_000_000  # 2024-01-02 00:00 UTC, a Tuesday
+SYMBOL = "BTC/USDT"
+
+
+def walk(count: int, timeframe: Timeframe = Timeframe.M1, start_ns: int = START_NS, seed: int = 7) -> list[Candle]:
+    """Return bars of a seeded random walk without a hole."""
+    chance = random.Random(seed)
+    bars, price, stamp = [], 100.0, start_ns
+    for _ in range(count):
+        close = round(price * (1 + chance.gauss(0, 0.001)), 2)
+        high, low = max(price, close) + chance.randint(0, 9) / 100, min(price, close) - chance.randint(0, 9) / 100
+        bars.append(Candle(stamp, price, round(high, 2), round(low, 2), close, float(chance.randint(1, 99)), True))
+        price, stamp = close, timeframe.next_open(stamp)
+    return bars
+
+
+def unfinished(bar: Candle, share: float) -> Candle:
+    """Return how a bar looked when ``share`` of its time had passed: never yet as it ended."""
+    close = bar.open + (bar.close - bar.open) * share / 2
+    high, low = max(bar.open, close), min(bar.open, close)
+    return Candle(bar.open_ns, bar.open, high, low, close, bar.volume * share * 0.9, False)
+
+
+class ScriptedProvider:
+    """Serves the bars of a market as its clock reveals them.
+
+    Parameters
+    ----------
+    script
+        One word a frame of the stream: ``ok``, ``disconnect``, ``stall`` (open, and silent for ever), ``twice``,
+        ``late`` (an update of the bar before), ``early`` (marked closed before its end), ``unmarked`` (all closes that
+        are due lack their mark), ``lost`` (they do not come at all), ``end`` (the stream ends without an error).
+        When it is exhausted every frame is ``ok``.
+    page
+        Changes a page on its way: (the bars there are, since, limit) to the bars that are returned.
+    skew_s
+        The venue's clock less ours.
+    """
+
+    def __init__(
+        self,
+        clock: ManualClock,
+        bars: Sequence[Candle],
+        timeframe: Timeframe = Timeframe.M1,
+        *,
+        script: Iterable[str] = (),
+        page: Callable[[list[Candle], int, int], list[Candle]] | None = None,
+        page_bars: int = 100,
+        frame_every_s: float = 10.0,
+        skew_s: float = 0.0,
+        rest_lag_s: float = 0.0,
+        streams: frozenset[Stream] = frozenset({Stream.CANDLES, Stream.QUOTES}),
+        marks: bool = True,
+        name: str = "scripted",
+    ) -> None:
+        self.clock, self.bars, self.timeframe = clock, list(bars), timeframe
+        self.script = iter(script)
+        self.page = page
+        self.frame_every_s, self.skew_ns, self.rest_lag_ns = (
+            frame_every_s,
+            int(skew_s * NS_PER_S),
+            int(rest_lag_s * NS_PER_S),
+        )
+        self.marks = marks
+        self.name = name
+        self.is_connected = True
+        self.data_capabilities = DataCapabilities(
+            timeframes=(timeframe,), page_bars=page_bars, streams=streams, ticks=True
+        )
+        self.asked: list[tuple[int, int]] = []
+        self.asked_at: list[int] = []
+        self.times_asked = 0
+        self.opened = self.watching = self.most_watching = 0
+        self.before_fetch: Callable[[], Awaitable[None] | None] = lambda: None
+        self.counts: dict[str, int] = {}
+
+    # ── what the house asks of a provider ────────────────────────────────────────────────────────────────────────
+
+    async def connect(self) -> None:
+        self.is_connected = True
+
+    async def disconnect(self) -> None:
+        self.is_connected = False
+
+    async def test_connection(self) -> ConnectionTest:
+        return ConnectionTest(True, "scripted")
+
+    async def now_ns(self) -> int:
+        self.times_asked += 1
+        return self.clock.now_ns() + self.skew_ns
+
+    async def instruments(self) -> Sequence[Instrument]:
+        return ()
+
+    async def symbols(self) -> Sequence[str]:
+        return (SYMBOL,)
+
+    async def account_info(self) -> AccountInfo:
+        raise RequestError("no account.")
+
+    async def fetch_ohlcv(
+        self, symbol: str, timeframe: Timeframe, *, since_ns: int | None = None, limit: int | None = None
+    ) -> Sequence[Candle]:
+        since, most = since_ns or 0, min(limit or 10**9, self.data_capabilities.page_bars)
+        self.asked.append((since, most))
+        self.asked_at.append(self.clock.now_ns())
+        waits = self.before_fetch()
+        if waits is not None:
+            await waits
+        there = self.visible(self.clock.now_ns() + self.skew_ns - self.rest_lag_ns)
+        if self.page is not None:
+            return self.page(there, since, most)
+        return [b for b in there if b.open_ns >= since][:most]
+
+    async def fetch_ticks(self, symbol: str, *, limit: int = 100) -> Sequence[Tick]:
+        self.asked.append((0, limit))
+        q = self.quote()
+        return [Tick(ts_ns=q.ts_ns, bid=q.bid, ask=q.ask)]
+
+    def watch_candles(self, symbol: str, timeframe: Timeframe) -> AsyncIterator[Candle]:
+        return self._watching(self._frames())
+
+    def watch_quotes(self, symbol: str) -> AsyncIterator[Quote]:
+        return self._watching(self._quotes())
+
+    # ── the market ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def closes_ns(self, bar: Candle) -> int:
+        on_grid = self.timeframe.floor(bar.open_ns) == bar.open_ns
+        return self.timeframe.next_open(bar.open_ns) if on_grid else bar.open_ns + self.timeframe.ns
+
+    def visible(self, now_ns: int) -> list[Candle]:
+        """Return the bars that have begun by the venue's time, the last one as it looks now."""
+        shown = []
+        for bar in self.bars:
+            if bar.open_ns > now_ns:
+                break
+            closes = self.closes_ns(bar)
+            is_over = closes <= now_ns
+            shown.append(bar if is_over else unfinished(bar, (now_ns - bar.open_ns) / (closes - bar.open_ns)))
+        return shown
+
+    def quote(self) -> Quote:
+        now = self.clock.now_ns() + self.skew_ns
+        price = Decimal(str(self.visible(now)[-1].close))
+        return Quote(symbol=SYMBOL, bid=price, ask=price + 1, ts_ns=now)
+
+    async def _watching(self, frames: AsyncIterator[object]) -> AsyncIterator[object]:
+        self.opened += 1
+        self.watching += 1
+        self.most_watching = max(self.most_watching, self.watching)
+        try:
+            async for frame in frames:
+                yield frame
+        finally:
+            self.watching -= 1
+
+    async def _frames(self) -> AsyncIterator[Candle]:
+        told = self.clock.now_ns() + self.skew_ns
+        while True:
+            await self.clock.sleep(self.frame_every_s)
+            now = self.clock.now_ns() + self.skew_ns
+            there = self.visible(now)[-5:]
+            closing = [b for b in there if told < self.closes_ns(b) <= now]
+            forming = there[-1] if there and self.closes_ns(there[-1]) > now else None
+            told = now
+            for frame in await self._as_scripted(closing, forming, there):
+                yield frame
+
+    async def _as_scripted(
+        self, closing: list[Candle], forming: Candle | None, there: list[Candle]
+    ) -> list[Candle]:
+        word = next(self.script, "ok")
+        self.counts[word] = self.counts.get(word, 0) + 1
+        if word == "disconnect":
+            raise ConnectivityError("the socket was reset.")
+        if word == "stall":
+            await asyncio.get_running_loop().create_future()
+        marked = [Candle(b.open_ns, b.open, b.high, b.low, b.close, b.volume, self.marks) for b in closing]
+        now = [] if forming is None else [forming]
+        if word == "lost":
+            return now
+        if word == "unmarked":
+            return [unfinished(b, 0.97) for b in closing] + now
+        if word == "twice":
+            return [f for f in (*marked, *now) for _ in range(2)]
+        if word == "late" and len(there) > 1:
+            return [*marked, *now, unfinished(there[-2], 0.5)]
+        if word == "reordered":
+            return [*now, *marked]
+        if word == "early" and forming is not None:
+            f = forming
+            return [*marked, Candle(f.open_ns, f.open, f.high, f.low, f.close, f.volume, True)]
+        return [*marked, *now]
+
+    async def _quotes(self) -> AsyncIterator[Quote]:
+        while True:
+            await self.clock.sleep(1.0)
+            word = next(self.script, "ok")
+            if word == "disconnect":
+                raise ConnectivityError("the socket was reset.")
+            if word == "stall":
+                await asyncio.get_running_loop().create_future()
+            yield self.quote()
+
+
+async def settle(turns: int = 40) -> None:
+    """Let every task run until it waits for something."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def pass_time(clock: ManualClock, seconds: float, step_s: float = 1.0) -> None:
+    """Let time pass in steps, and everything that is due happen at its step."""
+    left = seconds
+    await settle()
+    while left > 0:
+        await clock.advance(min(step_s, left))
+        await settle()
+        left -= step_s

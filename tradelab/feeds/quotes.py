@@ -1,0 +1,97 @@
+"""Take quotes as they come, newest only, and know how old they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tradelab.feeds.asking import Asker
+from tradelab.feeds.rhythm import Rhythm
+from tradelab.feeds.venue_clock import VenueClock
+from tradelab.model.clock import Clock
+from tradelab.model.errors import ConnectivityError
+from tradelab.model.market import Quote
+from tradelab.model.ports import DataProvider
+from tradelab.model.units import NS_PER_S
+
+_CLOCK_AGE_S = 600.0
+
+
+class QuoteDesk:
+    """The desk of one stream of quotes.
+
+    A quote that is older than the last one, by the venue's time stamp, came late and is dropped. One that is older
+    than the rhythm allows when it comes is handed out, for its age can be seen, and is not news: a venue that repeats
+    old quotes is as stale as a silent one.
+    """
+
+    def __init__(
+        self,
+        provider: DataProvider,
+        symbol: str,
+        asker: Asker,
+        venue_clock: VenueClock,
+        clock: Clock,
+        rhythm: Rhythm,
+        hand_out: Callable[[Quote], None],
+    ) -> None:
+        self._provider = provider
+        self._symbol = symbol
+        self._asker = asker
+        self._venue_clock = venue_clock
+        self._clock = clock
+        self._rhythm = rhythm
+        self._hand_out = hand_out
+        self._latest: Quote | None = None
+        self._not_before_ns = 0
+        self._tries = 0
+
+    async def take(self, quote: Quote) -> bool:
+        """Hand a quote on unless it came late; return whether it is news."""
+        last = self._latest
+        if last is not None and (quote.ts_ns < last.ts_ns or quote == last):
+            return False
+        self._latest = quote
+        self._hand_out(quote)
+        return self._is_fresh(quote)
+
+    def replaces(self, newer: Quote, older: Quote) -> bool:
+        """Whether ``newer`` is; only the newest quote counts."""
+        return newer.ts_ns >= older.ts_ns
+
+    def reconnected(self) -> None:
+        """Do nothing: quotes that were missed are of no use."""
+
+    def due_ns(self) -> int | None:
+        """When the venue's time is to be asked for again."""
+        if self._venue_clock.age_s() <= _CLOCK_AGE_S:
+            return None
+        return max(self._not_before_ns, self._asker.banned_until_ns)
+
+    async def settle(self) -> None:
+        """Ask the venue for its time: ages are told by it."""
+        try:
+            await self._venue_clock.measure(_CLOCK_AGE_S, attempts=1)
+        except ConnectivityError:
+            self._tries += 1
+            pause_s = max(0.1, self._asker.jitter_s(self._tries))
+            self._not_before_ns = self._clock.now_ns() + int(pause_s * NS_PER_S)
+        else:
+            self._tries = 0
+
+    async def poll(self) -> bool:
+        """Ask for the newest tick, where the venue has ticks, and take it as a quote."""
+        if not self._provider.data_capabilities.ticks:
+            return False
+        try:
+            ticks = await self._asker.ask(lambda: self._provider.fetch_ticks(self._symbol, limit=1), attempts=1)
+        except ConnectivityError:
+            return False  # the age of the last quote tells
+        if not ticks:
+            return False
+        tick = max(ticks, key=lambda t: t.ts_ns)
+        return await self.take(Quote(symbol=self._symbol, bid=tick.bid, ask=tick.ask, ts_ns=tick.ts_ns))
+
+    def _is_fresh(self, quote: Quote) -> bool:
+        if not self._venue_clock.is_known:
+            return True
+        return self._venue_clock.at_least_ns() - quote.ts_ns < self._rhythm.stale_after_ns
