@@ -17,7 +17,7 @@ from tradelab.catalog import instruments, quality, retention, segments, series, 
 from tradelab.catalog.block import Block, merge, of_frame, without
 from tradelab.catalog.coverage import Coverage, cover
 from tradelab.catalog.database import Database, failures
-from tradelab.catalog.exporting import write_file
+from tradelab.catalog.exporting import Order, write_file
 from tradelab.catalog.frame import as_bars, moment_ns
 from tradelab.catalog.quality import QualityReport
 from tradelab.catalog.reading import FIRST_NS, LAST_NS, Moment, Snapshot, gather, snapshot_of, span_of
@@ -270,10 +270,24 @@ class Catalog:
         timeframe: str | Timeframe,
         start: Moment = None,
         end: Moment = None,
+        *,
+        format: str | None = None,
+        tz: str | None = None,
+        mt_symbol: str | None = None,
     ) -> int:
-        """Write a range to a CSV, Parquet or JSON file, by its ending; return how many bars."""
+        """Write a range to a file: CSV, Parquet, JSON, or a form of MetaTrader's; return how many bars.
+
+        Parameters
+        ----------
+        format
+            As :func:`tradelab.catalog.exporting.write_file` takes it; by default the file's ending says it.
+        tz
+            For MetaTrader, whose files name no zone: the clock of the broker's server.
+        mt_symbol
+            For ``hst``: the symbol as the terminal knows it, where it is another.
+        """
         bars = self.read(source, symbol, timeframe, start, end)
-        write_file(bars, Path(path))
+        write_file(bars, Path(path), Order(mt_symbol or symbol, Timeframe.of(timeframe), tz), format=format)
         return len(bars)
 
     def instrument(self, source: str, symbol: str) -> Instrument | None:

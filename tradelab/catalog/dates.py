@@ -15,6 +15,7 @@ _COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _YEAR_FIRST = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-./])(\d{1,2})[-./]\d{4}")
 _HISTDATA = re.compile(r"\d{8} \d{6}")
+_AHEAD = re.compile(r"(.+?)([+-]\d{1,2})")
 _OFFSET = r"\s*(?:GMT|UTC)?\s*([+-]\d{2}:?\d{2})$|\s*(Z|GMT|UTC)$"
 
 
@@ -40,7 +41,8 @@ def parse(
     stamps
         Text, integers (seconds, milli-, micro- or nanoseconds since 1970) or datetimes.
     tz
-        The zone of stamps that name none. Dates without a time of day need none: they are taken as 00:00 UTC.
+        The zone of stamps that name none, or hours ahead of one, as :func:`wall_clock` takes it. Dates without a time
+        of day need none: they are taken as 00:00 UTC.
     date_format
         A ``strptime`` form, when the guess is refused or wrong.
 
@@ -65,6 +67,63 @@ def parse(
         moved = index - pd.to_timedelta(offset, unit="s")
         return pd.DatetimeIndex(moved).tz_localize("UTC"), DateGuess(form, "as stated in each stamp")
     return _zoned(index, form, tz)
+
+
+def wall_clock(index: pd.Index, tz: str | None) -> pd.DatetimeIndex:
+    """Return stamps as a clock on the wall shows them, without a zone: the other way round from :func:`parse`.
+
+    Parameters
+    ----------
+    tz
+        The clock's zone, or a zone and whole hours ahead of it: ``"America/New_York+7"`` is the clock of the many
+        brokers whose day ends at 17:00 in New York. Whole days (00:00 UTC) are dates, and stay those dates in any zone.
+
+    Raises
+    ------
+    ParameterError
+        No such zone, or none is said and the stamps are no whole days.
+    TimestampError
+        Two stamps show the same time, where clocks are put back.
+    """
+    stamps = pd.DatetimeIndex(index).tz_convert("UTC")
+    if (stamps == stamps.normalize()).all():
+        return stamps.tz_localize(None)
+    if tz is None:
+        raise ParameterError(
+            "the file cannot say which zone its times are in, so you must.",
+            fix="Give the clock of the broker's server: --tz UTC, Europe/Athens or America/New_York+7.",
+        )
+    zone, ahead = _zone(tz)
+    wall = stamps.tz_convert(zone).tz_localize(None) + ahead
+    if not wall.is_unique:
+        twice = wall[wall.duplicated()][0]
+        raise TimestampError(
+            f"two bars would be stamped {twice}: clocks in {tz} are put back then.",
+            fix="Use a zone that never is, such as UTC or Etc/GMT-2.",
+        )
+    return wall
+
+
+def _zone(tz: str) -> tuple[zoneinfo.ZoneInfo, pd.Timedelta]:
+    """Return a zone and how far a clock is ahead of it: ``America/New_York+7`` is seven hours."""
+    known = _zone_named(tz)
+    if known is not None:
+        return known, pd.Timedelta(0)
+    ahead = _AHEAD.fullmatch(tz)
+    base = _zone_named(ahead[1]) if ahead else None
+    if ahead and base is not None:
+        return base, pd.Timedelta(hours=int(ahead[2]))
+    raise ParameterError(
+        f"tz={tz!r} is no time zone.",
+        fix="Use a name such as UTC, Europe/Berlin or America/New_York, or hours ahead of one: America/New_York+7.",
+    )
+
+
+def _zone_named(name: str) -> zoneinfo.ZoneInfo | None:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # no such zone, no name, or a folder of zones
+        return None
 
 
 def _digits(text: pd.Series, tz: str | None) -> tuple[pd.DatetimeIndex, DateGuess]:
@@ -166,14 +225,9 @@ def _zoned(index: pd.DatetimeIndex, form: str, tz: str | None) -> tuple[pd.Datet
             f"the time stamps name no zone (the first is {index[0]}).",
             fix="Say it: --tz UTC, or the zone of the broker's clock, such as --tz Europe/Athens.",
         )
+    zone, ahead = _zone(tz)
     try:
-        zone = zoneinfo.ZoneInfo(tz)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise ParameterError(
-            f"tz={tz!r} is no time zone.", fix="Use a name such as UTC, Europe/Berlin or America/New_York."
-        ) from error
-    try:
-        return index.tz_localize(zone, ambiguous="infer").tz_convert("UTC"), DateGuess(form, tz)
+        return (index - ahead).tz_localize(zone, ambiguous="infer").tz_convert("UTC"), DateGuess(form, tz)
     except ValueError as error:
         raise TimestampError(
             f"a time stamp does not exist or exists twice in {tz}, where clocks are changed: {error}.",

@@ -15,12 +15,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tradelab.catalog import dates
+from tradelab.catalog import dates, metatrader
 from tradelab.catalog.frame import ALIASES, COLUMNS, PRICES, TIME_NAMES, as_bars, infer_timeframe
 from tradelab.model.errors import ColumnError, CorruptFileError, StorageError, TooFewBarsError, UnknownNameError
 from tradelab.model.units import Timeframe
 
-_FORMATS = {".csv": "CSV", ".txt": "CSV", ".tsv": "CSV", ".parquet": "Parquet", ".json": "JSON", ".jsonl": "JSON"}
+_FORMATS = {".csv": "CSV", ".txt": "CSV", ".tsv": "CSV", ".parquet": "Parquet", ".json": "JSON", ".jsonl": "JSON",
+            ".hst": "MetaTrader history"}  # fmt: skip
 _MORE_TIME_NAMES = (*TIME_NAMES, "local time", "unix", "unix timestamp", "<datetime>", "t", "ts", "open time")
 _DATE_AND_TIME = (("date", "time"), ("<date>", "<time>"), ("day", "time"))
 _NO_VALUE = {"", "nan", "null", "none", "na", "n/a", "-"}
@@ -61,7 +62,7 @@ class Guess:
 
 
 def read_file(path: str | Path, *, tz: str | None = None, date_format: str | None = None) -> tuple[pd.DataFrame, Guess]:
-    """Return the bars in a CSV, Parquet or JSON file (``.gz`` too) as canonical bars, and what was guessed.
+    """Return the bars in a CSV, Parquet, JSON or MetaTrader ``.hst`` file (``.gz`` too), and what was guessed.
 
     Separators ``, ; tab |``, decimal commas, missing headers, separate date and time columns, MetaTrader, Dukascopy,
     HistData and exchange layouts are recognised. See :mod:`tradelab.catalog.dates` for the forms of dates.
@@ -82,7 +83,7 @@ def read_file(path: str | Path, *, tz: str | None = None, date_format: str | Non
     """
     path = Path(path)
     kind = _format_of(path)
-    table, layout = {"CSV": _read_csv, "Parquet": _read_parquet, "JSON": _read_json}[kind](path)
+    table, layout = _READERS[kind](path)
     if not len(table):
         raise TooFewBarsError(f"{path.name} holds no rows.")
     times = _time_columns(table, path.name)
@@ -280,6 +281,15 @@ def _json_lines(path: Path, rows: list[str]) -> list[object]:
 
 def _broken_json(path: Path, line: int, why: str) -> CorruptFileError:
     return CorruptFileError(f"{path.name}, line {line}: {why}.", fix="Repair or fetch the file again.")
+
+
+def _read_hst(path: Path) -> tuple[pd.DataFrame, str]:
+    found = metatrader.read_hst(_read_bytes(path), path.name)
+    of = f"{found.symbol}, " if found.symbol else ""
+    return found.bars, f"{of}version {found.version}, {found.minutes} minutes, {found.digits} digits"
+
+
+_READERS = {"CSV": _read_csv, "Parquet": _read_parquet, "JSON": _read_json, "MetaTrader history": _read_hst}
 
 
 def _time_columns(table: pd.DataFrame, name: str) -> list[str]:

@@ -120,10 +120,10 @@ def encode(block: Block, key: dict[str, str]) -> bytes:
     packing = {"time": "DELTA_BINARY_PACKED"}
     squeeze = {"time": "none"}  # zstd takes nothing off packed deltas and costs an eighth of the reading
     for column, values in zip(COLUMNS, block.values, strict=True):
-        decimals = _decimals(values)
-        arrays.append(pa.array(values) if decimals is None else _decimal_array(values, decimals))
-        packing[column] = "BYTE_STREAM_SPLIT" if decimals is None else "DELTA_BINARY_PACKED"
-        squeeze[column] = "zstd" if decimals is None else "none"
+        places = decimals(values)
+        arrays.append(pa.array(values) if places is None else _decimal_array(values, places))
+        packing[column] = "BYTE_STREAM_SPLIT" if places is None else "DELTA_BINARY_PACKED"
+        squeeze[column] = "zstd" if places is None else "none"
     fields = [pa.field(n, a.type, nullable=False) for n, a in zip(("time", *COLUMNS), arrays, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
     sink = pa.BufferOutputStream()
@@ -146,6 +146,20 @@ def decode(data: bytes) -> Block:
     block = _empty(pq.read_metadata(pa.BufferReader(data)).num_rows)
     _decode_into(data, *block)
     return block
+
+
+def decimals(values: np.ndarray) -> int | None:
+    """Return the fewest decimals at which every value survives ``int / 10**k`` bit for bit, if there are such."""
+    if not len(values) or not np.isfinite(values).all():
+        return None
+    largest = float(np.abs(values).max())
+    few = values[:64]
+    for k in range(_MAX_DECIMALS + 1):
+        if largest * 10.0**k >= _EXACT:
+            return None
+        if all((np.rint(v * 10.0**k) / 10.0**k == v).all() for v in (few, values)):
+            return k
+    return None
 
 
 def _empty(rows: int) -> Block:
@@ -175,25 +189,11 @@ def _words(array: pa.Array, stride: int) -> np.ndarray:
     return words[stride * array.offset : stride * (array.offset + len(array)) : stride]
 
 
-def _decimals(values: np.ndarray) -> int | None:
-    """Return the fewest decimals at which every value survives ``int / 10**k`` bit for bit, if there are such."""
-    if not len(values) or not np.isfinite(values).all():
-        return None
-    largest = float(np.abs(values).max())
-    few = values[:64]
-    for k in range(_MAX_DECIMALS + 1):
-        if largest * 10.0**k >= _EXACT:
-            return None
-        if all((np.rint(v * 10.0**k) / 10.0**k == v).all() for v in (few, values)):
-            return k
-    return None
-
-
-def _decimal_array(values: np.ndarray, decimals: int) -> pa.Array:
+def _decimal_array(values: np.ndarray, places: int) -> pa.Array:
     words = np.empty((len(values), 2), np.int64)
-    words[:, 0] = np.rint(values * 10.0**decimals)
+    words[:, 0] = np.rint(values * 10.0**places)
     words[:, 1] = words[:, 0] >> 63
-    kind = pa.decimal128(18, decimals)
+    kind = pa.decimal128(18, places)
     return pa.Decimal128Array.from_buffers(kind, len(values), [None, pa.py_buffer(words)])
 
 
