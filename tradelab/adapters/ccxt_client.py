@@ -1,0 +1,294 @@
+"""Hold one ccxt client: its clock is the venue's, its requests are budgeted, its addresses are what was asked for."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import logging
+import statistics
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from tradelab.adapters.budget import Budget, Urgency, urgency
+from tradelab.adapters.ccxt_outcomes import Heard, heard, is_there_already, outcome_of, read_error
+from tradelab.model.clock import Clock
+from tradelab.model.errors import ConfigError, MissingExtraError, UnknownNameError, VenueError
+from tradelab.model.outcome import RefusalCode, Refused, Unknown
+
+T = TypeVar("T")
+_NS_PER_MS = 1_000_000
+_DEFAULT_PAUSE_S = 60.0  # after a 429 that names none: the longest window venues count in
+_DEFAULT_BAN_S = 120.0  # after a ban that names none: Binance's shortest
+_CLOCK_SAMPLES = 5
+
+
+class CcxtClient:
+    """One account at one venue, through ccxt's own client for REST and WebSockets.
+
+    Parameters
+    ----------
+    exchange
+        A ccxt id, ``"binance"``.
+    credentials
+        ``api_key``, ``api_secret``, ``api_passphrase``: text, or empty for public data. They go into ccxt's client and
+        stay nowhere else.
+    options
+        ccxt's own ``options``, such as ``{"defaultType": "swap"}``.
+    base_url
+        A rehearsal venue on this machine; see :func:`point_at`.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        clock: Clock,
+        *,
+        credentials: Mapping[str, str] | None = None,
+        options: Mapping[str, object] | None = None,
+        sandbox: bool = False,
+        base_url: str | None = None,
+        timeout_s: float = 10.0,
+    ) -> None:
+        self.id = exchange
+        self.clock = clock
+        self.offset_ns = 0
+        self._last: Heard | None = None
+        given = credentials or {}
+        self.raw: Any = _make(exchange)(
+            {
+                "apiKey": given.get("api_key"),
+                "secret": given.get("api_secret"),
+                "password": given.get("api_passphrase"),
+                "enableRateLimit": True,
+                "timeout": int(timeout_s * 1000),
+                "newUpdates": True,
+            }
+        )
+        self.raw.options.update(options or {})
+        self.raw.logger = _SILENT  # at DEBUG ccxt logs every signed request
+        if sandbox:
+            self.raw.set_sandbox_mode(True)
+        if base_url is not None:
+            point_at(self.raw, base_url)
+        self.budget = Budget(clock, 60_000 / self.raw.rateLimit, 60.0)
+        self._bind()
+
+    def __repr__(self) -> str:
+        return f"<ccxt client of {self.id}>"
+
+    async def close(self) -> None:
+        """Close every socket."""
+        await self.raw.close()
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def now_ns(self) -> int:
+        """Return the venue's time as far as we know it: our clock and the offset last measured."""
+        return self.clock.now_ns() + self.offset_ns
+
+    async def sync_clock(self, samples: int = 1) -> float:
+        """Measure the venue's clock, half a round trip allowed for, and sign by it from now on.
+
+        Returns
+        -------
+        float
+            The median round trip, milliseconds.
+        """
+        offsets, trips = [], []
+        for _ in range(samples):
+            before = self.clock.now_ns()
+            told_ms = await self._told_time()
+            after = self.clock.now_ns()
+            offsets.append(int(told_ms) * _NS_PER_MS - (before + after) // 2)
+            trips.append((after - before) / _NS_PER_MS)
+        self.offset_ns = int(statistics.median(offsets))
+        return statistics.median(trips)
+
+    async def _told_time(self) -> int:
+        try:
+            return int(await self.raw.fetch_time())
+        except Exception as error:  # noqa: BLE001 - as in ask(), without another look at the clock
+            raise self.as_read_error(error) from None
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def ask(self, question: Callable[..., Awaitable[T]], *args: object, **more: object) -> T:
+        """Put a question; one that our clock spoiled is put once more, after the clock is set right.
+
+        Raises
+        ------
+        ConnectivityError, RequestError
+            As every read of a venue does.
+        """
+        try:
+            return await self._ask(question, *args, **more)
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read is no answer either
+            raise self.as_read_error(error) from None
+
+    async def look_up(self, question: Callable[..., Awaitable[T]], *args: object) -> T | None:
+        """Put a question about one order; ``None`` when the venue says that there is none."""
+        try:
+            return await self._ask(question, *args)
+        except Exception as error:  # noqa: BLE001 - the same
+            outcome = outcome_of(error, self.id, self._heard(error, keep=True))
+            if isinstance(outcome, Refused) and outcome.code is RefusalCode.ORDER_NOT_FOUND:
+                return None
+            raise self.as_read_error(error) from None
+
+    async def _ask(self, question: Callable[..., Awaitable[T]], *args: object, **more: object) -> T:
+        try:
+            return await question(*args, **more)
+        except Exception as error:
+            outcome = outcome_of(error, self.id, self._heard(error, keep=True))
+            if not (isinstance(outcome, Refused) and outcome.code is RefusalCode.CLOCK):
+                raise
+        self._last = None
+        await self.sync_clock()
+        return await question(*args, **more)
+
+    async def send(self, level: Urgency, request: Callable[..., Awaitable[T]], *args: object) -> T | Refused | Unknown:
+        """Make a request that changes something, once; what was raised comes back as what became of it.
+
+        Whatever breaks, even ccxt's own reading of the answer, may have broken after the request had left: unknown.
+        """
+        try:
+            with urgency(level):
+                return await request(*args)
+        except Exception as error:  # noqa: BLE001 - nothing may hide that an order could be there
+            told = self._heard(error)
+            if is_there_already(error, self.id, told):
+                return Unknown(f"{self.id} has had an order of that client id: {told.words}")
+            outcome = outcome_of(error, self.id, told)
+        if isinstance(outcome, Refused) and outcome.code is RefusalCode.CLOCK:
+            await self._set_clock_right()
+        return outcome
+
+    def as_read_error(self, error: Exception) -> Exception:
+        """Return the error of ours that a failed question raises; an answer ccxt cannot read is no answer."""
+        return read_error(error, self.id, self._heard(error))
+
+    async def _set_clock_right(self) -> None:
+        try:
+            with urgency(Urgency.PROTECT):
+                await self.sync_clock()
+        except VenueError:
+            return  # the refusal stands; the next request finds the clock wrong again and tries again
+
+    def _heard(self, error: Exception, *, keep: bool = False) -> Heard:
+        last = self._last
+        self._last = last if keep else None
+        if last is None:
+            return heard(error)
+        return heard(error, status=last.status, retry_after_s=last.retry_after_s)
+
+    # ── what ccxt is made to do ──────────────────────────────────────────────────────────────────────────────────
+
+    def _bind(self) -> None:
+        """Let ccxt sign by the venue's time, spend our budget, and tell us of every answer."""
+        raw, handle = self.raw, self.raw.handle_errors
+
+        def handle_errors(status: int, reason: str, url: str, method: str, headers: Any, *rest: Any) -> Any:
+            self._learn(int(status), headers or {})
+            return handle(status, reason, url, method, headers, *rest)
+
+        raw.milliseconds = lambda: self.now_ns() // _NS_PER_MS
+        raw.seconds = lambda: self.now_ns() // 1_000_000_000
+        raw.microseconds = lambda: self.now_ns() // 1_000
+        raw.throttle = lambda cost=None: self.budget.spend(1.0 if cost is None else float(cost))
+        raw.handle_errors = handle_errors
+
+    def _learn(self, status: int, headers: Mapping[str, str]) -> None:
+        """Close the budget when the venue says so, and take over what it has counted."""
+        told = {name.lower(): value for name, value in headers.items()}
+        asked = _seconds(told.get("retry-after"))
+        self._last = Heard(None, "", asked, status) if status >= 400 else None
+        if status == 418 or (status == 403 and self.id.startswith("bybit")):
+            self.budget.close_for(asked or _DEFAULT_BAN_S, banned=True)
+        elif status == 429:
+            self.budget.close_for(asked or _DEFAULT_PAUSE_S, banned=False)
+        used, limit = told.get("x-mbx-used-weight-1m"), _WEIGHT_PER_MIN.get(self.id)
+        if used is not None and used.isdigit() and limit is not None:
+            self.budget.learn_used(int(used) / limit * self.budget.capacity)
+
+
+# Request weight an address may use in a minute; source: exchangeInfo's rateLimits of api.binance.com and fapi.
+_WEIGHT_PER_MIN = {"binance": 6000, "binanceusdm": 2400}
+_SILENT = logging.Logger("tradelab.ccxt")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.disabled = True
+
+
+def point_at(client: Any, base_url: str) -> None:
+    """Let a ccxt client speak to a venue on this machine, and to nothing else whatever it is asked.
+
+    Every address in ``client.urls`` gets the host of ``base_url`` and keeps its path; requests and sockets to any other
+    host are refused before they are opened.
+
+    Raises
+    ------
+    ConfigError
+        ``base_url`` is not on loopback.
+    """
+    host = require_loopback(base_url)
+    client.urls["api"] = _moved(client.urls["api"], host)
+    if "test" in client.urls:
+        client.urls["test"] = _moved(client.urls["test"], host)
+    client.has["fetchCurrencies"] = False
+    client.options["fetchMargins"] = False
+    fetch, dial = client.fetch, client.client
+
+    async def fetch_here(url: str, *args: Any, **more: Any) -> Any:
+        require_loopback(url)
+        return await fetch(url, *args, **more)
+
+    def dial_here(url: str) -> Any:
+        if "://" in url:  # ccxt also keeps clients that are never dialled, by a plain name
+            require_loopback(url)
+        return dial(url)
+
+    client.fetch, client.client = fetch_here, dial_here
+
+
+def require_loopback(url: str) -> str:
+    """Return ``host:port`` of an address on this machine, or refuse it."""
+    parts = urlsplit(url)
+    try:
+        is_here = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        is_here = False
+    if not is_here:
+        raise ConfigError(
+            f"base_url leads to {parts.hostname!r}, which is not this machine.",
+            fix="A rehearsal venue is on loopback: http://127.0.0.1:<port>. For a real venue leave base_url out.",
+        )
+    return parts.netloc
+
+
+def _moved(urls: Any, host: str) -> Any:
+    if isinstance(urls, dict):
+        return {name: _moved(url, host) for name, url in urls.items()}
+    if not isinstance(urls, str):
+        return urls
+    parts = urlsplit(urls)
+    scheme = "ws" if parts.scheme.startswith("ws") else "http"
+    return f"{scheme}://{host}{parts.path}"
+
+
+def _make(exchange: str) -> Any:
+    try:
+        import ccxt.pro
+    except ImportError as error:
+        raise MissingExtraError("a venue needs ccxt.", fix='Install it: pip install "tradelab[venues]".') from error
+    known = ccxt.async_support.exchanges
+    if exchange not in known:
+        near = difflib.get_close_matches(exchange, known, n=8, cutoff=0.4) or ["binance", "kraken"]
+        raise UnknownNameError.of("exchange", exchange, near, fix="ccxt's ids are lower-case.")
+    return getattr(ccxt.pro, exchange, None) or getattr(ccxt.async_support, exchange)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

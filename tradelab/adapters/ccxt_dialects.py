@@ -1,0 +1,317 @@
+"""Know where venues differ behind ccxt's one face: parameters of orders, and how an order is found again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tradelab.adapters.ccxt_words import Told, order_of
+from tradelab.model.account import PositionMode
+from tradelab.model.capabilities import Evidence, Stream, VenueCapabilities
+from tradelab.model.orders import Order, OrderIntent, OrderRef, OrderType, Side, TimeInForce
+
+_ALL_STREAMS = frozenset(Stream)
+
+
+class Ways:
+    """What holds for any exchange ccxt speaks to, by its own ``features``; nobody has rehearsed it.
+
+    Parameters
+    ----------
+    raw
+        The ccxt client.
+    market
+        ``"spot"`` or ``"linear"``.
+    """
+
+    fills_need_symbol = True
+    cancels_by_venue_id = True  # our own id is not enough to cancel by
+    longest_fill_span_s: int | None = None  # of one question for fills
+
+    def __init__(self, raw: Any, market: str) -> None:
+        self.raw = raw
+        self.market = market
+
+    def options(self) -> dict[str, Any]:
+        """Return ccxt options for this market."""
+        return {"defaultType": "spot" if self.market == "spot" else "swap", "fetchMarkets": {"types": [self.market]}}
+
+    def capabilities(self) -> VenueCapabilities:
+        """Return what ccxt says that the venue offers."""
+        told = self.features().get("createOrder") or {}
+        lives = told.get("timeInForce") or {}
+        types = {OrderType.MARKET, OrderType.LIMIT}
+        if told.get("triggerPrice"):
+            types |= {OrderType.STOP, OrderType.STOP_LIMIT}
+        attached = told.get("attachedStopLossTakeProfit")
+        linear = self.market == "linear"
+        has = self.raw.has
+        streams = {
+            Stream.CANDLES: "watchOHLCV", Stream.QUOTES: "watchTicker", Stream.ORDERS: "watchOrders",
+            Stream.FILLS: "watchMyTrades", Stream.BALANCES: "watchBalance",
+        }  # fmt: skip
+        return VenueCapabilities(
+            order_types=frozenset(types),
+            times_in_force=frozenset({TimeInForce.GTC} | {t for t in TimeInForce if lives.get(t.name)}),
+            position_mode=PositionMode.NETTING if linear else PositionMode.NONE,
+            attached_protection_types=frozenset({OrderType.MARKET, OrderType.LIMIT}) if attached else frozenset(),
+            reduce_only=linear,
+            query_by_client_id=False,
+            cancel_all=bool(has.get("cancelAllOrders")),
+            streams=frozenset(s for s, name in streams.items() if has.get(name) is True),
+            evidence=Evidence.UNVERIFIED,
+        )
+
+    def features(self) -> dict[str, Any]:
+        """Return ccxt's description of this market's functions."""
+        told = (self.raw.features or {}).get("spot" if self.market == "spot" else "swap") or {}
+        return told if self.market == "spot" else told.get("linear") or {}
+
+    # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def order_params(self, intent: OrderIntent) -> dict[str, Any]:
+        """Return ccxt's unified parameters of an order."""
+        params: dict[str, Any] = {"clientOrderId": intent.client_order_id}
+        if intent.time_in_force is TimeInForce.PO:
+            params["postOnly"] = True
+        elif intent.type.needs_price:
+            params["timeInForce"] = intent.time_in_force.name
+        if intent.stop_price is not None:
+            params["triggerPrice"] = str(intent.stop_price)
+        if intent.reduce_only:
+            params["reduceOnly"] = True
+        for name, level in (("stopLoss", intent.stop_loss), ("takeProfit", intent.take_profit)):
+            if level is not None:
+                params[name] = {"triggerPrice": str(level)}
+        return params
+
+    def accepted_id(self, told: Told, intent: OrderIntent) -> str:
+        """Return the id under which an order just made is known here."""
+        return str(told["id"])
+
+    async def find(self, ref: OrderRef) -> Order | None:
+        """Ask for one order, by the venue's id where there is one, else among the lists."""
+        if ref.venue_order_id is not None:
+            return order_of(await self.raw.fetch_order(ref.venue_order_id, ref.symbol))
+        told = list(await self.raw.fetch_open_orders(ref.symbol))
+        if self.raw.has.get("fetchClosedOrders"):
+            told += await self.raw.fetch_closed_orders(ref.symbol)
+        found = (o for o in told if o.get("clientOrderId") == ref.client_order_id)
+        return next((order_of(o) for o in found), None)
+
+    async def open_orders(self, symbol: str | None) -> list[Order]:
+        """Return every open order."""
+        return [order_of(o) for o in await self.raw.fetch_open_orders(symbol)]
+
+    async def cancel(self, order: OrderRef) -> Told:
+        """Cancel one order of which the venue's id is known."""
+        return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol))
+
+    async def modify(self, order: Order, qty: str, price: str | None, stop_price: str | None) -> Told:
+        """Change an open order in place."""
+        params = {} if stop_price is None else {"triggerPrice": stop_price}
+        kind = "limit" if order.type.needs_price else "market"
+        return dict(
+            await self.raw.edit_order(order.venue_order_id, order.symbol, kind, order.side.value, qty, price, params)
+        )
+
+    async def protect(self, symbol: str, side: Side, stop_loss: str, take_profit: str) -> None:
+        """Set the stop loss and take profit of a position; ``"0"`` takes one away."""
+        raise NotImplementedError
+
+
+class BinanceSpot(Ways):
+    """Binance, spot."""
+
+    cancels_by_venue_id = False
+    longest_fill_span_s = 86_400
+
+    def options(self) -> dict[str, Any]:
+        """Return ccxt options: one market type, no warning about the weight of a question."""
+        return {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "warnOnFetchOpenOrdersWithoutSymbol": False}
+
+    def capabilities(self) -> VenueCapabilities:
+        """Return what Binance's spot API offers; an edit there is a new order, so there is none in place."""
+        return replace(
+            super().capabilities(), query_by_client_id=True, cancel_all=True, streams=_ALL_STREAMS,
+            request_life_ms=int(self.raw.options["recvWindow"]), evidence=Evidence.REHEARSED,
+        )  # fmt: skip
+
+    async def find(self, ref: OrderRef) -> Order | None:
+        """Ask by our id or by the venue's."""
+        told = await self.raw.fetch_order(ref.venue_order_id, ref.symbol, self.names(ref))
+        return order_of(told)
+
+    async def cancel(self, order: OrderRef) -> Told:
+        """Cancel by our id or by the venue's."""
+        return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol, self.names(order)))
+
+    def names(self, ref: OrderRef) -> dict[str, Any]:
+        """Return the parameter that names an order by our id, where the venue's is not known."""
+        return {} if ref.venue_order_id is not None else {"clientOrderId": ref.client_order_id}
+
+
+class BinanceLinear(BinanceSpot):
+    """Binance, USD-M perpetuals; conditional orders are algo orders with ids of their own."""
+
+    cancels_by_venue_id = True
+    longest_fill_span_s = 7 * 86_400
+    TRIGGER = "algo-"  # put before the id of an algo order, which might be the id of another order too
+
+    def options(self) -> dict[str, Any]:
+        """Return ccxt options."""
+        return {
+            "defaultType": "swap",
+            "fetchMarkets": {"types": ["linear"]},
+            "warnOnFetchOpenOrdersWithoutSymbol": False,
+        }
+
+    def capabilities(self) -> VenueCapabilities:
+        """Return what USD-M offers; price and quantity of a limit order can be changed in place."""
+        return replace(super().capabilities(), modify=frozenset({"qty", "price"}))
+
+    def order_params(self, intent: OrderIntent) -> dict[str, Any]:
+        """Return the parameters; a good-till-date order names its end."""
+        params = super().order_params(intent)
+        if intent.expire_ns is not None:
+            params["goodTillDate"] = intent.expire_ns // 1_000_000
+        return params
+
+    async def find(self, ref: OrderRef) -> Order | None:
+        """Look among orders and among algo orders, as far as the id does not say which."""
+        plain, algo = self._ids(ref)
+        missing: Exception | None = None
+        for trigger, id_ in ((False, plain), (True, algo)):
+            if id_ is None and ref.venue_order_id is not None:
+                continue
+            names = {} if id_ is not None else {"clientOrderId": ref.client_order_id}
+            try:
+                told = await self.raw.fetch_order(id_, ref.symbol, names | ({"trigger": True} if trigger else {}))
+            except Exception as error:
+                if type(error).__name__ != "OrderNotFound":
+                    raise
+                missing = error
+                continue
+            return await self._followed(told, trigger)
+        if missing is not None:
+            raise missing
+        return None
+
+    async def open_orders(self, symbol: str | None) -> list[Order]:
+        """Return both kinds."""
+        plain = [order_of(o) for o in await self.raw.fetch_open_orders(symbol)]
+        algo = [self._marked(o) for o in await self.raw.fetch_open_orders(symbol, None, None, {"trigger": True})]
+        return plain + algo
+
+    async def cancel(self, order: OrderRef) -> Told:
+        """Cancel an order or an algo order."""
+        plain, algo = self._ids(order)
+        if algo is not None:
+            return dict(await self.raw.cancel_order(algo, order.symbol, {"trigger": True}))
+        return dict(await self.raw.cancel_order(plain, order.symbol, self.names(order)))
+
+    def accepted_id(self, told: Told, intent: OrderIntent) -> str:
+        """Return the id under which an order just made is known here."""
+        return f"{self.TRIGGER}{told['id']}" if intent.type.needs_stop_price else str(told["id"])
+
+    async def _followed(self, told: Told, trigger: bool) -> Order:
+        """Return an order; of an algo order that has triggered, the order it became, under our id."""
+        if not trigger:
+            return order_of(told)
+        order = self._marked(told)
+        became = str((told.get("info") or {}).get("actualOrderId") or "")
+        if not became:
+            return order
+        real = order_of(await self.raw.fetch_order(became, told["symbol"]))
+        return replace(real, client_order_id=order.client_order_id, stop_price=order.stop_price, type=order.type)
+
+    def _marked(self, told: Told) -> Order:
+        order = order_of(told)
+        return replace(order, venue_order_id=f"{self.TRIGGER}{order.venue_order_id}")
+
+    def _ids(self, ref: OrderRef) -> tuple[str | None, str | None]:
+        """Return the id among orders and the id among algo orders; ``None`` where it is not that kind."""
+        id_ = ref.venue_order_id
+        if id_ is None:
+            return None, None
+        return (None, id_.removeprefix(self.TRIGGER)) if id_.startswith(self.TRIGGER) else (id_, None)
+
+
+class Bybit(Ways):
+    """Bybit v5, unified account; an order's acceptance is told before its fate."""
+
+    fills_need_symbol = False
+    cancels_by_venue_id = False
+    longest_fill_span_s = 7 * 86_400
+
+    def options(self) -> dict[str, Any]:
+        """Return ccxt options; a market buy is asked in the base currency, as everywhere in the house."""
+        return super().options() | {"createMarketBuyOrderRequiresPrice": False, "defaultSubType": "linear"}
+
+    def capabilities(self) -> VenueCapabilities:
+        """Return what the v5 API offers."""
+        attached = frozenset({OrderType.MARKET, OrderType.LIMIT}) if self.market == "linear" else frozenset()
+        return replace(
+            super().capabilities(), query_by_client_id=True, cancel_all=True, streams=_ALL_STREAMS,
+            attached_protection_types=attached, modify=frozenset({"qty", "price", "stop_price"}),
+            modify_protection=self.market == "linear", request_life_ms=int(self.raw.options["recvWindow"]),
+            evidence=Evidence.REHEARSED,
+        )  # fmt: skip
+
+    def order_params(self, intent: OrderIntent) -> dict[str, Any]:
+        """Return the parameters: which way a trigger is reached, and in what a market buy is counted."""
+        params = super().order_params(intent)
+        if intent.stop_price is not None and self.market == "linear":
+            params["triggerDirection"] = "ascending" if intent.side is Side.BUY else "descending"
+        if self.market == "spot" and intent.type in (OrderType.MARKET, OrderType.STOP):
+            params["marketUnit"] = "baseCoin"
+        return params
+
+    async def find(self, ref: OrderRef) -> Order | None:
+        """Look where orders are live, then in the history; conditional orders of spot have a filter of their own."""
+        name = {"orderId": ref.venue_order_id} if ref.venue_order_id else {"orderLinkId": ref.client_order_id}
+        for extra in ({}, {"trigger": True}) if self.market == "spot" else ({},):
+            for ask in (self.raw.fetch_open_orders, self.raw.fetch_closed_orders, self.raw.fetch_canceled_orders):
+                found = await ask(ref.symbol, None, None, name | extra)
+                if found:
+                    return order_of(found[0])
+        return None
+
+    async def open_orders(self, symbol: str | None) -> list[Order]:
+        """Return all pages, and of spot the conditional ones too."""
+        kinds: list[dict[str, Any]] = [{}, {"trigger": True}] if self.market == "spot" else [{}]
+        found: dict[str, Order] = {}
+        for extra in kinds:
+            cursor = None
+            while True:
+                page = await self.raw.fetch_open_orders(
+                    symbol, None, 50, extra | ({"cursor": cursor} if cursor else {})
+                )
+                found |= {o["id"]: order_of(o) for o in page}
+                after = next((o["info"].get("nextPageCursor") for o in page if o["info"].get("nextPageCursor")), None)
+                if not page or len(page) < 50 or not after or after == cursor:
+                    break
+                cursor = after
+        return [o for o in found.values() if o.status.is_open]
+
+    async def cancel(self, order: OrderRef) -> Told:
+        """Cancel by our id or by the venue's."""
+        if order.venue_order_id is not None:
+            return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol))
+        return dict(await self.raw.cancel_order(None, order.symbol, {"orderLinkId": order.client_order_id}))
+
+    async def protect(self, symbol: str, side: Side, stop_loss: str, take_profit: str) -> None:
+        """Set the levels of the whole position."""
+        await self.raw.private_post_v5_position_trading_stop(
+            {
+                "category": "linear", "symbol": self.raw.market(symbol)["id"], "tpslMode": "Full", "positionIdx": 0,
+                "stopLoss": stop_loss, "takeProfit": take_profit,
+            }
+        )  # fmt: skip
+
+
+def ways_of(raw: Any, market: str) -> Ways:
+    """Return what is known of an exchange."""
+    if raw.id in ("binance", "binanceusdm"):
+        return BinanceSpot(raw, market) if market == "spot" else BinanceLinear(raw, market)
+    return Bybit(raw, market) if raw.id == "bybit" else Ways(raw, market)
