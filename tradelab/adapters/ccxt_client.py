@@ -7,12 +7,14 @@ import ipaddress
 import logging
 import statistics
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tradelab.adapters.budget import Budget, Urgency, urgency
 from tradelab.adapters.ccxt_outcomes import Heard, heard, is_there_already, outcome_of, read_error
 from tradelab.model.clock import Clock
+from tradelab.model.credentials import Credentials, Secret
 from tradelab.model.errors import ConfigError, MissingExtraError, UnknownNameError, VenueError
 from tradelab.model.outcome import RefusalCode, Refused, Unknown
 
@@ -44,7 +46,7 @@ class CcxtClient:
         exchange: str,
         clock: Clock,
         *,
-        credentials: Mapping[str, str] | None = None,
+        credentials: Mapping[str, str | Secret] | None = None,
         options: Mapping[str, object] | None = None,
         sandbox: bool = False,
         base_url: str | None = None,
@@ -54,7 +56,8 @@ class CcxtClient:
         self.clock = clock
         self.offset_ns = 0
         self._last: Heard | None = None
-        given = credentials or {}
+        self._credentials = Credentials(credentials or {})
+        given = {name: secret.reveal() or None for name, secret in self._credentials.items()}
         self.raw: Any = _make(exchange)(
             {
                 "apiKey": given.get("api_key"),
@@ -176,11 +179,10 @@ class CcxtClient:
             return  # the refusal stands; the next request finds the clock wrong again and tries again
 
     def _heard(self, error: Exception, *, keep: bool = False) -> Heard:
-        last = self._last
+        last = self._last or Heard(None, "")
         self._last = last if keep else None
-        if last is None:
-            return heard(error)
-        return heard(error, status=last.status, retry_after_s=last.retry_after_s)
+        told = heard(error, status=last.status, retry_after_s=last.retry_after_s)
+        return replace(told, words=self._credentials.scrub(told.words))
 
     # ── what ccxt is made to do ──────────────────────────────────────────────────────────────────────────────────
 

@@ -18,6 +18,7 @@ from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
 from tradelab.model.approval import OrderApproved
 from tradelab.model.capabilities import DataCapabilities, Stream, VenueCapabilities
 from tradelab.model.clock import Clock, SystemClock
+from tradelab.model.credentials import Secret
 from tradelab.model.errors import ParameterError, RequestError, UnknownNameError, VenueError
 from tradelab.model.instrument import Instrument
 from tradelab.model.market import Candle, Quote, Tick
@@ -62,7 +63,7 @@ class CcxtVenue:
         *,
         market: str = "spot",
         clock: Clock | None = None,
-        credentials: Mapping[str, str] | None = None,
+        credentials: Mapping[str, str | Secret] | None = None,
         sandbox: bool = False,
         base_url: str | None = None,
         symbols: Sequence[str] = (),
