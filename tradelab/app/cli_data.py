@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tradelab.app.cli_data_upkeep import open_catalog, retain, stats
 from tradelab.model.errors import ConfigError, CorruptFileError, ParameterError, QualityError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -16,12 +18,17 @@ if TYPE_CHECKING:
     from tradelab.model.units import Timeframe
 
 _BAR = "{l_bar}{bar}|{postfix} {elapsed}<{remaining}"
+_FORMATS = ("csv", "csv.gz", "parquet", "json", "mt4", "mt5", "hst")
+_CALENDAR_HELP = (
+    "When the market is open: 24/7, 24/5, sessions, fx, or an exchange's MIC such as XNYS, which knows holidays. "
+    "Default: the instrument's, else told from the bars."
+)
 _SERIES_HELP = "SOURCE, SYMBOL and TIMEFRAME name a series, as `tradelab data list` shows them."
 
 
 @click.group()
 def data() -> None:
-    """Download, import, list, check and export bars.
+    """Download, import, list, check, export and look after bars.
 
     Bars live in $TRADELAB_HOME/bars, by default in your user data folder. A series is named by source, symbol and
     timeframe: binance BTC/USDT 1h. All times are UTC and are the bars' opening times.
@@ -32,6 +39,10 @@ def data() -> None:
           tradelab data import eurusd.csv --tz UTC
           tradelab data list
     """
+
+
+data.add_command(retain)
+data.add_command(stats)
 
 
 @data.command()
@@ -56,7 +67,7 @@ def download(
     from tradelab.adapters import ccxt_bars
 
     title = f"{exchange} {symbol} {timeframe}"
-    with _catalog() as catalog, tqdm(total=100.0, desc=title, bar_format=_BAR, delay=0.01) as bar:
+    with open_catalog() as catalog, tqdm(total=100.0, desc=title, bar_format=_BAR, delay=0.01) as bar:
 
         def show(progress: ccxt_bars.Progress) -> None:
             bar.set_postfix_str(f"{progress.bars:,} bars, {progress.at:%Y-%m-%d %H:%M}")
@@ -83,7 +94,7 @@ def download(
 @click.option("--source", default="file", show_default=True, help="Where the bars are from, in your words.")
 @click.option("--symbol", help="What is traded. Default: the file's name up to the first - _ or dot.")
 @click.option("--timeframe", help="1m, 1h, 1d ... Default: told from the bars.")
-@click.option("--tz", help="Zone of stamps that name none: UTC, Europe/Athens, Etc/GMT-2 ...")
+@click.option("--tz", help="Zone of stamps that name none: UTC, Europe/Athens, Etc/GMT-2, America/New_York+7 ...")
 @click.option("--date-format", help="strptime form, when days and months could be swapped: '%d/%m/%Y %H:%M'.")
 @click.option("--unsound", is_flag=True, help="Store even bars that fail the hard checks; backtests will refuse them.")
 @click.option("--yes", "-y", is_flag=True, help="Store without asking.")
@@ -97,7 +108,7 @@ def import_(
     unsound: bool,
     yes: bool,
 ) -> None:
-    """Import bars from a CSV, Parquet or JSON FILE (.gz too).
+    """Import bars from a CSV, Parquet, JSON or MetaTrader .hst FILE (.gz too).
 
     Separators, column names and date forms of MetaTrader, Dukascopy, HistData, Yahoo and exchanges are recognised.
     What was guessed is shown, and nothing is stored before you agree.
@@ -118,7 +129,7 @@ def import_(
             fix="Mend the file, or add --unsound to keep them.",
         )
     name = symbol or _symbol_of(file)
-    with _catalog() as catalog:
+    with open_catalog() as catalog:
         if not yes:
             _agree(catalog, source, name, length)
         wrote = catalog.write(source, name, length, bars)
@@ -130,7 +141,7 @@ def import_(
 @data.command(name="list")
 def list_() -> None:
     """List what is stored: series, range, bars, size."""
-    with _catalog() as catalog:
+    with open_catalog() as catalog:
         table = catalog.list()
         click.echo(f"{len(table)} series in {catalog.root}")
     if len(table):
@@ -148,36 +159,38 @@ def list_() -> None:
 @click.argument("source")
 @click.argument("symbol")
 @click.argument("timeframe")
-@click.option(
-    "--calendar",
-    type=click.Choice(["24/7", "24/5", "sessions"]),
-    help="When the market is open. Default: told from the bars.",
-)
+@click.option("--calendar", help=_CALENDAR_HELP)
 def coverage(source: str, symbol: str, timeframe: str, calendar: str | None) -> None:
-    """Show the range of a series, how many bars are missing, and the largest gaps."""
-    with _catalog() as catalog:
-        click.echo(str(catalog.coverage(source, symbol, timeframe, calendar=calendar)))
+    """Show the range of a series, how many bars are missing, the largest gaps, and how far behind it is now."""
+    now = _now()
+    with open_catalog() as catalog:
+        click.echo(str(catalog.coverage(source, symbol, timeframe, calendar=calendar, now=now)))
 
 
 @data.command(epilog=f"{_SERIES_HELP} Without them every series is checked. Exit code 1 when something is not sound.")
 @click.argument("source", required=False)
 @click.argument("symbol", required=False)
 @click.argument("timeframe", required=False)
+@click.option("--calendar", help=_CALENDAR_HELP)
 @click.option("--discard-damaged", is_flag=True, help="Forget damaged files, so that their range can be fetched again.")
-def verify(source: str | None, symbol: str | None, timeframe: str | None, discard_damaged: bool) -> None:
-    """Check files against their hashes, and bars for gaps, impossible values, NaN and spikes."""
-    from tradelab.catalog import quality
+def verify(
+    source: str | None, symbol: str | None, timeframe: str | None, calendar: str | None, discard_damaged: bool
+) -> None:
+    """Check files against their hashes, and bars for gaps, impossible values, NaN, spikes and a stale tail.
 
+    All that is found is told and nothing is repaired.
+    """
     if source is not None and timeframe is None:
         raise ParameterError("name a whole series or none.", fix=_SERIES_HELP)
-    with _catalog() as catalog:
+    now = _now()
+    with open_catalog() as catalog:
         damaged = catalog.discard_damaged() if discard_damaged else catalog.damaged()
         for name in damaged:
             click.echo(f"DAMAGED {name}{' (forgotten; fetch that range again)' if discard_damaged else ''}")
         sound = not damaged
         for a, b, c in _named_or_all(catalog, source, symbol, timeframe):
             try:
-                report = quality.inspect(catalog.read(a, b, c), c)
+                report = catalog.inspect(a, b, c, calendar=calendar, now=now)
             except CorruptFileError as error:
                 click.echo(f"{a} {b} {c}: {error.problem}")
                 continue
@@ -194,10 +207,30 @@ def verify(source: str | None, symbol: str | None, timeframe: str | None, discar
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--start", help="First day.")
 @click.option("--end", help="Up to, and without, this day.")
-def export(source: str, symbol: str, timeframe: str, file: Path, start: str | None, end: str | None) -> None:
-    """Write a series to FILE; its ending chooses the format: .csv, .csv.gz, .parquet or .json."""
-    with _catalog() as catalog:
-        count = catalog.export(file, source, symbol, timeframe, start, end)
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="Default: told from FILE's ending.")
+@click.option(
+    "--tz", help="For MetaTrader: the clock of the broker's server: UTC, Europe/Athens, America/New_York+7 ..."
+)
+@click.option("--mt-symbol", help="For hst: the symbol as the terminal knows it. Default: SYMBOL, without / and :")
+def export(
+    source: str,
+    symbol: str,
+    timeframe: str,
+    file: Path,
+    start: str | None,
+    end: str | None,
+    form: str | None,
+    tz: str | None,
+    mt_symbol: str | None,
+) -> None:
+    """Write a series to FILE; its ending chooses the format: .csv, .csv.gz, .parquet, .json or .hst.
+
+    MetaTrader takes bars as text (--format mt4: Tools, History Center, Import; --format mt5: Symbols, Bars, Import) or
+    as the binary .hst of MetaTrader 4. Its files name no zone, so --tz says by whose clock they are written. The day of
+    most brokers ends when New York closes: America/New_York+7. Volumes become whole numbers there.
+    """
+    with open_catalog() as catalog:
+        count = catalog.export(file, source, symbol, timeframe, start, end, format=form, tz=tz, mt_symbol=mt_symbol)
     click.echo(f"wrote {count:,} bars to {file}")
 
 
@@ -219,7 +252,7 @@ def samples(name: str | None, store: bool) -> None:
         )
     if store and name is not None:
         about = bundled.about(name)
-        with _catalog() as catalog:
+        with open_catalog() as catalog:
             catalog.write("sample", about.instrument.symbol, about.timeframe, bundled.load(name))
             catalog.save_instrument(about.instrument)
         click.echo(f"stored as sample {about.instrument.symbol} {about.timeframe.alias}")
@@ -227,10 +260,8 @@ def samples(name: str | None, store: bool) -> None:
         click.echo('Load one:  tl.samples.load("EURUSD-1h")     tell more:  tradelab data samples EURUSD-1h')
 
 
-def _catalog() -> Catalog:
-    from tradelab.catalog.bars import Catalog
-
-    return Catalog()
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat()
 
 
 def _named_or_all(
