@@ -97,14 +97,14 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
-# At most one row: the key that seals everything, by its id, and how it is had again.
+# One row, there from the start so that it can be locked: the key that seals everything, by its id, and how it is had.
 vault = Table(
     "vault",
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("key_id", String(16), nullable=False),
-    Column("source", String(16), nullable=False),
+    Column("key_id", String(16)),
+    Column("source", String(16)),
     Column("derivation", Text),  # for a passphrase: Scrypt's salt and cost
-    Column("created_ns", BigInteger, nullable=False),
+    Column("created_ns", BigInteger),
     CheckConstraint("id = 1", name="ck_vault_one"),
 )

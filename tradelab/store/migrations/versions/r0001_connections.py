@@ -31,15 +31,16 @@ def upgrade() -> None:
     _connections()
     _of_a_connection()
     _audit()
-    op.create_table(
+    vault = op.create_table(
         "vault",
         sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
-        sa.Column("key_id", sa.String(16), nullable=False),
-        sa.Column("source", sa.String(16), nullable=False),
+        sa.Column("key_id", sa.String(16)),
+        sa.Column("source", sa.String(16)),
         sa.Column("derivation", sa.Text),
-        sa.Column("created_ns", sa.BigInteger, nullable=False),
+        sa.Column("created_ns", sa.BigInteger),
         sa.CheckConstraint("id = 1", name="ck_vault_one"),
     )
+    op.bulk_insert(vault, [{"id": 1}])
 
 
 def _connections() -> None:
