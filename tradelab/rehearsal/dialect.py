@@ -43,16 +43,21 @@ class Endpoint:
     Parameters
     ----------
     kind
-        What it is for, of :data:`tradelab.rehearsal.faults.REQUESTS`; faults are aimed by it.
+        What it is for, of :data:`tradelab.rehearsal.faults.REQUESTS`; faults are aimed by it. A function where the body
+        of one address decides.
     weights
         What a call costs in each scope of the meter; a function where the parameters decide.
     """
 
     method: str
     path: str
-    kind: str
+    kind: str | Callable[[Call], str]
     handler: Handler
     weights: Mapping[Scope, int] | Callable[[Call], Mapping[Scope, int]] = field(default_factory=dict)
+
+    def kind_of(self, call: Call) -> str:
+        """Say what one call is for."""
+        return self.kind if isinstance(self.kind, str) else self.kind(call)
 
 
 class Dialect(Protocol):

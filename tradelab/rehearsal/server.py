@@ -103,14 +103,15 @@ class Server:
     def _answering(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def answer(request: web.Request) -> web.StreamResponse:
             call = await _read(request)
-            script = self.faults.take(endpoint.kind)
+            kind = endpoint.kind_of(call)
+            script = self.faults.take(kind)
             response: web.StreamResponse | None = None
             try:
                 response = await self._respond(endpoint, call, script)
                 return response
             finally:
-                self.log.append(_asked(self.exchange.now_ns, endpoint, call, script, response))
-                self._next_of_kind.pop(endpoint.kind, asyncio.Event()).set()
+                self.log.append(_asked(self.exchange.now_ns, kind, call, script, response))
+                self._next_of_kind.pop(kind, asyncio.Event()).set()
 
         return answer
 
@@ -124,7 +125,7 @@ class Server:
                 await sleep(script.seconds)
             elif fault is Fault.REORDER:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._next_of_kind[endpoint.kind].wait(), timeout=script.seconds)
+                    await asyncio.wait_for(self._next_of_kind[endpoint.kind_of(call)].wait(), timeout=script.seconds)
         self.exchange.advance()
         charged = self._charge(endpoint, call)
         if charged is not None:
@@ -215,13 +216,11 @@ async def _break(call: Call) -> web.StreamResponse:
     raise ConnectionResetError("broken by script")
 
 
-def _asked(
-    ts_ns: int, endpoint: Endpoint, call: Call, script: Script | None, response: web.StreamResponse | None
-) -> Asked:
+def _asked(ts_ns: int, kind: str, call: Call, script: Script | None, response: web.StreamResponse | None) -> Asked:
     shown = {k: v for k, v in call.params.items() if k.lower() not in _SECRET}
     fault = None if script is None else script.fault.value
     status = None if response is None else response.status
-    return Asked(ts_ns, endpoint.kind, call.request.method, call.request.path, shown, fault, status)
+    return Asked(ts_ns, kind, call.request.method, call.request.path, shown, fault, status)
 
 
 _SECRET = frozenset({"signature", "password", "id", "apikey", "auth-token"})
