@@ -6,6 +6,7 @@ python bench/catalog.py [--symbols 20] [--folder DIR]
 from __future__ import annotations
 
 import argparse
+import hashlib
 import multiprocessing as mp
 import statistics
 import tempfile
@@ -14,9 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from tradelab.catalog import quality, samples
+from tradelab.catalog import quality, samples, segments, series, swap
 from tradelab.catalog.bars import BarRow, Catalog
+from tradelab.catalog.coverage import cover
+from tradelab.catalog.frame import from_arrays
+from tradelab.catalog.reading import span_of
+from tradelab.catalog.sessions import sessions_of
 from tradelab.model.units import NS_PER_MIN, Timeframe
 
 BARS = 525_600
@@ -81,9 +87,59 @@ def measure(catalog: Catalog, symbols: int) -> list[tuple[str, str, str]]:
     rows.append((f"compact {symbols} tails (ms)", f"{(time.perf_counter() - start) * 1e3:.0f}", "-"))
     million = samples.synthetic("1m", 1_000_000, seed=1)
     rows.append(("inspect 1 M bars (ms)", f"{median(lambda: quality.inspect(million, '1m'), 7):.0f}", "<= 50"))
+    rows += [
+        (
+            f"coverage of 1 M minutes by {c} (ms)",
+            f"{median(lambda b=b, c=c: cover(b, Timeframe.M1, c), 7):.0f}",
+            "<= 300",
+        )
+        for c, b in ((c, in_sessions(million, c)) for c in ("fx", "XNYS"))
+    ]
+    rows += tiers(catalog, some)
     reads, failed, swaps = busy(catalog, some)
     rows.append((f"reads beside a busy writer ({swaps} swaps)", f"{reads} / {failed} failed", "0 failed"))
     return rows
+
+
+def tiers(catalog: Catalog, name: str) -> list[tuple[str, str, str]]:
+    """Measure what a cache over the catalog could save: hot reads, their parts, and the floor under any cache."""
+    end = catalog.read("bench", name, "1m").index[-1]
+    key = ("bench", name, Timeframe.M1)
+    rows = []
+    for said, bars in (("last 100 bars", 100), ("last 1,000 bars", 1000), ("1 year of minutes", BARS)):
+        start = end - pd.Timedelta(minutes=bars - 1)
+        span = span_of(start, None)
+        with catalog._database.reading() as connection:
+            found = swap.find(connection, series.require(connection, key), start_ns=span[0])
+
+        def index(start: pd.Timestamp = start) -> object:
+            return catalog.snapshot(*key, start)
+
+        def held(found: list[segments.Segment] = found) -> object:
+            return [hashlib.sha256((catalog.root / s.name).read_bytes()).digest() for s in found]
+
+        def decoded(found: list[segments.Segment] = found) -> object:
+            return segments.load(catalog.root, found)
+
+        kept = catalog.read(*key, start)
+
+        def cached(start: pd.Timestamp = start, kept: pd.DataFrame = kept) -> object:
+            catalog.snapshot(*key, start)  # a cache that is never stale asks the catalogue what stands
+            return kept.copy()
+
+        parts = [median(work) for work in (lambda start=start: catalog.read(*key, start), index, held, decoded, cached)]
+        rows.append((f"hot read, {said} (ms)", f"{parts[0]:.2f}", "-"))
+        rows.append(("  catalogue / file and hash / with decoding", " / ".join(f"{p:.2f}" for p in parts[1:4]), "-"))
+        rows.append(("  the same from a cache that asks first", f"{parts[4]:.2f}", "-"))
+    return rows
+
+
+def in_sessions(bars: pd.DataFrame, calendar: str) -> pd.DataFrame:
+    """Move bars to the minutes at which a market was open, from 2014 on."""
+    first, last = pd.Timestamp("2014-01-01").value, pd.Timestamp("2025-12-31").value
+    spans = sessions_of(calendar, first, last).spans
+    minutes = np.concatenate([np.arange(a, b, NS_PER_MIN) for a, b in spans[:, spans[0] > first].T])
+    return from_arrays(minutes[: len(bars)], bars)
 
 
 def median(work: Callable[[], object], repeats: int = 15) -> float:

@@ -7,6 +7,7 @@ session's open. Each way is laid over the stored bars and the one that meets mos
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -58,14 +59,24 @@ def expect(stamps: np.ndarray, timeframe: Timeframe, calendar: str, until_ns: in
 def _intraday(stamps: np.ndarray, length: int, spans: np.ndarray, zone: str) -> np.ndarray:
     """Lay bars over the open stretches: by UTC, by the wall clock, or from each stretch's own open."""
     sample = stamps[-_SAMPLE:]
-    from_clock = np.zeros_like(spans[0])
-    tries = [_lay(spans, length, from_clock - _usual(sample % length))]
+    best, most = stamps[:0], -1
+    for shift in _shifts(sample, length, spans, zone):
+        slots = _lay(spans, length, shift)
+        met = int(np.count_nonzero(_is_in(sample, slots)))
+        if met > most:
+            best, most = slots, met
+        if met == len(sample):
+            break
+    return best
+
+
+def _shifts(sample: np.ndarray, length: int, spans: np.ndarray, zone: str) -> Iterator[np.ndarray | None]:
+    """Give each way to lay bars: how far its grid is from that of UTC at each span, ``None`` for the span's start."""
+    yield np.full(spans.shape[1], -_usual(sample % length))
     if length > NS_PER_HOUR:  # zones are whole or half hours from UTC, and change by a whole one
-        wall = _offset_ns(sample, zone)
-        shift = _offset_ns(spans[0], zone) - _usual((sample + wall) % length)
-        tries.append(_lay(spans, length, shift))
-    tries.append(_lay(spans, length, None))
-    return max(tries, key=lambda slots: int(np.count_nonzero(_is_in(sample, slots))))
+        wall = _usual((sample + _offset_ns(sample, zone)) % length)
+        yield _offset_ns(spans[0], zone) - wall
+    yield None
 
 
 def _lay(spans: np.ndarray, length: int, shift: np.ndarray | None) -> np.ndarray:
