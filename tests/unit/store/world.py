@@ -55,5 +55,7 @@ def shown_by_us(error: BaseException | None) -> str:
         return ""
     ours = str(Path(tradelab.__file__).parent)
     stack = traceback.TracebackException.from_exception(error, capture_locals=True).stack
-    told = [str(frame.locals) for frame in stack if frame.filename.startswith(ours) or "site-packages" in frame.filename]
+    told = [
+        str(frame.locals) for frame in stack if frame.filename.startswith(ours) or "site-packages" in frame.filename
+    ]
     return "\n".join([repr(error), str(error), *told, shown_by_us(error.__cause__), shown_by_us(error.__context__)])
