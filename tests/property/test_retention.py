@@ -23,6 +23,10 @@ _HOUR = st.integers(0, 39).map(lambda n: n * 54)  # 90 days over two years' segm
 _HOURS = st.sets(_HOUR, max_size=30)
 
 
+def marks(root: Path) -> list[Path]:
+    return [path for path in (root / "used").rglob("*") if path.is_file()]
+
+
 def frame(hours: list[int], price: float) -> pd.DataFrame:
     stamps = START.value + np.array(hours, np.int64) * Timeframe.H1.ns
     made = np.arange(len(hours)) + price
@@ -53,7 +57,7 @@ def test_what_was_retained_and_what_was_removed_are_what_there_was(
             return
         catalog.add_retention_policy(RetentionPolicy(source="s", keep_days=days, unused_days=unused))
         before = catalog.read(*KEY, include_open=True)
-        for mark in Path(folder).rglob("used"):  # the last use: some days before now, or never noted
+        for mark in marks(Path(folder)):  # the last use: some days before now, or never noted
             mark.unlink()
             if idle is not None:
                 mark.touch()

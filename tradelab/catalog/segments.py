@@ -56,9 +56,9 @@ def split(block: Block, timeframe: Timeframe) -> Iterator[tuple[int, Block]]:
         yield int(periods[a]), Block(block.time[a:b], block.values[:, a:b])
 
 
-def folder_of(source: str, symbol: str, timeframe: Timeframe) -> str:
+def folder_of(source: str, symbol: str, timeframe: Timeframe, *, below: str = "segments") -> str:
     """Return a series' folder below the root; anything a file system may dislike is percent-encoded."""
-    return "/".join(["segments", *(_safe(part) for part in (source, symbol)), timeframe.code])
+    return "/".join([below, *(_safe(part) for part in (source, symbol)), timeframe.code])
 
 
 def store(root: Path, key: tuple[str, str, Timeframe], period: int, block: Block) -> tuple[Segment, bool]:

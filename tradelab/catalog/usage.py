@@ -1,4 +1,4 @@
-"""Note when a series was last used, without a lock and at most once an hour: the age of an empty file beside its bars.
+"""Note when a series was last used, without a lock and at most once an hour: the age of an empty file of its name.
 
 Retention by last use needs this and nothing else does. It is no row in the catalogue, because a read must never wait
 for a writer. Where the disk cannot be written to, the use goes unnoted and the read goes on.
@@ -52,4 +52,4 @@ def _begin(path: Path) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _file(root: Path, key: Key) -> Path:
-    return root / folder_of(*key) / "used"
+    return root / folder_of(*key, below="used")

@@ -32,8 +32,12 @@ def catalog(tmp_path: Path, year: pd.DataFrame) -> Catalog:
     return made
 
 
+def marks(root: Path) -> list[Path]:
+    return [path for path in (root / "used").rglob("*") if path.is_file()]
+
+
 def age(catalog: Catalog, days: float, now: pd.Timestamp = NOW) -> None:
-    for mark in catalog.root.rglob("used"):
+    for mark in marks(catalog.root):
         then = now.timestamp() - days * 86_400
         os.utime(mark, (then, then))
 
@@ -79,13 +83,13 @@ def test_an_unused_series_goes_altogether_and_its_name_with_it(catalog: Catalog)
     (removal,) = catalog.retain(NOW).removals
     assert (removal.bars, removal.left, removal.why) == (6225, 0, "not used for 30 days")
     assert catalog.list().empty
-    assert not list(catalog.root.rglob("used"))
+    assert not marks(catalog.root)
     with pytest.raises(UnknownNameError, match="no series named 'fx EURUSD 1h'"):
         catalog.read(*KEY)
 
 
 def test_a_series_of_which_no_use_was_noted_is_counted_from_the_first_time(catalog: Catalog) -> None:
-    next(catalog.root.rglob("used")).unlink()
+    marks(catalog.root)[0].unlink()
     keep(catalog, unused=30)
     later = pd.Timestamp.now("UTC") + pd.Timedelta(days=31)
     assert catalog.plan_retention(later).removals == ()

@@ -13,6 +13,10 @@ from tradelab.catalog.statistics import in_words
 from tradelab.model.units import NS_PER_HOUR, Timeframe
 
 
+def marks(root: Path) -> list[Path]:
+    return [path for path in (root / "used").rglob("*") if path.is_file()]
+
+
 def filled(root: Path) -> Catalog:
     catalog = Catalog(root)
     hours, days = samples.load("EURUSD-1h"), samples.load("AAPL-1d")
@@ -60,7 +64,7 @@ def test_the_room_taken_is_that_of_the_files(tmp_path: Path) -> None:
 
 def test_the_last_use_is_told_and_its_absence_too(tmp_path: Path) -> None:
     catalog = filled(tmp_path)
-    for mark in tmp_path.rglob("used"):
+    for mark in marks(tmp_path):
         if "AAPL" in str(mark):
             mark.unlink()
         else:

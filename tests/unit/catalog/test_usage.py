@@ -24,9 +24,13 @@ def catalog(tmp_path: Path) -> Catalog:
         return made
 
 
+def marks(root: Path) -> list[Path]:
+    return [path for path in (root / "used").rglob("*") if path.is_file()]
+
+
 def age(catalog: Catalog, hours: float) -> float:
     """Make the last use so many hours old; return it in seconds since 1970."""
-    (mark,) = catalog.root.rglob("used")
+    (mark,) = marks(catalog.root)
     then = time.time() - hours * HOUR_S
     os.utime(mark, (then, then))
     return mark.stat().st_mtime
@@ -82,7 +86,7 @@ def test_a_read_on_a_disk_that_cannot_be_written_to_goes_on(catalog: Catalog, mo
 
 
 def test_a_first_note_that_cannot_be_made_goes_unmade(tmp_path: Path) -> None:
-    (tmp_path / "segments").write_text("a file where the folder should be")
+    (tmp_path / "used").write_text("a file where the folder should be")
     usage.mark(tmp_path, KEY)
     assert usage.last_use(tmp_path, KEY) is None
 
