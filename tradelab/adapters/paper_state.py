@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -78,6 +79,7 @@ def restore(account: PaperAccount, told: dict[str, Any]) -> None:
     account.seen.update(state.seen)
 
 
+@functools.cache
 def _codec() -> TypeAdapter[PaperState]:
     return TypeAdapter(PaperState)
 
