@@ -14,6 +14,8 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.canary import Canary
+
 ROOT = Path(__file__).parents[1]
 
 # The same examples on every machine and every day; HYPOTHESIS_PROFILE=explore looks for new ones.
@@ -41,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         (world / folder).mkdir(parents=True)
         os.environ[name] = str(world / folder)
     os.environ["MPLBACKEND"] = "agg"
+    kept = () if hasattr(config, "workerinput") else (ROOT / "notebooks", ROOT / "runs")
+    config.pluginmanager.register(Canary(world, *kept), "canary")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -58,6 +62,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("../shared is not beside this clone")
     return folder
+
+
+@pytest.fixture(scope="session")
+def canary(pytestconfig: pytest.Config) -> str:
+    """The secret of a connection in a test: the session fails if it is found in anything that the session leaves."""
+    plugin: Canary | None = pytestconfig.pluginmanager.get_plugin("canary")
+    assert plugin is not None
+    return plugin.text
 
 
 @pytest.fixture(scope="session")

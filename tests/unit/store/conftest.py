@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests.canary import Canary
 from tests.unit.store.world import Clock, find_provider
 from tradelab.store.connections import Connections
 from tradelab.store.database import Database
@@ -48,8 +49,9 @@ def _as_whom() -> tuple[list[str], tuple[int, int] | None]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
+def postgresql(pytestconfig: pytest.Config) -> Iterator[str]:
     """A server for this pytest process alone, on a unix socket; the URL with ``{}`` where the database's name goes."""
+    canary: Canary | None = pytestconfig.pluginmanager.get_plugin("canary")
     programs, (words, owner) = _programs(), _as_whom()
     folder = Path(tempfile.mkdtemp(prefix="tl-pg-"))  # short: a socket's path has at most 107 characters
     data, log = folder / "data", folder / "log"
@@ -71,7 +73,9 @@ def postgresql() -> Iterator[str]:
                 pytest.skip(f"PostgreSQL does not start here: {(done.stderr or done.stdout).strip()[-300:]}")
         yield f"postgresql://tests@/{{}}?host={folder}"
     finally:
-        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "fast", "-w", "stop")
+        if canary is not None:
+            canary.look_in(folder)  # the bytes of every database, and the server's log
         shutil.rmtree(folder, ignore_errors=True)
 
 
