@@ -39,6 +39,8 @@ class CcxtClient:
         ccxt's own ``options``, such as ``{"defaultType": "swap"}``.
     base_url
         A rehearsal venue on this machine; see :func:`point_at`.
+    budget
+        That of the client before this one: a ban outlives a connection.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class CcxtClient:
         sandbox: bool = False,
         base_url: str | None = None,
         timeout_s: float = 10.0,
+        budget: Budget | None = None,
     ) -> None:
         self.id = exchange
         self.clock = clock
@@ -74,7 +77,7 @@ class CcxtClient:
             self.raw.set_sandbox_mode(True)
         if base_url is not None:
             point_at(self.raw, base_url)
-        self.budget = Budget(clock, 60_000 / self.raw.rateLimit, 60.0)
+        self.budget = budget or Budget(clock, 60_000 / self.raw.rateLimit, 60.0)
         self._bind()
 
     def __repr__(self) -> str:

@@ -28,6 +28,7 @@ _FILTERS = (
 
 # Source: Binance, Spot API "Error codes" and "Filters"; USD-M Futures "Error codes".
 _BINANCE: dict[str, tuple[Said, ...]] = {
+    "": (Said(R.STOP_WOULD_TRIGGER, "would trigger immediately"),),  # ccxt passes these words on without their code
     "-1000": (Said(None),),  # an unknown error occurred while processing the request
     "-1001": (Said(None),),  # internal error, disconnected
     "-1003": (Said(R.BANNED, "banned until"), Said(R.RATE_LIMITED)),

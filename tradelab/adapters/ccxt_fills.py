@@ -26,7 +26,7 @@ class Trades:
         """Ask for this symbol too: something was traded in it."""
         self._symbols.add(symbol)
 
-    async def since(self, since_ns: int, symbol: str | None) -> tuple[Fill, ...]:
+    async def since(self, since_ns: int, symbol: str | None) -> list[Fill]:
         """Return fills from ``since_ns``, oldest first.
 
         Raises
@@ -49,7 +49,7 @@ class Trades:
             for trade in await self._pages(each, since_ns // _NS_PER_MS):
                 told[trade["symbol"], str(trade["id"])] = trade
         wanted = (fill_of(t) for t in told.values())
-        return tuple(sorted((f for f in wanted if f.ts_ns >= since_ns), key=lambda f: (f.ts_ns, _number(f.trade_id))))
+        return sorted((f for f in wanted if f.ts_ns >= since_ns), key=lambda f: (f.ts_ns, _number(f.trade_id)))
 
     async def _pages(self, symbol: str | None, since_ms: int) -> list[dict[str, Any]]:
         """Walk from ``since_ms`` to now: a full page goes on from its last trade, a short one to the next span."""

@@ -121,9 +121,7 @@ def read_error(error: Exception, venue: str, told: Heard) -> VenueError:
 
 def _said(venue: str, told: Heard) -> Said | None:
     """Return what a venue means by its code, where we know more than ccxt's class says."""
-    if told.code is None:
-        return None
-    rows = CODES.get(venue, {}).get(told.code, ())
+    rows = CODES.get(venue, {}).get(told.code or "", ())
     return next((said for said in rows if said.words.lower() in told.words.lower()), None)
 
 

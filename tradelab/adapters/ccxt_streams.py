@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+from typing import Any
 
 from tradelab.adapters.ccxt_client import CcxtClient
 from tradelab.adapters.ccxt_words import balances_of, candle_of, fill_of, order_of, quote_of
@@ -13,66 +14,126 @@ from tradelab.model.market import Candle, Quote
 from tradelab.model.orders import Fill, Order
 from tradelab.model.units import Timeframe
 
-T = TypeVar("T")
+Ask = Callable[[], Awaitable[Any]]
 
 
 class CcxtStreams:
-    """The streams of one ccxt client.
+    """The streams of one ccxt client, each asked for once, whoever reads.
 
     ccxt.pro reconnects by itself at the next question, without a word about what was missed; so the first failure ends
-    the stream here, and whoever watches knows that there is something to catch up on.
+    the stream here for all its readers, and they know that there is something to catch up on. ccxt counts what is new
+    since the last question, whoever put it: two who ask would take from one another.
     """
 
     def __init__(self, client: CcxtClient) -> None:
         self._client = client
+        self._shared: dict[Hashable, _Shared] = {}
 
     async def candles(self, symbol: str, timeframe: Timeframe) -> AsyncIterator[Candle]:
         """Yield bars as they change; ccxt does not pass on whether a bar is closed, so the venue's clock tells."""
         raw = self._client.raw
-        async for rows in self._forever(lambda: raw.watch_ohlcv(symbol, timeframe.alias)):
-            for row in rows:
-                yield candle_of(row, timeframe, self._client.now_ns())
+        async for row in self._read(("candles", symbol, timeframe), lambda: raw.watch_ohlcv(symbol, timeframe.alias)):
+            yield candle_of(row, timeframe, self._client.now_ns())
 
     async def quotes(self, symbol: str) -> AsyncIterator[Quote]:
         """Yield best bid and ask as they change."""
         raw = self._client.raw
 
-        async def ask() -> Any:
+        async def ask() -> Iterable[Any]:
             if raw.has.get("watchBidsAsks") is True:
-                return (await raw.watch_bids_asks([symbol]))[symbol]
-            return await raw.watch_ticker(symbol)
+                return [(await raw.watch_bids_asks([symbol]))[symbol]]
+            return [await raw.watch_ticker(symbol)]
 
-        async for told in self._forever(ask):
+        async for told in self._read(("quotes", symbol), ask):
             yield quote_of(told, symbol, self._client.now_ns())
 
     async def orders(self) -> AsyncIterator[Order]:
         """Yield the account's orders as they change."""
-        async for told in self._forever(self._client.raw.watch_orders):
-            for order in told:
-                yield order_of(order)
+        async for told in self._read("orders", self._client.raw.watch_orders):
+            yield order_of(told)
 
     async def fills(self) -> AsyncIterator[Fill]:
         """Yield the account's trades."""
-        async for told in self._forever(self._client.raw.watch_my_trades):
-            for trade in told:
-                yield fill_of(trade)
+        async for told in self._read("fills", self._client.raw.watch_my_trades):
+            yield fill_of(told)
 
     async def balances(self) -> AsyncIterator[Balance]:
         """Yield each balance that has changed."""
         known: dict[str, Balance] = {}
-        async for told in self._forever(self._client.raw.watch_balance):
-            for balance in balances_of(told):
-                if known.get(balance.currency) != balance:
-                    known[balance.currency] = balance
-                    yield balance
 
-    async def _forever(self, ask: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
+        async def ask() -> Iterable[Any]:
+            return balances_of(await self._client.raw.watch_balance())
+
+        async for balance in self._read("balances", ask):
+            if known.get(balance.currency) != balance:
+                known[balance.currency] = balance
+                yield balance
+
+    async def close(self) -> None:
+        """End every stream; its readers are told."""
+        for shared in list(self._shared.values()):
+            await shared.close()
+
+    async def _read(self, name: Hashable, ask: Ask) -> AsyncIterator[Any]:
+        shared = self._shared.get(name)
+        if shared is None or shared.has_ended:
+            shared = self._shared[name] = _Shared(self._client, ask)
+        queue = shared.join()
+        try:
+            while True:
+                told = await queue.get()
+                if isinstance(told, ConnectivityError):
+                    raise told
+                yield told
+        finally:
+            if not shared.leave(queue):
+                self._shared = {n: s for n, s in self._shared.items() if s is not shared}
+                await shared.close()
+
+
+class _Shared:
+    """One stream: a task that asks, and the queues of those who read."""
+
+    def __init__(self, client: CcxtClient, ask: Ask) -> None:
+        self._client = client
+        self._ask = ask
+        self._queues: list[asyncio.Queue[Any]] = []
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._task.done()
+
+    def join(self) -> asyncio.Queue[Any]:
+        """Add a reader."""
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._queues.append(queue)
+        return queue
+
+    def leave(self, queue: asyncio.Queue[Any]) -> int:
+        """Take a reader away; return how many are left."""
+        self._queues.remove(queue)
+        return len(self._queues)
+
+    async def close(self) -> None:
+        """Ask no more."""
+        self._tell(ConnectivityError(f"the stream of {self._client.id} was closed.", fix="Connect again."))
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
         while True:
             try:
-                told = await ask()
+                news = await self._ask()
             except Exception as error:  # noqa: BLE001 - whatever broke it, the stream has a hole now
-                raise ConnectivityError(
-                    f"the stream of {self._client.id} broke: {self._client.as_read_error(error)}",
-                    fix="Watch again, and fetch what was missed.",
-                ) from None
-            yield told
+                why = self._client.as_read_error(error)
+                fix = "Watch again, and fetch what was missed."
+                self._tell(ConnectivityError(f"the stream of {self._client.id} broke: {why}", fix=fix))
+                return
+            for told in news:
+                self._tell(told)
+
+    def _tell(self, told: Any) -> None:
+        for queue in self._queues:
+            queue.put_nowait(told)

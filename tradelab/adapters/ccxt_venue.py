@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 from tradelab.adapters.budget import Urgency, urgency
-from tradelab.adapters.ccxt_client import CcxtClient
-from tradelab.adapters.ccxt_dialects import Ways, ways_of
-from tradelab.adapters.ccxt_fills import Trades
-from tradelab.adapters.ccxt_streams import CcxtStreams
-from tradelab.adapters.ccxt_words import balances_of, candle_of, instrument_of, order_of, position_of, quote_of, tick_of
+from tradelab.adapters.ccxt_data import CcxtData
+from tradelab.adapters.ccxt_grid import off_grid, told_apart
+from tradelab.adapters.ccxt_words import balances_of, order_of, position_of
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
 from tradelab.model.approval import OrderApproved
-from tradelab.model.capabilities import DataCapabilities, Stream, VenueCapabilities
-from tradelab.model.clock import Clock, SystemClock
-from tradelab.model.credentials import Secret
-from tradelab.model.errors import ParameterError, RequestError, UnknownNameError, VenueError
-from tradelab.model.instrument import Instrument
-from tradelab.model.market import Candle, Quote, Tick
+from tradelab.model.errors import VenueError
 from tradelab.model.orders import Fill, Order, OrderIntent, OrderRef, Side
 from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown
-from tradelab.model.ports import ConnectionTest
-from tradelab.model.units import Timeframe
 
-_SAMPLES = 5
 _NO_ORDERS = Refused(RefusalCode.ORDER_NOT_FOUND, "the venue has no such order")
 
 
-class CcxtVenue:
+class CcxtVenue(CcxtData):
     """One account (or public data alone) at one exchange: a data provider and an execution venue.
 
-    Parameters
-    ----------
-    exchange
-        A ccxt id, ``"binance"``.
-    market
-        ``"spot"``, or ``"linear"`` for perpetuals settled in what they are quoted in.
-    clock
-        The machine's by default; orders are signed by the venue's clock, measured at :meth:`connect`.
-    credentials
-        ``api_key``, ``api_secret``, ``api_passphrase``; none for public data.
-    sandbox
-        The exchange's own test network.
-    base_url
-        A rehearsal venue on this machine.
-    symbols
-        What the account trades, needed by exchanges that tell fills only by symbol (Binance).
+    The parameters are those of :class:`~tradelab.adapters.ccxt_data.CcxtData`.
 
     Examples
     --------
@@ -57,158 +31,15 @@ class CcxtVenue:
     'kraken'
     """
 
-    def __init__(
-        self,
-        exchange: str,
-        *,
-        market: str = "spot",
-        clock: Clock | None = None,
-        credentials: Mapping[str, str | Secret] | None = None,
-        sandbox: bool = False,
-        base_url: str | None = None,
-        symbols: Sequence[str] = (),
-        timeout_s: float = 10.0,
-    ) -> None:
-        if market not in ("spot", "linear"):
-            raise ParameterError(f"market={market!r} is not known.", allowed=["spot", "linear"])
-        self.market = market
-        self._client = CcxtClient(
-            exchange, clock or SystemClock(), credentials=credentials, sandbox=sandbox, base_url=base_url,
-            timeout_s=timeout_s,
-        )  # fmt: skip
-        self._has_account = bool(credentials and credentials.get("api_key"))
-        self._ways: Ways = ways_of(self._client.raw, market)
-        self._client.raw.options.update(self._ways.options())
-        self._streams = CcxtStreams(self._client)
-        self._trades = Trades(self._client, self._ways, symbols)
-        self._instruments: dict[str, Instrument] = {}
-        self._connected = False
-
-    def __repr__(self) -> str:
-        return f"<{self.name} {self.market} through ccxt, {'connected' if self._connected else 'not connected'}>"
-
-    # ── connection ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def name(self) -> str:
-        """The ccxt id."""
-        return self._client.id
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether :meth:`connect` has succeeded."""
-        return self._connected
-
-    @cached_property
-    def capabilities(self) -> VenueCapabilities:
-        """What the exchange offers in this market."""
-        return self._ways.capabilities()
-
-    @cached_property
-    def data_capabilities(self) -> DataCapabilities:
-        """What data the exchange offers."""
-        known = {t.alias: t for t in Timeframe}
-        told = self._ways.features().get("fetchOHLCV") or {}
-        return DataCapabilities(
-            timeframes=tuple(known[name] for name in self._client.raw.timeframes or () if name in known),
-            page_bars=int(told.get("limit") or 500),
-            ticks=bool(self._client.raw.has.get("fetchTrades")),
-            streams=self.capabilities.streams & {Stream.CANDLES, Stream.QUOTES},
-        )
-
-    async def connect(self) -> None:
-        """Learn the markets and the venue's clock; with an account, that it is in a mode we know."""
-        if self._connected:
-            return
-        try:
-            await self._client.sync_clock(_SAMPLES)
-            markets = await self._client.ask(self._client.raw.load_markets, True)
-            self._instruments = {i.symbol: i for m in markets.values() if (i := self._wanted(m)) is not None}
-            if self._has_account:
-                await self._require_one_way()
-        except BaseException:
-            await self._client.close()
-            raise
-        self._connected = True
-
-    async def disconnect(self) -> None:
-        """Close every socket."""
-        self._connected = False
-        await self._client.close()
-
-    async def test_connection(self) -> ConnectionTest:
-        """Ask for the time five times and, with an account, for its balances."""
-        try:
-            latency_ms = await self._client.sync_clock(_SAMPLES)
-            if self._has_account:
-                await self._client.ask(self._client.raw.fetch_balance)
-        except VenueError as error:
-            return ConnectionTest(False, str(error))
-        says = "time and balances were told" if self._has_account else "time was told; there are no credentials to test"
-        return ConnectionTest(True, says, latency_ms, self._client.offset_ns / 1e6)
-
-    async def now_ns(self) -> int:
-        """Ask the venue for its time."""
-        await self._client.sync_clock()
-        return self._client.now_ns()
-
-    async def instruments(self) -> Sequence[Instrument]:
-        """Return the markets of this kind that say their steps."""
-        self._require_connected()
-        return tuple(self._instruments.values())
-
-    async def symbols(self) -> Sequence[str]:
-        """Return their symbols, as ccxt writes them."""
-        self._require_connected()
-        return tuple(sorted(self._instruments))
-
-    # ── data ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def fetch_ohlcv(
-        self, symbol: str, timeframe: Timeframe, *, since_ns: int | None = None, limit: int | None = None
-    ) -> Sequence[Candle]:
-        """Return one page of bars; bars are closed by the venue's clock."""
-        self._require(symbol)
-        since_ms = None if since_ns is None else -(-since_ns // 1_000_000)
-        most = min(limit or self.data_capabilities.page_bars, self.data_capabilities.page_bars)
-        rows = await self._client.ask(self._client.raw.fetch_ohlcv, symbol, timeframe.alias, since_ms, most)
-        now = self._client.now_ns()
-        bars = sorted((candle_of(r, timeframe, now) for r in rows), key=lambda c: c.open_ns)
-        return [c for c in bars if since_ns is None or c.open_ns >= since_ns]
-
-    async def fetch_ticks(self, symbol: str, *, limit: int = 100) -> Sequence[Tick]:
-        """Return the newest public trades, oldest first."""
-        self._require(symbol)
-        told = await self._client.ask(self._client.raw.fetch_trades, symbol, None, limit)
-        return sorted((tick_of(t) for t in told), key=lambda t: t.ts_ns)
-
-    def watch_candles(self, symbol: str, timeframe: Timeframe) -> AsyncIterator[Candle]:
-        """Yield bars as the venue pushes them."""
-        return self._streams.candles(symbol, timeframe)
-
-    def watch_quotes(self, symbol: str) -> AsyncIterator[Quote]:
-        """Yield best bid and ask as they change."""
-        return self._streams.quotes(symbol)
-
-    async def quote(self, symbol: str) -> Quote:
-        """Return best bid and ask now."""
-        self._require(symbol)
-        raw = self._client.raw
-        with urgency(Urgency.ACCOUNT):
-            if raw.has.get("fetchBidsAsks") is True:
-                told = (await self._client.ask(raw.fetch_bids_asks, [symbol]))[symbol]
-            else:
-                told = await self._client.ask(raw.fetch_order_book, symbol, 5)
-        return quote_of(told, symbol, self._client.now_ns())
-
     # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def submit(self, order: OrderApproved) -> Outcome:
         """Send an order once; an answer without an id is no answer."""
         intent = order.intent
-        missing = self.capabilities.lacks(intent) or self._unknown(intent.symbol)
-        if missing is not None:
-            return missing
+        wrong = self.capabilities.lacks(intent) or self._unknown(intent.symbol)
+        wrong = wrong or off_grid(intent, self._instruments[intent.symbol])
+        if wrong is not None:
+            return wrong
         self._trades.remember(intent.symbol)
         answer = await self._client.send(
             _urgency_of(intent), self._client.raw.create_order, intent.symbol,
@@ -216,7 +47,7 @@ class CcxtVenue:
             None if intent.price is None else str(intent.price), self._ways.order_params(intent),
         )  # fmt: skip
         if isinstance(answer, Refused):
-            return answer
+            return told_apart(answer, intent, self._instruments[intent.symbol])
         if isinstance(answer, Unknown):
             return await self._already_there(intent, answer) if "has had an order" in answer.says else answer
         if answer.get("id") is None:
@@ -305,7 +136,7 @@ class CcxtVenue:
         """Return every open order, conditional ones too."""
         self._require_account()
         with urgency(Urgency.ACCOUNT):
-            return tuple(await self._client.ask(self._ways.open_orders, symbol))
+            return await self._client.ask(self._ways.open_orders, symbol)
 
     async def fills(self, since_ns: int, symbol: str | None = None) -> Sequence[Fill]:
         """Return the account's fills, oldest first, each once."""
@@ -317,11 +148,11 @@ class CcxtVenue:
         """Return open positions; none on spot."""
         self._require_account()
         if self.capabilities.position_mode is PositionMode.NONE:
-            return ()
+            return []
         with urgency(Urgency.ACCOUNT):
             told = await self._client.ask(self._client.raw.fetch_positions, None if symbol is None else [symbol])
         found = [p for t in told if (p := position_of(t)) is not None]
-        return tuple(p for p in found if symbol is None or p.symbol == symbol)
+        return [p for p in found if symbol is None or p.symbol == symbol]
 
     async def balances(self) -> Sequence[Balance]:
         """Return the money, by currency."""
@@ -347,22 +178,6 @@ class CcxtVenue:
         return self._streams.balances()
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _wanted(self, market: dict[str, Any]) -> Instrument | None:
-        is_ours = market.get("spot") if self.market == "spot" else market.get("swap") and market.get("linear")
-        return instrument_of(market, self.name) if is_ours and market.get("active") is not False else None
-
-    async def _require_one_way(self) -> None:
-        """Refuse an account that holds a long and a short in one symbol: netting is what the house counts on."""
-        raw = self._client.raw
-        if self.market != "linear" or raw.has.get("fetchPositionMode") is not True:
-            return
-        mode = await self._client.ask(raw.fetch_position_mode)
-        if mode.get("hedged"):
-            raise RequestError(
-                f"{self.name}: the account is in hedge mode, and orders here mean one position a symbol.",
-                fix="Switch it to one-way mode at the exchange, with no position open, then connect again.",
-            )
 
     async def _already_there(self, intent: OrderIntent, unknown: Unknown) -> Outcome:
         """Ask for the order that a duplicate was refused for."""
@@ -400,23 +215,6 @@ class CcxtVenue:
         if symbol in self._instruments:
             return None
         return Refused(RefusalCode.UNKNOWN_SYMBOL, f"{self.name} lists no {symbol} in its {self.market} market")
-
-    def _require(self, symbol: str) -> None:
-        self._require_connected()
-        if symbol not in self._instruments:
-            near = sorted(self._instruments)
-            raise UnknownNameError.of(f"symbol at {self.name} ({self.market})", symbol, near[:400])
-
-    def _require_connected(self) -> None:
-        if not self._connected:
-            raise RequestError(f"{self.name} is not connected.", fix="Call `await venue.connect()` first.")
-
-    def _require_account(self) -> None:
-        self._require_connected()
-        if not self._has_account:
-            raise RequestError(
-                f"{self.name}: there is no account without credentials.", fix="Give api_key and api_secret."
-            )
 
 
 def _urgency_of(intent: OrderIntent) -> Urgency:

@@ -45,8 +45,8 @@ def decimal(value: Any) -> Decimal | None:
 
 
 def ns(ms: Any) -> int | None:
-    """Return nanoseconds of ccxt's milliseconds."""
-    return None if ms is None else int(ms) * _NS_PER_MS
+    """Return nanoseconds of ccxt's milliseconds; what is not after 1970 is a venue's way to say that there is none."""
+    return None if ms is None or int(ms) <= 0 else int(ms) * _NS_PER_MS
 
 
 def candle_of(row: list[Any], timeframe: Timeframe, now_ns: int) -> Candle:
@@ -129,8 +129,11 @@ def order_of(told: Told) -> Order:
     )
 
 
-def fill_of(told: Told, client_order_id: str | None = None) -> Fill:
+def fill_of(told: Told) -> Fill:
     """Return a trade of ours; a fee that ccxt did not find stays unknown."""
+    raw: Told = told.get("info") or {}
+    wrapped = raw.get("o")
+    raw = wrapped if isinstance(wrapped, dict) else raw  # Binance's futures wrap the report
     fee = told.get("fee") or {}
     cost = decimal(fee.get("cost"))
     maker = told.get("takerOrMaker")
@@ -138,7 +141,7 @@ def fill_of(told: Told, client_order_id: str | None = None) -> Fill:
         trade_id=str(told["id"]),
         symbol=told["symbol"],
         venue_order_id=str(told["order"]),
-        client_order_id=client_order_id,
+        client_order_id=str(raw.get("orderLinkId") or raw.get("c") or "") or None,
         side=Side(told["side"]),
         qty=Decimal(str(told["amount"])),
         price=Decimal(str(told["price"])),
@@ -170,7 +173,7 @@ def position_of(told: Told) -> Position | None:
     )
 
 
-def balances_of(told: Told) -> tuple[Balance, ...]:
+def balances_of(told: Told) -> list[Balance]:
     """Return what is not zero, by currency."""
     found = []
     for currency in sorted(told.get("total") or {}):
@@ -180,7 +183,7 @@ def balances_of(told: Told) -> tuple[Balance, ...]:
             continue
         free = free if free is not None else total - (used or Decimal(0))
         found.append(Balance(currency, free, used if used is not None else total - free))
-    return tuple(found)
+    return found
 
 
 def instrument_of(market: Told, venue: str) -> Instrument | None:

@@ -18,7 +18,7 @@ _CALLS = (
     "fault", "all_well", "skew", "move_price", "release_price", "fill", "expire", "delist", "relist", "deposit",
     "disconnect", "stall",
 )  # fmt: skip
-_DECIMALS = ("price", "qty", "amount")
+_DECIMALS = ("price", "qty", "amount", "depth")
 
 
 def attach(app: web.Application, server: Server, director: Director) -> None:

@@ -404,8 +404,13 @@ class Exchange:
         start = self.clock.market_ns()
         known = tape.candles(tape.timeframe, start - 2 * tape.timeframe.ns, start + 1, start)
         last = tape.on_tick(known[-1].close) if known else tape.first_price()
-        qty = setup.level_qty or max(tape.instrument.qty_step, 10 * tape.usual_qty())
+        qty = self.usual_level_qty(tape.instrument.symbol)
         return Book.around(tape.instrument, last, setup.spread_ticks, qty, setup.levels)
+
+    def usual_level_qty(self, symbol: str) -> Decimal:
+        """Return what one level of the book holds, as it was set up."""
+        tape = self.tapes[symbol]
+        return self.setup.level_qty or max(tape.instrument.qty_step, 10 * tape.usual_qty())
 
     def markets(self) -> Iterator[tuple[Instrument, Book]]:
         """Yield every market that is listed."""

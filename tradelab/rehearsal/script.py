@@ -47,16 +47,19 @@ class Director:
         """Set the venue's clock wrong; above zero it is ahead."""
         self._exchange.clock.skew_s = seconds
 
-    def move_price(self, symbol: str, price: Decimal, qty: Decimal | None = None) -> None:
+    def move_price(self, symbol: str, price: Decimal, *, depth: Decimal | None = None) -> None:
         """Trade at a price now, and keep the market there until :meth:`release_price`.
 
-        The candles go on telling the tape.
+        The candles go on telling the tape. With ``depth`` each level of the book holds so much from now on, and so much
+        trades at the price; else what it held at first.
         """
         self._require(symbol)
         exchange = self._exchange
         exchange.advance()
         exchange.pinned[symbol] = price
-        exchange.trade(Print(exchange.now_ns, symbol, price, qty or exchange.books[symbol].level_qty))
+        book = exchange.books[symbol]
+        book.level_qty = exchange.usual_level_qty(symbol) if depth is None else depth
+        exchange.trade(Print(exchange.now_ns, symbol, price, book.level_qty))
 
     def release_price(self, symbol: str) -> None:
         """Let the tape lead again."""
