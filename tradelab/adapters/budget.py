@@ -103,7 +103,7 @@ class Budget:
         """
         self._refuse_if_closed()
         level = _URGENCY.get()
-        if not self._queue and self._fits(cost, level):
+        if self._fits(cost, level) and not self._must_queue(level):
             self._charge(cost)
             return
         waiting = _Waiting(cost, level, asyncio.get_running_loop().create_future())
@@ -156,6 +156,10 @@ class Budget:
                 waiting.granted.set_result(None)
             else:
                 await self._clock.sleep(self._next_free_s())
+
+    def _must_queue(self, level: Urgency) -> bool:
+        """Whether somebody as urgent was here before."""
+        return any(other <= level and not waiting.granted.done() for other, _, waiting in self._queue)
 
     def _fits(self, cost: float, level: Urgency) -> bool:
         room = self.capacity * _SHARE[level] - self.used()

@@ -299,10 +299,11 @@ class Exchange:
         """Return the price an order is held for: its limit, else its trigger, else the market."""
         bid, ask = self.best(order.symbol)
         best = ask if order.side is Side.BUY else bid
-        if order.price is None and order.stop_price is None and self.setup.ledger is Ledger.SPOT:
+        trigger = order.stop_price if order.triggered_ns is None else None
+        if order.price is None and trigger is None and self.setup.ledger is Ledger.SPOT:
             levels = self.books[order.symbol].walk(order.side, order.leaves_qty, None)
             return levels[-1][1] if levels else best  # a market order must be paid for down to its last level
-        return order.price or order.stop_price or best
+        return order.price or trigger or best
 
     def _is_triggered(self, order: SimOrder) -> bool:
         if order.stop_price is None:

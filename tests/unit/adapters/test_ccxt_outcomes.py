@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ccxt.base.errors as raised
+import importlib
+
 import pytest
 
 from tradelab.adapters.budget import BudgetError
@@ -10,6 +11,7 @@ from tradelab.adapters.ccxt_outcomes import OUTCOMES, heard, is_there_already, o
 from tradelab.model.errors import ConnectivityError, RequestError
 from tradelab.model.outcome import RefusalCode, Refused, Unknown
 
+raised = importlib.import_module("ccxt.base.errors")
 CLASSES = {name for name, value in vars(raised).items() if isinstance(value, type) and issubclass(value, Exception)}
 
 
@@ -51,9 +53,9 @@ _MEASURED = [
     (raised.BadRequest, '{"code":-1013,"msg":"Filter failure: LOT_SIZE"}', "qty_step"),
     (raised.BadRequest, '{"code":-1013,"msg":"Filter failure: PRICE_FILTER"}', "tick"),
     (raised.BadRequest, '{"code":-1013,"msg":"Filter failure: NOTIONAL"}', "min_notional"),
-    (raised.InsufficientFunds, '{"code":-2010,"msg":"Account has insufficient balance for requested action."}', "balance"),
+    (raised.InsufficientFunds, '{"code":-2010,"msg":"Account has insufficient balance."}', "balance"),
     (raised.InvalidOrder, '{"code":-2010,"msg":"Duplicate order sent."}', None),
-    (raised.ExchangeNotAvailable, "GET https://api.binance.com/api/v3/order?signature=abc 502 Bad Gateway <html>", None),
+    (raised.ExchangeNotAvailable, "GET https://api.binance.com/api/v3/order?x=1 502 Bad Gateway <html>", None),
     (raised.DDoSProtection, '{"code":-1003,"msg":"Too much request weight used."}', "rate_limited"),
     (raised.DDoSProtection, '{"code":-1003,"msg":"Way too much; IP banned until 1700000000000."}', "banned"),
 ]  # fmt: skip
