@@ -324,7 +324,7 @@ class Exchange:
             if closable <= 0:
                 self._end(order, OrderStatus.EXPIRED, "expired", "nothing to reduce")
                 return
-        elif order.pays_when_triggered:
+        elif order.pays_when_triggered or (order.type is OrderType.STOP and self.setup.ledger is Ledger.SPOT):
             code = self.ledgers[order.account].refuses(order, self.worst_price(order), self)
             if code is not None:
                 self._end(order, OrderStatus.EXPIRED, "expired", code.value)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tradelab.model.instrument import Instrument
 from tradelab.model.outcome import RefusalCode
-from tradelab.rehearsal.ledger_spot import ZERO, Booking, View
+from tradelab.rehearsal.ledger_spot import ZERO, Booking, View, held_share, in_pennies
 from tradelab.rehearsal.orders import SimOrder
 
 MAINTENANCE = Decimal("0.004")  # of the notional; the lowest bracket of Binance's BTCUSDT
@@ -85,7 +85,7 @@ class PerpLedger:
         if order.reduce_only:
             return
         opens = max(ZERO, order.leaves_qty - self.closable(order))
-        order.held = opens * price / self.leverage_of(order.symbol)
+        order.held = in_pennies(opens * price / self.leverage_of(order.symbol))
         self.order_margin += order.held
 
     def release(self, order: SimOrder, instrument: Instrument) -> None:
@@ -95,13 +95,13 @@ class PerpLedger:
 
     def book(self, order: SimOrder, instrument: Instrument, qty: Decimal, price: Decimal, fee_rate: Decimal) -> Booking:
         """Change the net position; what it closes is paid into the wallet, the fee is paid out of it."""
-        share = order.held * qty / order.leaves_qty
+        share = held_share(order, qty)
         self.order_margin -= share
         order.held -= share
         held = self.position(order.symbol)
         signed = qty * order.side.sign
         closes = min(qty, max(ZERO, -held.qty * order.side.sign))
-        realized = -closes * order.side.sign * (price - held.avg_price)
+        realized = in_pennies(-closes * order.side.sign * (price - held.avg_price))
         opens = qty - closes
         after = held.qty + signed
         if opens and closes:  # through zero
@@ -111,14 +111,14 @@ class PerpLedger:
         held.qty = after
         if not after:
             held.avg_price, held.stop_loss, held.take_profit = ZERO, None, None
-        fee = qty * price * fee_rate
+        fee = in_pennies(qty * price * fee_rate)
         self.wallet += realized - fee
         held.realized_pnl += realized
         return Booking(fee=fee, fee_currency=self.currency, realized_pnl=realized, entry=not closes)
 
     def fund(self, symbol: str, mark: Decimal, rate: Decimal) -> Decimal:
         """Pay or receive funding on a position; return the amount, below zero when paid."""
-        amount = -self.position(symbol).qty * mark * rate
+        amount = in_pennies(-self.position(symbol).qty * mark * rate)
         self.wallet += amount
         return amount
 

@@ -13,6 +13,17 @@ from tradelab.model.outcome import RefusalCode
 from tradelab.rehearsal.orders import SimOrder
 
 ZERO = Decimal(0)
+PENNY = Decimal("0.00000001")  # no venue keeps money finer; what it says is then exactly what it booked
+
+
+def in_pennies(amount: Decimal) -> Decimal:
+    """Round money to what a venue can write down, half to even."""
+    return amount.quantize(PENNY)
+
+
+def held_share(order: SimOrder, qty: Decimal) -> Decimal:
+    """Return what of the money set aside for an order belongs to ``qty`` of it; the last part takes the rest."""
+    return order.held if qty == order.leaves_qty else in_pennies(order.held * qty / order.leaves_qty)
 
 
 class View(Protocol):
@@ -81,16 +92,16 @@ class SpotLedger:
         """Exchange one currency for another and take the fee."""
         base, quote = _base(instrument), instrument.quote
         currency, _ = _pays(order, instrument, ZERO, ZERO)
-        share = order.held * qty / order.leaves_qty if order.held else ZERO
+        share = held_share(order, qty)
         self._move(currency, -share)
         order.held -= share
         worth = qty * price
         if order.side is Side.BUY:
-            fee, fee_currency = qty * fee_rate, base
+            fee, fee_currency = in_pennies(qty * fee_rate), base
             self._add(quote, -worth)
             self._add(base, qty - fee)
         else:
-            fee, fee_currency = worth * fee_rate, quote
+            fee, fee_currency = in_pennies(worth * fee_rate), quote
             self._add(base, -qty)
             self._add(quote, worth - fee)
         return Booking(fee=fee, fee_currency=fee_currency)
