@@ -9,13 +9,23 @@ from typing import Any
 
 from tradelab.adapters.mtapi_wire import CODES, ERROR, Call, Field, Platform, Read, Said, Shape
 from tradelab.model.credentials import Secret
+from tradelab.model.errors import RequestError
 
 _DIGITS = Decimal("1e-10")  # a sum of doubles is told as 0.30000000000000004; no price or lot has that many digits
 _NEVER = ("0001-", "1970-01-01T00:00:00")  # how the server says that there is no such time
 
 
-class AnswerError(Exception):
-    """An answer that is none: cut off, of another shape, or without what it must have. It never leaves the adapter."""
+EDIT = "Compare the server's own swagger page with tradelab/adapters/mtapi_wire.py."
+
+
+class AnswerError(RequestError):
+    """An answer that is none: cut off, of another shape than the table's, or without what it must have."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"mtapi: {problem}.", fix=EDIT)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return AnswerError, (self.problem.removeprefix("mtapi: ").removesuffix("."),)
 
 
 def query(call: Call, platform: Platform, **ours: Any) -> dict[str, str | Secret]:

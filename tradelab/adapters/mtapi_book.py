@@ -55,7 +55,7 @@ class Book:
                 known[deal.order] = read.closing(deal)
         known |= {p.ticket: read.past(p) for p in self.history.placed if p.ticket not in known}
         trades = (row for row in self.history.orders if row.kind in wire.OPERATIONS)
-        known |= {row.ticket: read.order(row) for row in (*trades, *self.open_rows)}
+        known |= {row.ticket: read.order(row) for row in (*self.open_rows, *trades)}  # the history was asked later
         return known
 
     def find(self, ref: OrderRef) -> Order | None:
@@ -87,17 +87,11 @@ class Book:
         from, so that an entry stays one fill of the same size however often it is divided.
         """
         rows = [r for r in (*self.history.orders, *self.open_rows) if self._is_trade(r)]
-        lots: dict[str, Decimal] = {}
+        entries: dict[str, list[OrderRow]] = {}
         for row in rows:
-            root = self._root(row, rows)
-            lots[root] = lots.get(root, Decimal(0)) + row.lots
-        fills = []
-        for row in rows:
-            if row.ticket in lots:
-                fills.append(self._half(row, lots[row.ticket], entry=True))
-            if row.closed is not None:
-                fills.append(self._half(row, row.lots, entry=False))
-        return fills
+            entries.setdefault(self._root(row, rows), []).append(row)
+        fills = [self._half(row, entries[row.ticket], entry=True) for row in rows if row.ticket in entries]
+        return fills + [self._half(row, [row], entry=False) for row in rows if row.closed is not None]
 
     def _is_trade(self, row: OrderRow) -> bool:
         return row.kind in wire.OPERATIONS and self.reader.kind(row.kind)[0] is OrderType.MARKET
@@ -110,8 +104,10 @@ class Book:
             seen.add(row.ticket)
         return row.ticket
 
-    def _half(self, row: OrderRow, lots: Decimal, *, entry: bool) -> Fill:
+    def _half(self, row: OrderRow, parts: Sequence[OrderRow], *, entry: bool) -> Fill:
         read = self.reader
+        lots = sum((part.lots for part in parts), Decimal(0))
+        paid = -sum((part.commission for part in parts), Decimal(0))
         side = read.kind(row.kind)[1]
         at = row.opened if entry else str(row.closed)
         return Fill(
@@ -119,7 +115,7 @@ class Book:
             client_order_id=read.name(row.ticket, row.comment) if entry else None,
             side=side if entry else side.opposite, qty=lots,
             price=row.price if entry else (row.close_price or Decimal(0)),
-            fee=-row.commission if entry else Decimal(0), fee_currency=read.currency, liquidity=Liquidity.UNKNOWN,
+            fee=paid if entry else Decimal(0), fee_currency=read.currency, liquidity=Liquidity.UNKNOWN,
             ts_ns=read.zone.utc_ns(at), position_id=row.ticket,
         )  # fmt: skip
 

@@ -21,13 +21,13 @@ _STATUS = {
 }
 
 
-def judge(session: Session, heard: Answer | Silence) -> Refused | Unknown | None:
-    """Return why a request was not taken, or that nobody knows; ``None`` when there is an answer to read."""
+def judge(session: Session, heard: Answer | Silence) -> Answer | Refused | Unknown:
+    """Return the answer where there is one to read, else why the request was not taken, or that nobody knows."""
     if isinstance(heard, Silence):
         says = f"{session.settings.base_url} {heard.says}"
         return Unknown(says) if heard.sent else Refused(RefusalCode.NOT_SENT, says)
     if heard.is_good:
-        return None
+        return heard
     says = session.words(heard)
     if heard.status in _STATUS:
         code = _STATUS[heard.status]

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tradelab.adapters import mtapi_wire as wire
-from tradelab.adapters.mtapi_answers import AnswerError, meaning, parsed, query, said
+from tradelab.adapters.mtapi_answers import EDIT, AnswerError, meaning, parsed, query, said
 from tradelab.adapters.mtapi_quiet import quietly
 from tradelab.adapters.mtapi_rows import ErrorRow
 from tradelab.adapters.mtapi_settings import MtapiSettings
@@ -22,7 +22,6 @@ from tradelab.model.units import NS_PER_S
 _CONNECT_S = 10.0
 _LONGEST = 300  # characters of what a server says that are worth repeating
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-_EDIT = "Compare the server's own swagger page with tradelab/adapters/mtapi_wire.py."
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ class Session:
             self.require(answer, "log in")
             assert isinstance(answer, Answer)
             if not isinstance(answer.body, str) or not answer.body or " " in answer.body:
-                raise RequestError("mtapi: the login was answered with something that is no token.", fix=_EDIT)
+                raise RequestError("mtapi: the login was answered with something that is no token.", fix=EDIT)
             self._token = Secret(answer.body)
 
     async def ask(self, call: wire.Call, what: str, **ours: Any) -> Answer:
@@ -175,11 +174,7 @@ class Session:
             raise RequestError(f"mtapi: {what}: {says}.")
         if answer.broken or answer.status == 429 or answer.status >= 500:
             raise ConnectivityError(f"mtapi: {what}: {says}.", retry_after_s=answer.retry_after_s)
-        raise RequestError(f"mtapi: {what}: {says}.", fix=_EDIT if answer.status in (301, 302, 307, 308, 404) else "")
-
-    def unread(self, error: AnswerError, what: str) -> RequestError:
-        """Return the error for an answer of another shape than the table's."""
-        return RequestError(f"mtapi: {what}: the server answers otherwise than we know it: {error}.", fix=_EDIT)
+        raise RequestError(f"mtapi: {what}: {says}.", fix=EDIT if answer.status in (301, 302, 307, 308, 404) else "")
 
     def words(self, answer: Answer) -> str:
         """Return what a server said instead of an answer, without secrets and not too long."""
@@ -228,7 +223,7 @@ def _heard(reply: httpx.Response) -> Answer:
     try:
         body = parsed(reply.text)
     except AnswerError as error:
-        return Answer(reply.status_code, None, None, str(error), date_ns, retry_after_s)
+        return Answer(reply.status_code, None, None, error.problem, date_ns, retry_after_s)
     return Answer(reply.status_code, body, said(body), "", date_ns, retry_after_s)
 
 

@@ -80,12 +80,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: its path on each platform, its parameters, the shape of its answer."""
+    """One request: its path on each platform, and its parameters."""
 
     paths: dict[Platform, str]
     evidence: str
     params: tuple[Param, ...] = ()
-    shapes: dict[Platform, Shape] | None = None
 
 
 def _f(ours: str, wire: str, read: Read, evidence: str, *, needed: bool = False, of: Shape | None = None) -> Field:
@@ -176,20 +175,17 @@ ORDER = {
     ),
 }
 
-HISTORY = {
-    MT5: Shape(
-        rows.HistoryRow,
-        (
-            _f("orders", "orders", Read.ROWS, HOSTED, needed=True, of=ORDER[MT5]),
-            _f("deals", "internalDeals", Read.ROWS, TSCOPIER, of=DEAL),
-            _f("placed", "internalOrders", Read.ROWS, TSCOPIER, of=PLACED),
-            _f("partial", "partialResponse", Read.FLAG, TSCOPIER),
-        ),
+HISTORY = Shape(  # of MetaTrader 5; MetaTrader 4 answers with a bare list of orders
+    rows.HistoryRow,
+    (
+        _f("orders", "orders", Read.ROWS, HOSTED, needed=True, of=ORDER[MT5]),
+        _f("deals", "internalDeals", Read.ROWS, TSCOPIER, of=DEAL),
+        _f("placed", "internalOrders", Read.ROWS, TSCOPIER, of=PLACED),
+        _f("partial", "partialResponse", Read.FLAG, TSCOPIER),
     ),
-    MT4: ORDER[MT4],  # a bare list
-}
+)
 
-_ACCOUNT = Shape(
+ACCOUNT_SHAPE = Shape(
     rows.AccountRow,
     (
         _f("balance", "balance", Read.NUMBER, TSCOPIER, needed=True),
@@ -203,7 +199,7 @@ _ACCOUNT = Shape(
     ),
 )
 
-_SYMBOL = {
+SYMBOL_SHAPE = {
     MT5: Shape(
         rows.SymbolRow,
         (
@@ -246,7 +242,7 @@ def _bar(middle: str, volume: str, evidence: str) -> Shape:
     return Shape(rows.BarRow, (opened, *prices, _f("ticks", volume, Read.NUMBER, evidence)))
 
 
-_BAR = {MT5: _bar("Price", "tickVolume", CLIENTS), MT4: _bar("", "volume", ASSUMED)}
+BAR = {MT5: _bar("Price", "tickVolume", CLIENTS), MT4: _bar("", "volume", ASSUMED)}
 _SAID = (_f("code", "code", Read.TEXT, HOSTED, needed=True), _f("says", "message", Read.TEXT, HOSTED, needed=True))
 ERROR = Shape(rows.ErrorRow, _SAID)
 FRAME = Shape(
@@ -276,12 +272,12 @@ LOGIN_BY_NAME = Call(_same("/ConnectEx"), TSCOPIER, (*_LOGIN, Param("server", "s
 LOGOUT = Call(_same("/Disconnect"), TSCOPIER, (TOKEN,))
 PING = Call(_same("/CheckConnect"), TSCOPIER, (TOKEN,))
 ZONE = Call(_same("/ServerTimezone"), CLIENTS, (TOKEN,))  # answers with a text such as UTC+2
-ACCOUNT = Call(_same("/AccountSummary"), README, (TOKEN,), {MT4: _ACCOUNT, MT5: _ACCOUNT})
+ACCOUNT = Call(_same("/AccountSummary"), README, (TOKEN,))
 SYMBOLS = Call(_same("/Symbols"), README, (TOKEN,))  # an object whose keys are the names, or a list of names
-SYMBOL = Call(_same("/SymbolParams"), README, (TOKEN, _SYMBOL_ASKED), _SYMBOL)
-OPEN_ORDERS = Call(_same("/OpenedOrders"), README, (TOKEN,), ORDER)  # positions and waiting orders, a list
-PAST_ORDERS = Call(_same("/OrderHistory"), README, (TOKEN, *_PAST), HISTORY)
-QUOTE_NOW = Call({MT4: "/Quote", MT5: "/GetQuote"}, TSCOPIER, (TOKEN, _SYMBOL_ASKED), {MT4: QUOTE, MT5: QUOTE})
+SYMBOL = Call(_same("/SymbolParams"), README, (TOKEN, _SYMBOL_ASKED))
+OPEN_ORDERS = Call(_same("/OpenedOrders"), README, (TOKEN,))  # positions and waiting orders, a list
+PAST_ORDERS = Call(_same("/OrderHistory"), README, (TOKEN, *_PAST))
+QUOTE_NOW = Call({MT4: "/Quote", MT5: "/GetQuote"}, TSCOPIER, (TOKEN, _SYMBOL_ASKED))
 BARS = Call(
     {MT4: "/QuoteHistory", MT5: "/PriceHistory"},
     CLIENTS,
@@ -295,7 +291,6 @@ BARS = Call(
         Param("count", "count", CLIENTS, (MT4,)),
         Param("code", "timeframe", CLIENTS, (MT4,)),
     ),
-    _BAR,
 )
 SEND = Call(
     _same("/OrderSend"),
@@ -314,7 +309,6 @@ SEND = Call(
         Param("magic", "magic", HOSTED, (MT4,)),
         *_EXPIRY,
     ),
-    ORDER,
 )
 MODIFY = Call(
     _same("/OrderModify"),
@@ -327,7 +321,6 @@ MODIFY = Call(
         Param("limit_price", "stopLimitPrice", ASSUMED, (MT5,)),
         *_EXPIRY,
     ),
-    ORDER,
 )
 CLOSE = Call(  # closes a position, or a part of it; cancels an order that waits
     _same("/OrderClose"),
@@ -342,12 +335,17 @@ CLOSE = Call(  # closes a position, or a part of it; cancels an order that waits
         _SLIPPAGE,
         Param("comment", "comment", CLIENTS, (MT5,)),
     ),
-    ORDER,
 )
 SUBSCRIBE = Call(_same("/Subscribe"), CLIENTS, (TOKEN, Param("symbol", "symbol", CLIENTS)))
-QUOTE_SOCKET = Call(_same("/OnQuote"), TSCOPIER, (TOKEN,), {MT4: FRAME, MT5: FRAME})
-ORDER_SOCKET = Call(_same("/OnOrderUpdate"), TSCOPIER, (TOKEN,), {MT4: FRAME, MT5: FRAME})
+QUOTE_SOCKET = Call(_same("/OnQuote"), TSCOPIER, (TOKEN,))
+ORDER_SOCKET = Call(_same("/OnOrderUpdate"), TSCOPIER, (TOKEN,))
 
+SHAPES: dict[str, Shape] = {
+    "account": ACCOUNT_SHAPE, "symbol of MT5": SYMBOL_SHAPE[MT5], "symbol of MT4": SYMBOL_SHAPE[MT4],
+    "ticket of MT5": ORDER[MT5], "ticket of MT4": ORDER[MT4], "trade": DEAL, "order as placed": PLACED,
+    "history of MT5": HISTORY, "quote": QUOTE, "bar of MT5": BAR[MT5], "bar of MT4": BAR[MT4], "error": ERROR,
+    "frame of a socket": FRAME,
+}  # fmt: skip
 CALLS: dict[str, Call] = {
     "log in": LOGIN, "log in by name": LOGIN_BY_NAME, "log out": LOGOUT, "is it alive": PING, "time zone": ZONE,
     "account": ACCOUNT, "symbols": SYMBOLS, "symbol": SYMBOL, "open orders and positions": OPEN_ORDERS,
