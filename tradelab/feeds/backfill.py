@@ -22,6 +22,7 @@ from tradelab.model.units import NS_PER_S, Timeframe
 
 GRACE_S = 2.0  # venues may still add late trades to a bar just after its end
 _CLOCK_AGE_S = 5.0  # a bar is closed by a venue's time asked for not longer ago than this
+_COPIES_LAG_NS = 600 * NS_PER_S  # what a venue's copies do not show after that, it does not have
 _COMPACT_EVERY = 200  # pages
 
 
@@ -91,14 +92,20 @@ class Fetcher:
     def resume_ns(self, series: Series) -> int | None:
         """Return from where on holes are looked for when a series is brought up to date; ``None`` when it is empty.
 
-        One page before its newest bar: a fetch that was killed leaves no hole further back than that.
+        Two pages before its newest bar, further where that lies in a hole: a fetch that was killed has left no hole
+        before that, for the earliest is always asked for first.
         """
         last = self.last_closed_ns(series)
         if last is None:
             return None
-        page = self._provider.data_capabilities.page_bars
-        stamps = self._stored(series, last - page * series.timeframe.ns, last + 1)
-        return int(stamps[0])
+        first = self._first_ns(series)
+        window = 2 * self._provider.data_capabilities.page_bars * series.timeframe.ns
+        while last - window > first:
+            stamps = self._stored(series, last - window, last + 1)
+            if int(stamps[0]) < last - window + series.timeframe.ns:  # no bar is missing at the start of the window
+                return int(stamps[0])
+            window *= 2
+        return first
 
     async def fetch_new(self, series: Series, *, on_page: Callable[[Progress], None] | None = None) -> Filled:
         """Bring a series up to date from its last stored bar; the forming bar is stored too, marked open.
@@ -186,7 +193,7 @@ class Fetcher:
                     on_page(Progress(done.bars, reached, (reached - start_ns) / (end_ns - start_ns)))
         except ConnectivityError as error:
             raise _with_what_was_kept(error, series, done) from error
-        return self._believe(series, missing, done, not_over)
+        return self._believe(series, missing, done, not_over, surely_ns)
 
     async def _page(self, series: Series, question: Question, attempts: int | None) -> Sequence[Candle]:
         return await self._asker.ask(
@@ -215,15 +222,16 @@ class Fetcher:
     def _store(self, series: Series, closed: Sequence[Candle], forming: Sequence[Candle]) -> None:
         self._catalog.append([series.row(c) for c in (*closed, *forming)])
 
-    def _believe(self, series: Series, missing: Missing, done: Filled, not_over: Sequence[Candle]) -> Filled:
+    def _believe(
+        self, series: Series, missing: Missing, done: Filled, not_over: Sequence[Candle], surely_ns: int
+    ) -> Filled:
         """Remember the holes that a later bar proves to be the venue's own."""
         known = [t for t in (missing.newest_shown_ns, self.last_closed_ns(series)) if t is not None]
-        newest = max(known, default=None)
-        proved = [(a, b) for a, b in missing.denied if newest is not None and a <= newest]
+        proved, late_ns = missing.verdict(max(known, default=None), surely_ns - _COPIES_LAG_NS)
         holes = self._holes.setdefault(series, Spans())
         for span in proved:
             holes.add(*span)
-        late = [t for t in (missing.unsettled_ns(newest), *(c.open_ns for c in not_over)) if t is not None]
+        late = [t for t in (late_ns, *(c.open_ns for c in not_over)) if t is not None]
         return replace(done, holes=tuple(proved), unsettled_ns=min(late, default=None))
 
     def _absent(self, series: Series, start_ns: int, end_ns: int) -> Spans:
@@ -239,6 +247,13 @@ class Fetcher:
         for hole in self._holes.get(series, Spans()):
             absent.remove(*hole)
         return absent
+
+    def _first_ns(self, series: Series) -> int:
+        """Return the open time of the oldest bar of a series that is stored."""
+        table = self._catalog.list()
+        s = series
+        same = (table["source"] == s.source) & (table["symbol"] == s.symbol) & (table["timeframe"] == s.timeframe.alias)
+        return int(table.loc[same, "first"].iloc[0].value)
 
     def _stored(self, series: Series, start_ns: int, end_ns: int) -> np.ndarray:
         """Return the open times of the stored closed bars from ``start_ns`` to before ``end_ns``."""

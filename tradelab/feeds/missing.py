@@ -1,9 +1,11 @@
 """Ask for what is missing until it is there or was denied twice: nothing is skipped, nothing is asked for for ever.
 
-A page of a venue proves little. It may begin late, leave bars out, repeat or mix them, or stop short. So a page is
-never taken for a range: what it shows is taken, and what it should have shown and did not is *denied once*. That is
-asked for again, in other words (from a bar earlier, by a full page), and only what is denied a second time counts as a
-hole of the venue's own. The earliest missing stretch is asked for first, so that at most one page lies beyond it.
+A page of a venue proves little. It may begin late, leave bars out, repeat or mix them, stop short, or come from a copy
+that lags. So a page is never taken for a range: what it shows is taken, and what it should have shown and did not is
+*denied*, in one of two ways: by a page that shows a later bar, or by one that shows nothing from there on. It is asked
+for again, in other words (from a bar earlier, by a full page), until it was denied twice in the same way. The first way
+makes it a hole of the venue's own; denied in the second it may only be late. The earliest missing stretch is always
+asked for first, so that at most one page lies beyond a hole.
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ class Missing:
         self._series = series
         self._page_bars = max(1, page_bars)
         self._open = Spans(spans)
-        self._denied_once = Spans()
+        self._holed_once, self._holed = Spans(), Spans()  # denied by pages that show a later bar: once, twice
+        self._blank_once, self._blank = Spans(), Spans()  # denied by pages that show nothing from there on
         self._earlier_is_no_help_ns: int | None = None
-        self.denied = Spans()
         self.newest_shown_ns: int | None = None
 
     def __contains__(self, open_ns: int) -> bool:
@@ -51,7 +53,7 @@ class Missing:
         if not self._open:
             return None
         start, end = self._open.first
-        if self._denied_once.covers(start):  # again, in other words
+        if self._holed_once.covers(start) or self._blank_once.covers(start):  # again, in other words
             asked_earlier = start == self._earlier_is_no_help_ns
             return Question(start if asked_earlier else self._a_bar_before(start), self._page_bars)
         if len(self._open) > 1:
@@ -71,19 +73,37 @@ class Missing:
         if opens and question.since_ns < wanted and max(opens) < wanted:  # begun earlier, and ended before it mattered
             self._earlier_is_no_help_ns = wanted
             return
+        shows_later = bool(opens) and max(opens) >= question.since_ns
+        once, twice = (self._holed_once, self._holed) if shows_later else (self._blank_once, self._blank)
         for start, end in self._open.within(question.since_ns, self._told_until(question, opens)):
-            for again in self._denied_once.within(start, end):
-                self.denied.add(*again)
+            for again in once.within(start, end):
+                twice.add(*again)
                 self._open.remove(*again)
-            self._denied_once.add(start, end)
+            once.add(start, end)
 
     def reached_ns(self, end_ns: int) -> int:
         """Return the time before which nothing is missing any more: how far the asking has come."""
         return self._open.first[0] if self._open else end_ns
 
-    def unsettled_ns(self, newest_known_ns: int | None) -> int | None:
-        """Return from where on nothing is proved: denied, but no later bar was seen, so it may only be late."""
-        return next((a for a, _ in self.denied if newest_known_ns is None or a > newest_known_ns), None)
+    def verdict(self, newest_known_ns: int | None, old_ns: int) -> tuple[list[Span], int | None]:
+        """Return the venue's own holes, and from where on nothing is settled: bars from there on may only be late.
+
+        Parameters
+        ----------
+        newest_known_ns
+            The newest bar there is, shown or stored; beyond it nothing is known to be missing.
+        old_ns
+            What should have been there before this time, and was denied twice in any way, is not late.
+        """
+        late = Spans(self._blank)
+        for hole in self._holed:
+            late.remove(*hole)
+        if newest_known_ns is not None:
+            late.remove(-(2**63), min(old_ns, newest_known_ns))
+        holes = Spans([*self._holed, *self._blank])
+        for span in late:
+            holes.remove(*span)
+        return list(holes), (late.first[0] if late else None)
 
     def _a_bar_before(self, start: int) -> int:
         timeframe = self._series.timeframe

@@ -1,9 +1,10 @@
-"""A provider whose every misbehaviour is written in a script: the truth is known, so what a feed makes of it is judged."""
+"""A provider that misbehaves by a script: the truth is known, so what a feed makes of it can be judged."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 
@@ -39,6 +40,11 @@ def unfinished(bar: Candle, share: float) -> Candle:
     return Candle(bar.open_ns, bar.open, high, low, close, bar.volume * share * 0.9, False)
 
 
+def from_(bars: list[Candle], since_ns: int) -> list[Candle]:
+    """Return the bars that open at ``since_ns`` or later."""
+    return bars[bisect_left(bars, since_ns, key=lambda b: b.open_ns) :]
+
+
 class ScriptedProvider:
     """Serves the bars of a market as its clock reveals them.
 
@@ -46,7 +52,8 @@ class ScriptedProvider:
     ----------
     script
         One word a frame of the stream: ``ok``, ``disconnect``, ``stall`` (open, and silent for ever), ``twice``,
-        ``late`` (an update of the bar before), ``early`` (marked closed before its end), ``unmarked`` (all closes that
+        ``late`` (an update of the bar before), ``reordered`` (the new bar before the old
+        one's close), ``early`` (marked closed before its end), ``unmarked`` (all closes that
         are due lack their mark), ``lost`` (they do not come at all), ``end`` (the stream ends without an error).
         When it is exhausted every frame is ``ok``.
     page
@@ -128,7 +135,7 @@ class ScriptedProvider:
         there = self.visible(self.clock.now_ns() + self.skew_ns - self.rest_lag_ns)
         if self.page is not None:
             return self.page(there, since, most)
-        return [b for b in there if b.open_ns >= since][:most]
+        return from_(there, since)[:most]
 
     async def fetch_ticks(self, symbol: str, *, limit: int = 100) -> Sequence[Tick]:
         self.asked.append((0, limit))
@@ -149,13 +156,10 @@ class ScriptedProvider:
 
     def visible(self, now_ns: int) -> list[Candle]:
         """Return the bars that have begun by the venue's time, the last one as it looks now."""
-        shown = []
-        for bar in self.bars:
-            if bar.open_ns > now_ns:
-                break
-            closes = self.closes_ns(bar)
-            is_over = closes <= now_ns
-            shown.append(bar if is_over else unfinished(bar, (now_ns - bar.open_ns) / (closes - bar.open_ns)))
+        shown = self.bars[: bisect_right(self.bars, now_ns, key=lambda b: b.open_ns)]
+        if shown and (closes := self.closes_ns(shown[-1])) > now_ns:
+            bar = shown[-1]
+            shown[-1] = unfinished(bar, (now_ns - bar.open_ns) / (closes - bar.open_ns))
         return shown
 
     def quote(self) -> Quote:
@@ -182,14 +186,16 @@ class ScriptedProvider:
             closing = [b for b in there if told < self.closes_ns(b) <= now]
             forming = there[-1] if there and self.closes_ns(there[-1]) > now else None
             told = now
-            for frame in await self._as_scripted(closing, forming, there):
+            word = next(self.script, "ok")
+            self.counts[word] = self.counts.get(word, 0) + 1
+            if word == "end":
+                return
+            for frame in await self._as_scripted(word, closing, forming, there):
                 yield frame
 
     async def _as_scripted(
-        self, closing: list[Candle], forming: Candle | None, there: list[Candle]
+        self, word: str, closing: list[Candle], forming: Candle | None, there: list[Candle]
     ) -> list[Candle]:
-        word = next(self.script, "ok")
-        self.counts[word] = self.counts.get(word, 0) + 1
         if word == "disconnect":
             raise ConnectivityError("the socket was reset.")
         if word == "stall":
@@ -222,7 +228,7 @@ class ScriptedProvider:
             yield self.quote()
 
 
-async def settle(turns: int = 40) -> None:
+async def settle(turns: int = 6) -> None:
     """Let every task run until it waits for something."""
     for _ in range(turns):
         await asyncio.sleep(0)

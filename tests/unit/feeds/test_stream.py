@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.unit.feeds.scripted import START_NS, SYMBOL, ScriptedProvider, pass_time, settle, walk
+from tests.unit.feeds.scripted import START_NS, SYMBOL, ScriptedProvider, pass_time, walk
 from tradelab.catalog.bars import Catalog
 from tradelab.feeds.hub import Feeds
 from tradelab.feeds.keeper import candles
 from tradelab.feeds.rhythm import Rhythm
 from tradelab.model.clock import ManualClock
-from tradelab.model.feed_events import BarClosed, BarForming, FeedAlarm, FeedStale
+from tradelab.model.feed_events import BarClosed, FeedAlarm
 from tradelab.model.market import Candle
-from tradelab.model.units import NS_PER_MIN, NS_PER_S, Timeframe
+from tradelab.model.units import NS_PER_S, Timeframe
 
 M1 = Timeframe.M1
 RHYTHM = Rhythm(expected_interval_s=15.0, poll_s=15.0)
