@@ -46,7 +46,7 @@ class Instrument:
         Limits of one order, the notional in ``quote``.
     calendar, session
         When the market is open, coarsely, and the name of its exact calendar: a MIC such as ``"XNYS"``, or ``"fx"``.
-        :func:`tradelab.catalog.sessions.calendar_of` lists the names.
+        :func:`tradelab.catalog.sessions.names` lists them.
     base, settle
         Currency (or asset) that is bought, and the one in which profit and loss are paid.
     kind

@@ -100,3 +100,19 @@ def test_an_unknown_form_is_refused_with_the_known_ones(stamp: str) -> None:
 def test_a_row_that_breaks_the_form_is_named() -> None:
     with pytest.raises(TimestampError, match="row 2: '2024-13-01 10:00' is no date"):
         read("2024-12-01 10:00", "2024-13-01 10:00", tz="UTC")
+
+
+def test_a_broker_s_clock_is_a_zone_and_hours_ahead_of_it() -> None:
+    # 17:00 in New York is midnight on such a clock, in winter (22:00 UTC) and in summer (21:00 UTC)
+    zone = "America/New_York+7"
+    shown = ["2024.01.10 00:00", "2024.07.10 00:00", "2024.07.10 13:30"]
+    assert read(*shown, tz=zone) == ["2024-01-09 22:00:00", "2024-07-09 21:00:00", "2024-07-10 10:30:00"]
+    stamps = pd.DatetimeIndex(read(*shown, tz=zone), tz="UTC")
+    assert dates.wall_clock(stamps, zone).strftime("%Y.%m.%d %H:%M").tolist() == shown
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT-2", "UTC", "Asia/Kolkata", "Etc/GMT-2-1"])
+def test_a_wall_clock_and_its_reading_are_each_other_s_way_back(zone: str) -> None:
+    index = pd.date_range("2024-03-01 00:30", "2024-11-30", freq="7h", tz="UTC")
+    wall = dates.wall_clock(index, zone)
+    assert read(*(str(t) for t in wall), tz=zone) == index.strftime("%Y-%m-%d %H:%M:%S").tolist()
