@@ -420,7 +420,7 @@ def test_the_registry_opens_a_paper_account_and_names_what_is_wrong_with_its_set
         registry.execution_venue("paper", {"balance": {"USD": "1000"}})
     with pytest.raises(ParameterError, match="taker_fee_bps"):
         registry.execution_venue("paper", {"balances": {"USD": "1000"}, "taker_fee_bps": "-1"})
-    with pytest.raises(ParameterError, match="X: tick_size=.* must be a Decimal above zero"):
+    with pytest.raises(ParameterError, match=r"X: tick_size=.* must be a Decimal above zero"):
         registry.execution_venue("paper", {"balances": {"USD": "1"}, "instruments": [instrument | {"tick_size": "0"}]})
     with pytest.raises(ParameterError, match="balances"):
         registry.execution_venue("paper")
