@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 VARIABLE = "TRADELAB_CANARY"
-_VENDORS = ("ccxt", "httpx", "httpcore", "aiohttp", "socketio", "engineio", "keyring", "alembic")
+_HEARD = ("tradelab", "ccxt", "httpx", "httpcore", "aiohttp", "socketio", "engineio", "keyring", "alembic")
 _LARGEST = 64 * 2**20  # bytes that an archive is unpacked to
 
 
@@ -33,13 +33,14 @@ def new_canary() -> str:
 class Canary:
     """The plug-in: one for each pytest process, given the folders that are this process's to search."""
 
-    def __init__(self, *folders: Path) -> None:
+    def __init__(self, config: pytest.Config, *folders: Path) -> None:
+        config.option.log_level = config.option.log_level or "WARNING"  # of what pytest keeps, not of what we hear
         self.text = os.environ.setdefault(VARIABLE, new_canary())  # workers and children inherit the first one's
         self.found: list[str] = []
         self._folders = folders
         self._traces = traces(self.text)
         self._ear = _Ear(self)
-        self._was: dict[str, tuple[int, bool]] = {}
+        self._levels: dict[str, int] = {}
 
     def search(self, where: str, content: bytes) -> None:
         """Note ``where``, if ``content`` has the secret in it."""
@@ -56,15 +57,11 @@ class Canary:
     # ── what tests say ───────────────────────────────────────────────────────────────────────────────────────────
 
     def pytest_sessionstart(self) -> None:
-        """Hear all that is logged, to the last detail; the vendors' is heard here alone, and fills no report."""
+        """Hear all that we and the vendors log, to the last detail; reports go on showing warnings and above."""
         logging.getLogger().addHandler(self._ear)
-        for name in ("tradelab", *_VENDORS):
-            logger = logging.getLogger(name)
-            self._was[name] = (logger.level, logger.propagate)
-            logger.setLevel(logging.DEBUG)
-            if name in _VENDORS:
-                logger.propagate = False
-                logger.addHandler(self._ear)
+        for name in _HEARD:
+            self._levels[name] = logging.getLogger(name).level
+            logging.getLogger(name).setLevel(logging.DEBUG)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Search what a test printed, how it failed, and what it is called."""
@@ -107,15 +104,12 @@ class Canary:
 
     def _stop_hearing(self) -> None:
         logging.getLogger().removeHandler(self._ear)
-        for name, (level, propagate) in self._was.items():
-            logger = logging.getLogger(name)
-            logger.removeHandler(self._ear)
-            logger.setLevel(level)
-            logger.propagate = propagate
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 class _Ear(logging.Handler):
-    """Search each record as it would be written; pass on a vendor's only where it matters to a reader."""
+    """Search each record as it would be written."""
 
     def __init__(self, canary: Canary) -> None:
         super().__init__(logging.NOTSET)
@@ -124,10 +118,6 @@ class _Ear(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         test = os.environ.get("PYTEST_CURRENT_TEST", "no test")
         self._canary.search(f"a log record of {record.name} in {test}", self.format(record).encode(errors="replace"))
-        if record.levelno >= logging.WARNING and record.name.partition(".")[0] in _VENDORS:
-            for handler in logging.getLogger().handlers:
-                if handler is not self:
-                    handler.handle(record)
 
 
 def traces(secret: str) -> dict[str, bytes]:

@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[name] = str(world / folder)
     os.environ["MPLBACKEND"] = "agg"
     kept = () if hasattr(config, "workerinput") else (ROOT / "notebooks", ROOT / "runs")
-    config.pluginmanager.register(Canary(world, *kept), "canary")
+    config.pluginmanager.register(Canary(config, world, *kept), "canary")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -73,7 +73,8 @@ def test_a_planted_secret_is_in_no_error_log_output_or_byte(
     with caplog.at_level(logging.DEBUG, "sqlalchemy"), caplog.at_level(logging.DEBUG), Database() as database:
         connections = Connections(database, provider, who="ada")
         made = connections.create("main", "bank", purposes=["data"], credentials={"api_key": "k-1", "secret": canary})
-        said += [repr(made), str(made), repr(connections.credentials("main")), f"{connections.credentials('main')}"]
+        login = connections.credentials("main")
+        said += [repr(made), str(made), repr(login), f"{login}", repr(dict(login)), f"{login['secret']}"]
         failed = ConnectionTest(False, f"GET /order?secret={canary} refused {json.dumps({'secret': canary})}")
         said.append(repr(connections.end_test(connections.begin_test("main"), failed)))
         said.append(repr(connections.mark_error("main", f"again: {canary.encode().hex()}")))
@@ -154,7 +155,7 @@ from tests.canary import Canary
 
 def pytest_configure(config):
     world = Path(os.environ["WORLD"])
-    config.pluginmanager.register(Canary(world), "canary")
+    config.pluginmanager.register(Canary(config, world), "canary")
 """
 _LEAKS = {
     "plain_file": "(tmp_path / 'run.json').write_text(CANARY)",

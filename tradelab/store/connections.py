@@ -20,6 +20,7 @@ from tradelab.store import audit, schema
 from tradelab.store.changes import JSON, Change, changing
 from tradelab.store.checks import account_kind_of, asks_for_a_test, checked_name, checked_person, purposes_text, taken
 from tradelab.store.database import Database, user
+from tradelab.store.keys import HeldKey
 from tradelab.store.records import (
     AccountKind,
     Connection,
@@ -259,6 +260,10 @@ class Connections:
             change.stop()
             change.save("set-credentials", {"credentials": list(had)}, {"credentials": sorted(secrets)})
         return self.get(name)
+
+    def change_key(self, new: HeldKey) -> int:
+        """Seal all credentials with another key (see :meth:`Vault.rotate`), and return how many values there are."""
+        return self.vault.rotate(self.vault.key(), new, who=self.who)
 
     def delete(self, name: str) -> None:
         """Forget a connection, its credentials and its tests; the audit stays.
