@@ -88,6 +88,7 @@ REDUCE_ONLY = declared("reduce-only orders", lambda can: can.reduce_only)
 MARKET = takes(OrderType.MARKET)
 LIMIT = takes(OrderType.LIMIT)
 STOP = takes(OrderType.STOP)
+TAKES = declared("limits that trade at once beyond the market", lambda can: can.limit_may_take)
 BY_CLIENT_ID = declared("orders asked for by client id", lambda can: can.query_by_client_id)
 POSITIONS = holds(PositionMode.NETTING, PositionMode.HEDGING)
 PROTECTED_MARKET = declared("SL/TP on market orders", lambda can: OrderType.MARKET in can.attached_protection_types)
@@ -123,6 +124,7 @@ def cards_of(contract: type) -> dict[str, Card]:
 
 async def _perform(contract: Any, play: Play, needs: tuple[Need, ...]) -> None:
     async with contract.stage() as on:
+        type(contract).evidence = on.venue.capabilities.evidence
         for need in needs:
             if not need.met(on):
                 pytest.skip(f"{need.kind}: {need.says}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.conformance.cards import LIMIT, STOP, card, keeps, takes
 from tests.conformance.stage import Stage
-from tradelab.model.orders import OrderStatus, OrderType, Side, TimeInForce
+from tradelab.model.orders import OrderRef, OrderStatus, OrderType, Side, TimeInForce
 from tradelab.model.outcome import Accepted, RefusalCode, Refused
 
 
@@ -35,8 +35,7 @@ class Resting:
         needs=(LIMIT,),
     )
     async def test_a_sell_limit_rests_until_the_market_comes_up_to_it(self, on: Stage) -> None:
-        await on.placed(Side.BUY, 2 * on.unit, OrderType.LIMIT, price=on.away(2))
-        await on.until(on.held, "bought")
+        await _bought(on)
         ref = await on.placed(Side.SELL, on.unit, OrderType.LIMIT, price=on.away(1))
         assert (await on.order(ref)).status is OrderStatus.NEW
         await on.quote_moves(2)
@@ -105,8 +104,8 @@ class Resting:
         needs=(STOP, LIMIT),
     )
     async def test_a_stop_that_sells_waits_for_the_market_to_fall(self, on: Stage) -> None:
-        bought = await on.placed(Side.BUY, 2 * on.unit, OrderType.LIMIT, price=on.away(2))
-        before = await on.until(on.held, "bought")
+        bought = await _bought(on)
+        before = await on.held()
         ref = await on.placed(Side.SELL, on.unit, OrderType.STOP, stop_price=on.away(-1))
         assert (await on.order(ref)).status is OrderStatus.UNTRIGGERED
         await on.quote_moves(-2)
@@ -171,3 +170,13 @@ class Resting:
         assert isinstance(await on.venue.cancel(ref), Accepted)
         assert await on.venue.open_orders(on.symbol) == []
         assert await on.venue.fills(on.began_ns) == []
+
+
+async def _bought(on: Stage) -> OrderRef:
+    """Two units, bought at once: by a limit, or at the market where limits beyond it are refused."""
+    if on.venue.capabilities.limit_may_take:
+        ref = await on.placed(Side.BUY, 2 * on.unit, OrderType.LIMIT, price=on.away(2))
+    else:
+        ref = await on.placed(Side.BUY, 2 * on.unit)
+    await on.until(on.held, "bought")
+    return ref

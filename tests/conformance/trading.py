@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.conformance.cards import LIMIT, MARKET, card, holds, keeps
+from tests.conformance.cards import LIMIT, MARKET, TAKES, card, holds, keeps
 from tests.conformance.stage import Stage
 from tradelab.model.account import PositionMode
 from tradelab.model.orders import Fill, Liquidity, OrderStatus, OrderType, Side, TimeInForce
@@ -83,7 +83,7 @@ class Trading:
         action="Buy with a limit 2 % above the market.",
         expects="FILLED at once.",
         passes="No fill is worse than the limit, and the first is at the ask.",
-        needs=(LIMIT,),
+        needs=(LIMIT, TAKES),
     )
     async def test_a_limit_through_the_market_fills_at_the_markets_price(self, on: Stage) -> None:
         ask = (await on.venue.quote(on.symbol)).ask

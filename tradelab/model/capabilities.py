@@ -32,10 +32,15 @@ class Evidence(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCapabilities:
-    """What a data provider offers; ``page_bars`` is the most bars of one answer."""
+    """What a data provider offers; ``page_bars`` is the most bars of one answer.
+
+    ``marks_closed`` says that its streams pass on the venue's own word that a bar is closed. Where they do not, the mark
+    is a guess by the clock, which a delayed frame makes wrong, and feeds ask by REST how the bar ended.
+    """
 
     timeframes: tuple[Timeframe, ...]
     page_bars: int
+    marks_closed: bool = False
     ticks: bool = False
     streams: frozenset[Stream] = frozenset()
 
@@ -54,6 +59,8 @@ class VenueCapabilities:
         Whether an order may be bound to close only.
     position_mode
         How what was bought is held.
+    limit_may_take
+        Whether a limit beyond the market trades at once; else it is refused, as MetaTrader does it.
     modify
         Fields of an open order that can be changed in place: of ``qty``, ``price``, ``stop_price``.
     modify_protection
@@ -70,6 +77,7 @@ class VenueCapabilities:
     order_types: frozenset[OrderType]
     times_in_force: frozenset[TimeInForce]
     position_mode: PositionMode
+    limit_may_take: bool = True
     attached_protection_types: frozenset[OrderType] = frozenset()
     reduce_only: bool = False
     modify: frozenset[str] = frozenset()
