@@ -137,7 +137,7 @@ async def _follow(feeds: Feeds, catalog: Catalog, done: Run) -> None:
             assert kept.value >= event.candle.open_ns, "told before it was stored"
 
 
-@pytest.mark.parametrize("marks", [True, False], ids=["a stream that marks closes", "a stream that never does"])
+@pytest.mark.parametrize("marks", [True, False], ids=["marks are the venue's word", "marks are guesses"])
 def test_a_thousand_disconnects_and_two_hundred_silent_stalls_leave_the_bars_of_the_run_without_any(
     tmp_path: Path, marks: bool
 ) -> None:

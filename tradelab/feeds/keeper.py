@@ -32,16 +32,20 @@ class BarKeeper:
 
     What makes a bar closed, in this order:
 
-    1. The stream says so, the venue's time does not contradict it, and no bar is missing before it: stored and handed
-       out at once.
-    2. Otherwise (its last update was lost, it was never marked, bars before it are missing) REST has the word, as soon
-       as the bar is over by the venue's time plus the grace: what the stream said last may be a stale close.
+    1. The stream passes on the venue's word that it is, the venue's time does not contradict it, and no bar is missing
+       before it: stored and handed out at once.
+    2. Otherwise (its last update was lost, the mark is missing or a guess, bars before it are missing) REST has the
+       word, as soon as the bar is over by the venue's time plus the grace: what the stream said last may be a stale
+       close.
 
     So a bar that was marked closed too early is still forming, a bar that came after a hole waits until REST has filled
     it, and what is stored does not depend on what was lost on the way.
 
     Parameters
     ----------
+    trusts_marks
+        Whether the stream's "closed" is the venue's own word
+        (:class:`~tradelab.model.capabilities.DataCapabilities`).
     hand_out
         Is given closed bars, which are in the catalogue by then, in order.
     show
@@ -61,6 +65,7 @@ class BarKeeper:
         clock: Clock,
         rhythm: Rhythm,
         alarm: Alarm,
+        trusts_marks: bool,
         hand_out: Callable[[list[Candle]], None],
         show: Callable[[Candle], None],
         began: Callable[[], None],
@@ -75,6 +80,7 @@ class BarKeeper:
         self._clock = clock
         self._rhythm = rhythm
         self._alarm = alarm
+        self._trusts_marks = trusts_marks
         self._hand_out = hand_out
         self._show = show
         self._began = began
@@ -105,7 +111,8 @@ class BarKeeper:
         if self.newest_ns is not None and candle.open_ns <= self.newest_ns:
             return False  # late: that bar has been handed out
         over_ns = self.series.closes_ns(candle.open_ns)
-        if candle.closed and over_ns <= self._venue_clock.at_most_ns() and self._is_next(candle.open_ns):
+        marked = candle.closed and self._trusts_marks
+        if marked and over_ns <= self._venue_clock.at_most_ns() and self._is_next(candle.open_ns):
             self._close([candle])
             return True
         self._seen.add(candle.open_ns)

@@ -93,6 +93,7 @@ class BarFeed(_Feed):
             clock=venue.clock,
             rhythm=rhythm,
             alarm=alarm,
+            trusts_marks=venue.provider.data_capabilities.marks_closed,
             hand_out=self._hand_out,
             show=self._show,
             began=self._began,

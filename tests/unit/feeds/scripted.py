@@ -6,6 +6,7 @@ import asyncio
 import random
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from tradelab.model.account import AccountInfo
@@ -58,6 +59,8 @@ class ScriptedProvider:
         When it is exhausted every frame is ``ok``.
     page
         Changes a page on its way: (the bars there are, since, limit) to the bars that are returned.
+    marks
+        Whether the stream passes on the venue's word that a bar is closed; else the mark is a guess, and wrong.
     skew_s
         The venue's clock less ours.
     """
@@ -90,7 +93,7 @@ class ScriptedProvider:
         self.name = name
         self.is_connected = True
         self.data_capabilities = DataCapabilities(
-            timeframes=(timeframe,), page_bars=page_bars, streams=streams, ticks=True
+            timeframes=(timeframe,), page_bars=page_bars, streams=streams, ticks=True, marks_closed=marks
         )
         self.asked: list[tuple[int, int]] = []
         self.asked_at: list[int] = []
@@ -200,22 +203,22 @@ class ScriptedProvider:
             raise ConnectivityError("the socket was reset.")
         if word == "stall":
             await asyncio.get_running_loop().create_future()
-        marked = [Candle(b.open_ns, b.open, b.high, b.low, b.close, b.volume, self.marks) for b in closing]
         now = [] if forming is None else [forming]
         if word == "lost":
             return now
         if word == "unmarked":
             return [unfinished(b, 0.97) for b in closing] + now
+        if not self.marks:  # the mark is a guess by the clock, on a frame that was sent before the end
+            return [replace(unfinished(b, 0.99), closed=True) for b in closing] + now
         if word == "twice":
-            return [f for f in (*marked, *now) for _ in range(2)]
+            return [f for f in (*closing, *now) for _ in range(2)]
         if word == "late" and len(there) > 1:
-            return [*marked, *now, unfinished(there[-2], 0.5)]
+            return [*closing, *now, unfinished(there[-2], 0.5)]
         if word == "reordered":
-            return [*now, *marked]
+            return [*now, *closing]
         if word == "early" and forming is not None:
-            f = forming
-            return [*marked, Candle(f.open_ns, f.open, f.high, f.low, f.close, f.volume, True)]
-        return [*marked, *now]
+            return [*closing, replace(forming, closed=True)]
+        return [*closing, *now]
 
     async def _quotes(self) -> AsyncIterator[Quote]:
         while True:
