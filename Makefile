@@ -1,7 +1,7 @@
 # Every job of the house. Needs make and Python 3.11 or newer; each target makes the environment first if it must.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lab bench wheel check format notebooks lock clean
+.PHONY: help setup demo test conformance lab bench wheel check format notebooks lock clean
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
@@ -13,7 +13,7 @@ LEVELS ?= x86-64-v2 x86-64-v3 x86-64-v4
 help:  ## show this list
 	@echo "tradelab: make TARGET [ARGS=...]"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name says; do \
-		printf '  make %-10s %s\n' "$$name" "$$says"; done
+		printf '  make %-12s %s\n' "$$name" "$$says"; done
 
 setup:  ## make the environment in .venv (uv where it is installed, else venv and pip)
 	@$(PYTHON) tools/environment.py
@@ -23,6 +23,9 @@ demo: setup  ## run the main job: bundled bars, check, backtest, sweep, HTML rep
 
 test: setup  ## run all tests and doctests; ARGS="tests/unit/model -x" narrows it
 	$(PY) -m pytest -n logical --dist worksteal $(ARGS)
+
+conformance: setup  ## hold every venue to the contract, write docs/conformance.md
+	@$(PY) tools/conformance.py $(ARGS)
 
 lab: setup  ## open JupyterLab on notebooks/
 	TRADELAB_RUNS="$${TRADELAB_RUNS:-$(CURDIR)/runs}" $(PY) -m jupyterlab --notebook-dir=notebooks \

@@ -26,6 +26,7 @@ class Need:
     says: str
     kind: str
     met: Callable[[Stage], bool]
+    skips_when: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,17 @@ class Card:
     @property
     def skips_when(self) -> str:
         """When it is not played, told by the very conditions that are asked."""
-        return "; or ".join(f"{need.kind}: {need.says}" for need in self.needs) or "never"
+        return "; or when ".join(need.skips_when for need in self.needs) or "never"
 
 
-def declared(says: str, met: Callable[[VenueCapabilities], bool]) -> Need:
+def declared(says: str, met: Callable[[VenueCapabilities], bool], skips_when: str = "") -> Need:
     """Need something of the venue's capabilities."""
-    return Need(says, MISSING, lambda on: met(on.venue.capabilities))
+    return Need(says, MISSING, lambda on: met(on.venue.capabilities), skips_when or f"it does not offer {says}")
+
+
+def staged(says: str, met: Callable[[Stage], bool]) -> Need:
+    """Need something of the stage."""
+    return Need(says, UNSTAGED, met, f"the stage has no {says}")
 
 
 def takes(*types: OrderType) -> Need:
@@ -81,7 +87,7 @@ def holds(*modes: PositionMode) -> Need:
 def stages(*faults: Fault) -> Need:
     """Need the stage to be able to bring all of some faults about."""
     said = " or ".join(fault.value for fault in faults)
-    return Need(f"fault {said}", UNSTAGED, lambda on: set(faults) <= on.faults)
+    return staged(f"fault {said}", lambda on: set(faults) <= on.faults)
 
 
 REDUCE_ONLY = declared("reduce-only orders", lambda can: can.reduce_only)

@@ -209,7 +209,11 @@ class Changing:
         passes="The order is as it was.",
         needs=(
             LIMIT,
-            declared("a field that cannot be changed in place", lambda can: not {"qty", "price"} <= can.modify),
+            declared(
+                "a field that cannot be changed",
+                lambda can: not {"qty", "price"} <= can.modify,
+                "price and quantity can both be changed",
+            ),
         ),
     )
     async def test_a_field_that_cannot_be_changed_is_refused_before_anything_is_sent(self, on: Stage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tests.conformance.cards import LIMIT, MARKET, Need, card, declared
+from tests.conformance.cards import LIMIT, MARKET, Need, card, declared, staged
 from tests.conformance.stage import Stage
 from tradelab.model.account import PositionMode
 from tradelab.model.approval import approve
@@ -14,7 +14,7 @@ from tradelab.model.outcome import RefusalCode, Refused
 
 
 def _limits(name: str) -> Need:
-    return Need(f"an instrument with {name}", "not staged", lambda on: bool(getattr(on.instrument, name)))
+    return staged(f"instrument with {name}", lambda on: bool(getattr(on.instrument, name)))
 
 
 class Refusing:
@@ -130,7 +130,7 @@ class Refusing:
         action="Send an order that asks for it.",
         expects="Refused(NOT_SUPPORTED), which names it.",
         passes="No request was sent, and nothing is open.",
-        needs=(declared("something it does not offer", lambda can: bool(_missing(can))),),
+        needs=(declared("something it lacks", lambda can: bool(_missing(can)), "it offers everything"),),
     )
     async def test_what_is_declared_missing_is_refused_before_anything_is_sent(self, on: Stage) -> None:
         for kind, rest in _missing(on.venue.capabilities):

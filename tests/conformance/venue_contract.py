@@ -100,6 +100,7 @@ from tests.conformance.refusing import Refusing
 from tests.conformance.resting import Resting
 from tests.conformance.streaming import Streaming
 from tests.conformance.trading import Trading
+from tradelab.model.capabilities import Evidence
 
 
 class VenueContract(
@@ -120,6 +121,7 @@ class VenueContract(
 
     title: ClassVar[str]
     provider: ClassVar[str]
+    evidence: ClassVar[Evidence]  # what the venue itself says; noted when the first card is played
 
     def stage(self) -> AbstractAsyncContextManager[Any]:
         """Give a fresh :class:`~tests.conformance.stage.Stage`, and clear it away afterwards."""
