@@ -156,6 +156,7 @@ class Streams:
         settings = self._at.session.settings
         http = aiohttp.ClientSession(trust_env=not settings.is_loopback)
         self._open.add(http)
+        socket: aiohttp.ClientWebSocketResponse | None = None
         try:
             socket = await self._connected(http, call)
             if standing is not None:
@@ -167,6 +168,8 @@ class Streams:
             raise ConnectivityError(f"mtapi: the socket of {settings.base_url} was closed.", fix="Listen again.")
         finally:
             self._open.discard(http)
+            if socket is not None:
+                await socket.close()
             await http.close()
 
     async def _connected(self, http: aiohttp.ClientSession, call: wire.Call) -> aiohttp.ClientWebSocketResponse:

@@ -132,7 +132,7 @@ class Trader:
         told = self._row(good)
         if isinstance(told, Unknown):
             return told
-        if told.deal_out is not None or told.close_lots is not None:
+        if told.deal_out is not None or self._at.reader.kind(told.kind)[0] is OrderType.MARKET:
             says = f"it had filled: the request closed position {row.ticket} of {told.close_lots or row.lots} lots"
             return Refused(RefusalCode.ORDER_CLOSED, says)
         return Accepted(self._at.reader.name(row.ticket, row.comment), row.ticket)

@@ -87,6 +87,7 @@ class MtapiVenue:
             order_types=frozenset(types),
             times_in_force=frozenset({TimeInForce.GTC, TimeInForce.GTD}),
             position_mode=PositionMode.HEDGING,
+            limit_may_take=False,
             attached_protection_types=frozenset(types),
             reduce_only=True,
             modify=frozenset({"price", "stop_price"}),
@@ -175,10 +176,9 @@ class MtapiVenue:
         raise RequestError(f"mtapi: no stream of {timeframe.code} bars of {symbol}.", fix="Fetch them.")
         yield  # what makes this a stream
 
-    async def watch_quotes(self, symbol: str) -> AsyncIterator[Quote]:
+    def watch_quotes(self, symbol: str) -> AsyncIterator[Quote]:
         """Yield bid and ask as they change."""
-        async for quote in self._streams.quotes(symbol):
-            yield quote
+        return self._streams.quotes(symbol)
 
     # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -252,20 +252,17 @@ class MtapiVenue:
         """Return bid and ask now; the time is that of the last change."""
         return await self._account.quote(symbol)
 
-    async def watch_orders(self) -> AsyncIterator[Order]:
+    def watch_orders(self) -> AsyncIterator[Order]:
         """Yield each order whenever it changes."""
-        async for order in self._streams.orders():
-            yield order
+        return self._streams.orders()
 
-    async def watch_fills(self) -> AsyncIterator[Fill]:
+    def watch_fills(self) -> AsyncIterator[Fill]:
         """Yield each fill."""
-        async for fill in self._streams.fills():
-            yield fill
+        return self._streams.fills()
 
-    async def watch_balances(self) -> AsyncIterator[Balance]:
+    def watch_balances(self) -> AsyncIterator[Balance]:
         """Yield the money whenever it changes."""
-        async for balance in self._streams.balances():
-            yield balance
+        return self._streams.balances()
 
 
 def _opened(settings: Mapping[str, Any], credentials: Credentials, clock: Clock) -> MtapiVenue:

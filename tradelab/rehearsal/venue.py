@@ -25,6 +25,7 @@ DIALECTS: dict[str, tuple[str, Ledger]] = {
     "bybit-spot": ("tradelab.rehearsal.dialects.bybit", Ledger.SPOT),
     "metaapi": ("tradelab.rehearsal.dialects.metaapi", Ledger.HEDGING),
     "mtapi": ("tradelab.rehearsal.dialects.mtapi", Ledger.HEDGING),
+    "mtapi-mt4": ("tradelab.rehearsal.dialects.mtapi_mt4", Ledger.HEDGING),
 }
 
 

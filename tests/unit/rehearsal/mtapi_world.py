@@ -77,7 +77,9 @@ class World:
 
     def made(self, **settings: Any) -> MtapiVenue:
         """Make one more adapter of the same account."""
-        given = {"base_url": self.venue.url, "symbols": ("EURUSD",), "timeout_s": 5.0, "trade_timeout_s": 5.0}
+        platform = "mt4" if self.venue.dialect.endswith("mt4") else "mt5"
+        given = {"base_url": self.venue.url, "platform": platform, "symbols": ("EURUSD",)}
+        given |= {"timeout_s": 5.0, "trade_timeout_s": 5.0}
         login = {"user": USER, "password": PASSWORD, "host": "203.0.113.9", "port": "443"}
         return MtapiVenue(
             MtapiSettings(**(given | settings)), check_credentials(CREDENTIALS, login, provider="mtapi"), self.clock
@@ -106,11 +108,11 @@ class World:
 
 @asynccontextmanager
 async def world(
-    *, adapter: bool = True, settings: dict[str, Any] | None = None, **changed: Any
+    *, adapter: bool = True, settings: dict[str, Any] | None = None, dialect: str = "mtapi", **changed: Any
 ) -> AsyncIterator[World]:
     """Run a venue with the market standing at ``PRICE``."""
     clock = ManualClock(START_NS)
-    async with rehearse("mtapi", [tape()], setup(**changed), clock=clock) as venue:
+    async with rehearse(dialect, [tape()], setup(**changed), clock=clock) as venue:
         venue.direct.move_price("EURUSD", PRICE)
         on = World(venue, clock)
         if adapter:

@@ -22,6 +22,7 @@ from tradelab.rehearsal.dialects.mtapi_trade import Asked, Trades
 from tradelab.rehearsal.events import Event
 from tradelab.rehearsal.faults import Script
 from tradelab.rehearsal.meter import Verdict
+from tradelab.rehearsal.orders import SimOrder
 
 IDLE_S = 300  # a session that is not used for so long is forgotten: seen by tartarixinc/TScopier
 _NAMESPACE = uuid.UUID("5b1f9a52-6e0f-4c0e-9f5d-0d5f8a6c9b11")
@@ -34,12 +35,16 @@ _KNOWN: dict[str, frozenset[str]] = {
         "/Symbols": "id", "/SymbolParams": "id symbol", "/OpenedOrders": "id sort ascending",
         "/OrderHistory": "id from to sort ascending", "/ClosedOrders": "id", "/GetQuote": "id symbol msnotolder",
         "/PriceHistory": "id symbol from to timeframe", "/Subscribe": "id symbol",
-        "/OrderSend": "id symbol operation volume price slippage stoploss takeprofit comment expertid stoplimitprice "
-        "expiration expirationtype placedtype",
+        "/OrderSend": "id symbol operation volume price slippage stoploss takeprofit comment expertid magic "
+        "stoplimitprice expiration expirationtype placedtype",
         "/OrderModify": "id ticket stoploss takeprofit price stoplimitprice expiration expirationtype",
         "/OrderClose": "id ticket lots volume price slippage comment",
+        "/Quote": "id symbol msnotolder", "/QuoteHistory": "id symbol timeframe from count",
     }.items()
 }  # fmt: skip
+
+
+Row = tuple[str, str | Callable[[Call], str], Handler]
 
 
 def make(desk: Desk) -> Mtapi:
@@ -52,10 +57,10 @@ class Mtapi:
 
     name = "mtapi"
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, shapes: Shapes | None = None, trades: Trades | None = None) -> None:
         self._exchange = desk.exchange
-        self._shapes = Shapes(desk.exchange)
-        self._trades = Trades(desk.exchange, self._shapes)
+        self._shapes = shapes or Shapes(desk.exchange)
+        self._trades = trades or Trades(desk.exchange, self._shapes)
         self._stream = Stream(desk.exchange, desk.hub, self._shapes)
         self._sessions: dict[str, tuple[str, int]] = {}  # token → account and when it was last used
         self._began_ns = desk.exchange.now_ns
@@ -64,26 +69,32 @@ class Mtapi:
     def endpoints(self) -> list[Endpoint]:
         """Return every REST address; all are GET, and nothing is said of limits: none is documented."""
         shown, trades = self._shapes.ticket, self._trades
-        rows: list[tuple[str, str | Callable[[Call], str], Handler]] = [
+        rows: list[Row] = [
+            *self._of_platform(),
             ("/Connect", "login", self._held(self._connect)),
             ("/ConnectEx", "login", self._held(self._connect)),
             ("/CheckConnect", "time", self._with_token(lambda account, asked: web.json_response("OK"))),
             ("/Disconnect", "other", self._held(self._disconnect)),
             ("/ServerTimezone", "other", self._with_token(lambda a, _: web.Response(text=f"UTC+{AHEAD_H}"))),
-            ("/AccountSummary", "account", self._json(lambda a, _: self._shapes.account(a))),
-            ("/Symbols", "instruments", self._json(self._symbols)),
-            ("/SymbolParams", "instruments", self._json(self._symbol)),
-            ("/OpenedOrders", "open_orders", self._json(lambda a, _: self._shapes.opened(a))),
-            ("/OrderHistory", "fills", self._json(self._history)),
-            ("/ClosedOrders", "fills", self._json(self._closed)),
-            ("/GetQuote", "quote", self._json(self._quote)),
-            ("/PriceHistory", "candles", self._json(self._bars)),
+            ("/AccountSummary", "account", self.answering(lambda a, _: self._shapes.account(a))),
+            ("/Symbols", "instruments", self.answering(self._symbols)),
+            ("/SymbolParams", "instruments", self.answering(self._symbol)),
+            ("/OpenedOrders", "open_orders", self.answering(lambda a, _: self._shapes.opened(a))),
+            ("/ClosedOrders", "fills", self.answering(self._closed)),
             ("/Subscribe", "other", self._with_token(self._subscribe)),
-            ("/OrderSend", "submit", self._json(lambda a, q: shown(trades.send(a, q)))),
-            ("/OrderModify", self._kind_of_change, self._json(lambda a, q: shown(trades.modify(a, q)))),
-            ("/OrderClose", self._kind_of_close, self._json(self._close)),
+            ("/OrderSend", "submit", self.answering(lambda a, q: shown(trades.send(a, q)))),
+            ("/OrderModify", self._kind_of_change, self.answering(lambda a, q: shown(trades.modify(a, q)))),
+            ("/OrderClose", self._kind_of_close, self.answering(self._close)),
         ]  # fmt: skip
         return [Endpoint("GET", path, kind, handler) for path, kind, handler in rows]
+
+    def _of_platform(self) -> list[Row]:
+        """Return the addresses that the two platforms do not call or answer alike."""
+        return [
+            ("/OrderHistory", "fills", self.answering(self._history)),
+            ("/GetQuote", "quote", self.answering(self.quote)),
+            ("/PriceHistory", "candles", self.answering(self._bars)),
+        ]
 
     def sockets(self) -> list[tuple[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]]:
         """Return the two sockets that were seen to work."""
@@ -147,31 +158,30 @@ class Mtapi:
         return {i.symbol: self._shapes.symbol_info(i) for i, _ in self._exchange.markets()}
 
     def _symbol(self, account: str, asked: Asked) -> dict[str, Any]:
-        return self._shapes.symbol(self._exchange.instrument(self._market(asked)))
+        return self._shapes.symbol(self._exchange.instrument(self.market(asked)))
 
-    def _quote(self, account: str, asked: Asked) -> dict[str, Any]:
-        symbol = self._market(asked)
+    def quote(self, account: str, asked: Asked) -> dict[str, Any]:
+        """Tell bid and ask."""
+        symbol = self.market(asked)
         return self._shapes.quote(symbol, self._stream.last_ns.get(symbol, self._exchange.now_ns))
 
     def _bars(self, account: str, asked: Asked) -> list[dict[str, Any]]:
-        symbol, told = self._market(asked), asked.get("timeframe", "")
+        symbol, told = self.market(asked), asked.get("timeframe", "")
         timeframe = next((t for t in Timeframe if str(t.value) == told and t.value), None)
         if timeframe is None:
             raise say.Told(say.unreadable("timeFrame", told or None))
-        since_ns, until_ns = _span(asked)
+        since_ns, until_ns = span(asked)
         bars = self._exchange.tapes[symbol].candles(timeframe, since_ns, until_ns + 1, self._exchange.now_ns)
         return [self._shapes.bar(bar) for bar in bars]
 
     def _history(self, account: str, asked: Asked) -> dict[str, Any]:
-        since_ns, until_ns = _span(asked)
+        since_ns, until_ns = span(asked)
 
         def within(ts_ns: int) -> bool:
             return since_ns <= ts_ns <= until_ns
 
         mine = [o for o in self._exchange.orders.values() if o.account == account and not o.is_open]
-        held = self._shapes.ledger(account).tickets
-        past = [o for o in mine if o.position_id is None and str(o.number) not in held and within(self._ended_ns(o))]
-        orders = [self._shapes.ticket(order) for order in past]
+        orders = [self._shapes.ticket(order) for order in self.past(account) if within(self.ended_ns(order))]
         if within(self._began_ns):
             orders.insert(0, self._shapes.deposit(account, self._began_ns))
         deals = [f for f in self._exchange.fills if f.account == account and within(f.ts_ns)]
@@ -180,21 +190,26 @@ class Mtapi:
             "internalOrders": [self._shapes.placed(o) for o in mine if within(o.updated_ns)], "action": 1,
         }  # fmt: skip
 
+    def past(self, account: str) -> list[SimOrder]:
+        """Return the tickets that are over: positions that were closed, orders that came to nothing."""
+        held = self._shapes.ledger(account).tickets
+        mine = (o for o in self._exchange.orders.values() if o.account == account and not o.is_open)
+        return [o for o in mine if o.position_id is None and str(o.number) not in held]
+
     def _closed(self, account: str, asked: Asked) -> list[dict[str, Any]]:
         """Tell the positions that were closed; orders that were cancelled are not among them: seen."""
-        held = self._shapes.ledger(account).tickets
-        mine = [o for o in self._exchange.orders.values() if o.account == account and o.position_id is None]
-        return [self._shapes.ticket(o) for o in mine if o.filled_qty and str(o.number) not in held][-100:]
+        return [self._shapes.ticket(o) for o in self.past(account) if o.filled_qty][-100:]
 
     def _close(self, account: str, asked: Asked) -> dict[str, Any]:
         order, told = self._trades.close(account, asked)
         return self._shapes.ticket(order, **told)
 
     def _subscribe(self, account: str, asked: Asked) -> web.Response:
-        self._stream.subscribe(account, self._market(asked))
+        self._stream.subscribe(account, self.market(asked))
         return web.json_response("OK")
 
-    def _market(self, asked: Asked) -> str:
+    def market(self, asked: Asked) -> str:
+        """Return the symbol that is asked about."""
         symbol = asked.get("symbol")
         if not symbol:
             raise say.Told(say.unreadable("symbol", None))
@@ -202,7 +217,8 @@ class Mtapi:
             raise say.Told(say.no(say.INVALID_SYMBOL))
         return symbol
 
-    def _ended_ns(self, order: Any) -> int:
+    def ended_ns(self, order: SimOrder) -> int:
+        """Return when a ticket was over."""
         outs = [f.ts_ns for f in self._exchange.fills if f.position_id == str(order.number) and not f.entry]
         return max(outs, default=order.updated_ns)
 
@@ -220,7 +236,8 @@ class Mtapi:
     def _with_token(self, answer: Callable[[str, Asked], web.Response]) -> Handler:
         return self._held(lambda asked: answer(self._account(asked.get("id")), asked))
 
-    def _json(self, answer: Callable[[str, Asked], Any]) -> Handler:
+    def answering(self, answer: Callable[[str, Asked], Any]) -> Handler:
+        """Make a handler of what is told to somebody with a token."""
         return self._with_token(lambda account, asked: web.json_response(answer(account, asked)))
 
     def _asked(self, call: Call) -> Asked:
@@ -249,7 +266,7 @@ class Mtapi:
         return listen
 
 
-def _span(asked: Asked) -> tuple[int, int]:
+def span(asked: Asked) -> tuple[int, int]:
     """Return the times between which something is asked for, both included."""
     times = []
     for name in ("from", "to"):
