@@ -28,7 +28,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Note how a card ended: passed, failed, or why it was not played."""
     report = yield
     owner = getattr(item, "cls", None)
-    if owner is not None and hasattr(owner, "title") and (call.when == "call" or report.failed):
+    if owner is not None and getattr(owner, "on_page", False) and (call.when == "call" or report.failed):
         said = report.outcome
         if report.skipped:
             said = str(report.longrepr[2]).removeprefix("Skipped: ")

@@ -121,6 +121,7 @@ class VenueContract(
 
     title: ClassVar[str]
     provider: ClassVar[str]
+    on_page: ClassVar[bool] = True  # whether it is a column of docs/conformance.md
     evidence: ClassVar[Evidence]  # what the venue itself says; noted when the first card is played
 
     def stage(self) -> AbstractAsyncContextManager[Any]:
