@@ -95,7 +95,7 @@ class BinanceSpot:
             self.users.order(event)
             if event.fill is not None and not event.fill.maker:
                 self.market.book_numbers[event.order.symbol] += 1
-                self.streams.top(event.order.symbol)
+                self.streams.book(event.order.symbol)
         elif isinstance(event, MoneyChanged):
             self.users.money(event)
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from tradelab.model.instrument import Instrument
 from tradelab.model.units import Timeframe
+from tradelab.rehearsal.dialects.binance_depth import CHANNEL, Depth
 from tradelab.rehearsal.dialects.binance_errors import BinanceError
 from tradelab.rehearsal.dialects.binance_market import Market, PublicTrade, interval
 from tradelab.rehearsal.events import CandleChanged, Traded
@@ -33,6 +34,7 @@ class Streams:
     def __init__(self, hub: Hub, market: Market, *, ping_s: float) -> None:
         self.hub = hub
         self.market = market
+        self.depth = Depth(market)
         self._ping_s = ping_s
         self._told_top: dict[str, tuple[str, str, str, str]] = {}
 
@@ -90,6 +92,9 @@ class Streams:
                 continue
             watched = self._watched(name)
             session.topics[name + suffix] = watched
+            symbol, _, channel = name.partition("@")
+            if CHANNEL.match(channel):
+                self.depth.begin(symbol.upper())
             if watched is not None:
                 self.market.exchange.watches.add(*watched)
 
@@ -129,11 +134,12 @@ class Streams:
         )
         self._send(f"{name}@ticker", lambda: self._ticker(instrument))
         self._send(f"{name}@miniTicker", lambda: self._mini(instrument))
-        self.top(event.symbol)
+        self.book(event.symbol)
 
-    def top(self, symbol: str) -> None:
-        """Push best bid and ask when they have changed."""
+    def book(self, symbol: str) -> None:
+        """Push a changed book, and best bid and ask when they have changed."""
         instrument, name = self.market.instrument(symbol), symbol.lower()
+        self.depth.push(symbol, self._head("depthUpdate", instrument), self._send)
         now = self.market.top(instrument)
         if self._told_top.get(symbol) != now:
             self._told_top[symbol] = now

@@ -109,7 +109,7 @@ class BinanceUsdm:
             self.users.order(event)
             if event.fill is not None:
                 self.market.book_numbers[event.order.symbol] += 1
-                self.streams.top(event.order.symbol)
+                self.streams.book(event.order.symbol)
                 self.streams.liquidated(event.order, event.fill)
         elif isinstance(event, MoneyChanged):
             self.users.money(event)
