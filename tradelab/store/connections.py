@@ -165,7 +165,7 @@ class Connections:
             "provider": provider,
             "owner": checked_person("owner", owner or self.who),
             "purposes": purposes_text(purposes, declared),
-            "settings": json_text(declared.check_settings(settings).model_dump(mode="json")),
+            "settings": json_text(declared.check_settings(settings).stored()),
             "account_kind": account_kind_of(account_kind),
         }
         key = self.vault.key(f"credentials of connection {name!r}") if secrets else None
@@ -216,7 +216,7 @@ class Connections:
             if purposes is not None:
                 given["purposes"] = purposes_text(purposes, declared)
             if settings is not None:
-                given["settings"] = json_text(declared.check_settings(settings).model_dump(mode="json"))
+                given["settings"] = json_text(declared.check_settings(settings).stored())
             if account_kind is not None:
                 given["account_kind"] = account_kind_of(account_kind)
             if owner is not None:

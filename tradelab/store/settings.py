@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    JsonValue,
+    PlainSerializer,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 
 from tradelab.model.credentials import CredentialField
 from tradelab.model.errors import ParameterError
@@ -49,6 +58,38 @@ class ConnectionSettings(BaseModel):
             raise ValueError("each must be named once, and none be empty")
         return given
 
+    def stored(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values, those that are ``None`` left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def only(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return those of ``names`` that have a value, as plain JSON values: what an adapter is opened with."""
+        wanted = set(names)
+        return {name: value for name, value in self.stored().items() if name in wanted}
+
+
+def named_settings(required: Mapping[str, bool]) -> type[ConnectionSettings]:
+    """Make the settings of a provider that declares names only, and looks at the values itself when it is opened.
+
+    Parameters
+    ----------
+    required
+        Each name, and whether it must be given.
+
+    Examples
+    --------
+    >>> bridge = Provider("bridge", settings=named_settings({"base_url": True, "timeout_s": False}))
+    >>> bridge.check_settings({"base_url": "http://127.0.0.1:1"}).only(["base_url", "timeout_s"])
+    {'base_url': 'http://127.0.0.1:1'}
+    >>> bridge.check_settings({"timeout": 5})
+    Traceback (most recent call last):
+    tradelab.model.errors.ParameterError: settings of bridge: 'base_url': field required; unknown 'timeout' (did you \
+mean 'timeout_s'?). Allowed: base_url, symbols, timeframes, timeout_s.
+    """
+    own = {name: must for name, must in required.items() if name not in ConnectionSettings.model_fields}
+    fields: dict[str, Any] = {name: (JsonValue, ...) if must else (JsonValue, None) for name, must in own.items()}
+    return create_model("NamedSettings", __base__=ConnectionSettings, **fields)
+
 
 class UncheckedSettings(ConnectionSettings):
     """Settings as they were stored, of a provider that is not installed here or has changed since."""
@@ -83,7 +124,7 @@ class Provider:
 Allowed: symbols, timeframes.
         """
         if isinstance(given, ConnectionSettings):
-            given = given.model_dump(mode="json")
+            given = given.stored()
         try:
             return self.settings.model_validate(dict(given))
         except ValidationError as error:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from tests.unit.store.world import PROVIDERS, BridgeSettings, shown_by_us
 from tradelab.model.errors import ParameterError
 from tradelab.model.units import Timeframe
-from tradelab.store.settings import ConnectionSettings, Provider
+from tradelab.store.settings import ConnectionSettings, Provider, named_settings
 
 BINANCE = PROVIDERS["ccxt:binance"]
 
@@ -40,3 +40,14 @@ def test_settings_do_not_change() -> None:
 
 def test_a_provider_without_settings_of_its_own_has_symbols_and_timeframes() -> None:
     assert Provider("files").check_settings({"symbols": ["EURUSD"]}) == ConnectionSettings(symbols=("EURUSD",))
+
+
+def test_a_provider_that_declares_names_only_gets_back_what_was_given() -> None:
+    bridge = Provider("bridge", settings=named_settings({"symbols": False, "base_url": True, "poll_s": False}))
+    settings = bridge.check_settings({"base_url": "http://127.0.0.1:1", "symbols": ["A"], "timeframes": ["1h"]})
+    assert settings.only(["symbols", "base_url", "poll_s"]) == {"base_url": "http://127.0.0.1:1", "symbols": ["A"]}
+    assert bridge.check_settings(settings.stored()) == settings
+    with pytest.raises(ParameterError, match="'base_url': field required"):
+        bridge.check_settings({"poll_s": 1.5})
+    with pytest.raises(ParameterError, match="'poll_s'"):
+        bridge.check_settings({"base_url": "x", "poll_s": object()})
