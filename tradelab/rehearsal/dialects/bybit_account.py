@@ -130,12 +130,11 @@ class Account:
         """Return the span of time a request is about, as documented for its two ends."""
         if asked.text("category") not in ("linear", "spot", "inverse", "option"):
             return no.ILLEGAL_CATEGORY
-        start, end = asked.values.get("startTime"), asked.values.get("endTime")
-        if start is None and end is None:
-            end = max(self._branch.now_ms, self._branch.exchange.now_ns // 1_000_000)
-        if start is None:
-            return end - WEEK_MS, end
-        if end is None:
+        now = max(self._branch.now_ms, self._branch.exchange.now_ns // 1_000_000)
+        start, end = asked.whole("startTime", 0), asked.whole("endTime", 0)
+        if not start:
+            return (end or now) - WEEK_MS, end or now
+        if not end:
             return start, start + WEEK_MS
         return (start, end) if 0 <= end - start <= WEEK_MS else no.wrong("startTime and endTime")
 

@@ -65,19 +65,18 @@ class Books:
     def snapshot(self, symbol: str, depth: int) -> Row:
         """Frame a whole book."""
         bids, asks = self._market.sides(symbol, depth)
-        self._told[symbol, depth] = dict(map(tuple, bids)), dict(map(tuple, asks))  # type: ignore[arg-type]
+        self._told[symbol, depth] = _levels(bids), _levels(asks)
         return self._frame(symbol, depth, "snapshot", bids, asks, self._branch.exchange.now_ns)
 
     def change(self, symbol: str, depth: int, ts_ns: int) -> Row:
         """Frame what changed since; the best level alone comes whole each time."""
         before = self._told.get((symbol, depth))
         bids, asks = self._market.sides(symbol, depth)
-        now: tuple[Levels, Levels] = dict(map(tuple, bids)), dict(map(tuple, asks))  # type: ignore[arg-type]
+        now = _levels(bids), _levels(asks)
         self._told[symbol, depth] = now
         if before is None or depth == 1:
             return self._frame(symbol, depth, "snapshot", bids, asks, ts_ns)
-        changed = [_changed(b, n) for b, n in zip(before, now, strict=True)]
-        return self._frame(symbol, depth, "delta", *changed, ts_ns)
+        return self._frame(symbol, depth, "delta", _changed(before[0], now[0]), _changed(before[1], now[1]), ts_ns)
 
     def _frame(
         self, symbol: str, depth: int, type_: str, bids: list[list[str]], asks: list[list[str]], ts_ns: int
@@ -85,6 +84,10 @@ class Books:
         number, ts = self._branch.sequence(), self._branch.shown_ms(ts_ns)
         data = {"s": symbol, "b": bids, "a": asks, "u": number, "seq": number}
         return {"topic": f"orderbook.{depth}.{symbol}", "type": type_, "ts": ts, "data": data, "cts": ts}
+
+
+def _levels(rows: list[list[str]]) -> Levels:
+    return {price: qty for price, qty in rows}  # noqa: C416 - dict() does not take lists of two
 
 
 def _changed(before: Levels, now: Levels) -> list[list[str]]:

@@ -19,7 +19,7 @@ from tradelab.rehearsal.dialects.bybit_wire import Asked, Kind, Row, at, ms, pla
 from tradelab.rehearsal.exchange import FUNDING_NS
 
 T, W = Kind.TEXT, Kind.WHOLE
-INTERVALS = {
+INTERVALS: dict[str, Timeframe] = {
     **{str(t.value): t for t in Timeframe if 0 < t.value < 1440 and t is not Timeframe.H8},
     "D": Timeframe.D1,
     "W": Timeframe.W1,
@@ -261,10 +261,10 @@ def _linear(i: Instrument) -> Row:
         "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
         "priceFilter": {
             "minPrice": plain(i.min_price or i.tick_size), "maxPrice": plain(i.max_price or _MANY),
-            "tickSize": plain(i.tick_size),
+            "tickSize": at(i.tick_size, i.tick_size),
         },
         "lotSizeFilter": {
-            "maxOrderQty": most, "minOrderQty": plain(i.min_qty or i.qty_step), "qtyStep": plain(i.qty_step),
+            "maxOrderQty": most, "minOrderQty": plain(i.min_qty or i.qty_step), "qtyStep": at(i.qty_step, i.qty_step),
             "postOnlyMaxOrderQty": most, "maxMktOrderQty": plain(i.max_market_qty or i.max_qty or _MANY),
             "minNotionalValue": plain(i.min_notional or 0),
         },
@@ -280,11 +280,11 @@ def _spot(i: Instrument) -> Row:
         "symbol": i.symbol, "baseCoin": i.base or "", "quoteCoin": i.quote, "innovation": "0", "status": "Trading",
         "marginTrading": "none", "stTag": "0",
         "lotSizeFilter": {
-            "basePrecision": plain(i.qty_step), "quotePrecision": "0.00000001",
+            "basePrecision": at(i.qty_step, i.qty_step), "quotePrecision": "0.00000001",
             "minOrderQty": plain(i.min_qty or i.qty_step), "maxOrderQty": most,
             "minOrderAmt": plain(i.min_notional or 0), "maxOrderAmt": plain(i.max_notional or _MANY),
             "maxLimitOrderQty": most, "maxMarketOrderQty": plain(i.max_market_qty or i.max_qty or _MANY),
             "postOnlyMaxLimitOrderSize": most,
         },
-        "priceFilter": {"tickSize": plain(i.tick_size)}, "riskParameters": _risk(i),
+        "priceFilter": {"tickSize": at(i.tick_size, i.tick_size)}, "riskParameters": _risk(i),
     }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tradelab.model.units import Timeframe
 from tradelab.rehearsal.dialects import bybit_frames as frames
 from tradelab.rehearsal.dialects import bybit_shapes as shapes
 from tradelab.rehearsal.dialects.bybit_branch import Branch
@@ -22,7 +23,7 @@ from tradelab.rehearsal.hub import Hub, Session, converse
 DEPTHS = (1, 50, 200, 1000)
 PRIVATE = ("order", "execution", "execution.fast", "position", "wallet")
 MOST_SPOT_ARGS = 10  # of one subscription to public spot topics, docs/v5/ws/connect
-_INTERVAL_OF = {timeframe: text for text, timeframe in INTERVALS.items()}
+_INTERVAL_OF: dict[Timeframe, str] = {timeframe: text for text, timeframe in INTERVALS.items()}
 
 
 class Streams:
