@@ -57,11 +57,11 @@ async def serve(
     beats: list[asyncio.Task[None]] = []
 
     def open_(session: Session) -> None:
-        if "sid" not in request.query:
+        upgrades = "sid" in request.query  # what opens a connection has been said by polling
+        if not upgrades:
             session.push("0" + _handshake())
         if version == "3":
-            session.push("40")
-            _welcome(session, greet)
+            _welcome(session, greet, None if upgrades else "40")
         beats.append(asyncio.create_task(_beat(session, version, beat)))
 
     async def on_text(session: Session, text: str) -> None:
@@ -70,8 +70,7 @@ async def serve(
         elif text.startswith("2"):
             session.push("3" + text[1:])
         elif version == "4" and text.startswith("40"):
-            session.push("40" + json.dumps({"sid": secrets.token_hex(10)}))
-            _welcome(session, greet)
+            _welcome(session, greet, "40" + json.dumps({"sid": secrets.token_hex(10)}))
         elif text.startswith("42"):
             name, *rest = json.loads(text[2:])
             await on_event(session, str(name), rest[0] if rest else None)
@@ -86,11 +85,14 @@ async def serve(
     return await converse(request, hub, on_text, on_open=open_, on_close=close)
 
 
-def _welcome(session: Session, greet: Callable[[Session], str | None]) -> None:
+def _welcome(session: Session, greet: Callable[[Session], str | None], welcome: str | None) -> None:
+    """Let a client into the namespace, or say why not and end."""
     refusal = greet(session)
     if refusal is not None:
-        session.push("44" + json.dumps(refusal))
+        session.push("44" + json.dumps({"message": refusal}))
         session.push("1")
+    elif welcome is not None:
+        session.push(welcome)
 
 
 async def _beat(session: Session, version: str, beat: Callable[[Session], None]) -> None:
