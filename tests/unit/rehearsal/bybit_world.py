@@ -13,6 +13,7 @@ import aiohttp
 import ccxt.pro
 import numpy as np
 import pandas as pd
+from yarl import URL
 
 from tradelab.adapters.ccxt_client import point_at
 from tradelab.model.clock import ManualClock
@@ -95,7 +96,7 @@ class World:
         }  # fmt: skip
         sent = (given if signed else {}) | {name.replace("_", "-"): value for name, value in headers.items()}
         async with aiohttp.ClientSession() as http:
-            url = f"{self.at.url}{path}" + (f"?{query}" if query else "")
+            url = URL(f"{self.at.url}{path}" + (f"?{query}" if query else ""), encoded=True)
             async with http.request(method, url, data=body or None, headers=sent) as answer:
                 text = await answer.text()
                 told = json.loads(text) if answer.content_type == "application/json" else {"text": text}

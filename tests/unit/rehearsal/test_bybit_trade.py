@@ -224,10 +224,10 @@ def test_levels_attached_to_an_entry_become_orders_that_close_the_position() -> 
             on.price("29400")
             assert (await on.client.fetch_positions([on.symbol]))[0]["contracts"] == 0
             assert await on.client.fetch_open_orders(on.symbol) == []
-            ended = [o["info"] for o in await on.client.fetch_canceled_orders(on.symbol)]
-            assert [(r["stopOrderType"], r["orderStatus"], r["cancelType"]) for r in ended] == [
-                ("TakeProfit", "Deactivated", "CancelByTpSlTsClear")
-            ]
+            ended = [o["info"] for o in await on.client.fetch_canceled_and_closed_orders(on.symbol)]
+            by_kind = {r["stopOrderType"]: (r["orderStatus"], r["cancelType"]) for r in ended}
+            assert by_kind["StopLoss"] == ("Filled", "UNKNOWN")
+            assert by_kind["TakeProfit"] == ("Deactivated", "CancelByTpSlTsClear")
 
     asyncio.run(play())
 
