@@ -172,6 +172,16 @@ def test_a_market_order_on_bars_waits_for_the_next_open():
     assert desk.fills() == [(BUY, 1, D("102.204"))]  # half the spread and the slippage: 0.2 % of 102
 
 
+def test_at_an_open_what_was_sent_comes_first_then_a_target_it_has_passed_then_the_stop_inside():
+    desk = Desk()
+    desk.bar(1, 100, 100, 100, 100)
+    desk.send(BUY, "3", stop_loss="90.00", take_profit="110.00")
+    desk.bar(2, 100, 101, 99, 100)
+    desk.send(SELL, "1", reduce_only=True)
+    desk.bar(3, 112, 113, 80, 85)
+    assert desk.fills() == [(BUY, 3, 100), (SELL, 1, 112), (SELL, 2, 112)]
+
+
 def test_of_a_bar_that_forms_the_open_is_acted_on_and_nothing_else():
     desk = Desk()
     desk.bar(1, 100, 101, 99, 100)
