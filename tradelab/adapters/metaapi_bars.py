@@ -41,7 +41,8 @@ async def forward_page(ask: Ask, timeframe: Timeframe, since_ns: int, limit: int
     Returns
     -------
     list of Candle
-        Empty when nothing opens from ``since_ns`` to ``now_ns``.
+        Without a hole of our making, but perhaps fewer than ``limit`` where there was a gap; empty only when nothing
+        opens from ``since_ns`` to ``now_ns``.
     """
     count, low, span = min(MOST, limit + MARGIN), since_ns, limit
     while low <= now_ns:
