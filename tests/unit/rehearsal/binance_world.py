@@ -54,6 +54,7 @@ class Scene:
     client: Any
     clock: ManualClock
     symbol: str  # as ccxt spells it
+    background: asyncio.Task[None] | None = None  # what a test reads beside its client
 
     async def price(self, price: str | Decimal, depth: str = "1") -> None:
         """Trade so much at a price now, and stay there."""
@@ -85,7 +86,11 @@ async def scene(
         caller = a_client(dialect, at, clock, **(client or {}))
         try:
             await caller.load_markets()
-            yield Scene(at, caller, clock, symbol)
+            on = Scene(at, caller, clock, symbol)
+            yield on
+            if on.background is not None:
+                on.background.cancel()
+                await asyncio.gather(on.background, return_exceptions=True)
         finally:
             await caller.close()
 
