@@ -193,7 +193,9 @@ class Fetcher:
                     on_page(Progress(done.bars, reached, (reached - start_ns) / (end_ns - start_ns)))
         except ConnectivityError as error:
             raise _with_what_was_kept(error, series, done) from error
-        return self._believe(series, missing, done, not_over, surely_ns)
+        filled = self._believe(series, missing, done, not_over, surely_ns)
+        is_inside = filled.unsettled_ns is not None and filled.unsettled_ns < end_ns
+        return filled if is_inside else replace(filled, unsettled_ns=None)
 
     async def _page(self, series: Series, question: Question, attempts: int | None) -> Sequence[Candle]:
         return await self._asker.ask(

@@ -163,7 +163,7 @@ class BarKeeper:
             return None
         self._failing_since_ns = None
         self._alarm.clear("rest")
-        self._settle(filled, end, begins)
+        self._settle(filled, max(start, end) if begins and self.newest_ns is None else end, begins)
         if with_forming and filled.forming is not None:
             self._seen.add(filled.forming.open_ns)
             self._forming = filled.forming
