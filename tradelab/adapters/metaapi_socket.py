@@ -47,12 +47,14 @@ class SocketIo:
         scheme, asked = ("wss" if parts.scheme == "https" else "ws"), {"EIO": str(version), "transport": "websocket"}
         url = f"{scheme}://{parts.netloc}/ws/?{urlencode({**query, **asked})}"
         http = aiohttp.ClientSession(trust_env=parts.scheme == "https")
-        opened, failure = None, ""
+        opened, failure, is_refused = None, "", False
         try:
             socket = await asyncio.wait_for(http.ws_connect(url, autoping=True, max_msg_size=0), timeout_s)
             opened = cls(http, socket, parts.hostname or "")
             await asyncio.wait_for(opened._greet(version), timeout_s)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except aiohttp.WSServerHandshakeError as error:
+            failure, is_refused = f"HTTP {error.status}", error.status in (401, 403)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError) as error:
             failure = type(error).__name__
         except BaseException:
             await (http.close() if opened is None else opened.close())
@@ -61,6 +63,8 @@ class SocketIo:
             return opened
         await (http.close() if opened is None else opened.close())
         # said outside, so that no exception carries the address and its token along
+        if is_refused:
+            raise RequestError(f"the stream at {parts.hostname} refuses the token ({failure}).", fix="Check api_token.")
         raise ConnectivityError(f"the stream at {parts.hostname} could not be opened ({failure}).", fix="Try again.")
 
     async def emit(self, name: str, data: object) -> None:
@@ -77,7 +81,11 @@ class SocketIo:
         while True:
             text = await self._receive()
             if text.startswith("42"):
-                name, *rest = json.loads(text[2:], parse_float=Decimal)
+                try:
+                    name, *rest = json.loads(text[2:], parse_float=Decimal)
+                except (ValueError, TypeError):
+                    self.fail("something came that cannot be read")
+                    continue
                 yield str(name), rest[0] if rest else None
             elif text.startswith(("41", "1", "44")):
                 self.fail("the server ended it")
@@ -116,7 +124,7 @@ class SocketIo:
             self._beat = asyncio.create_task(self._ping(interval_s))
         while not (text := await self._receive()).startswith("40"):
             if text.startswith("44"):
-                raise RequestError(f"{self._host} refuses the stream: {text[2:]}.", fix="Check api_token.")
+                raise RequestError(f"the stream at {self._host} refuses us.", fix="Check api_token.")  # no echo
 
     async def _ping(self, interval_s: float) -> None:
         while True:

@@ -8,7 +8,9 @@ from typing import Any
 
 from tradelab.adapters import metaapi_parse as parse
 from tradelab.adapters.metaapi_bars import TIMEFRAMES
-from tradelab.adapters.metaapi_stream import Market, Packet, Stream
+from tradelab.adapters.metaapi_sequence import Packet
+from tradelab.adapters.metaapi_session import Market
+from tradelab.adapters.metaapi_stream import Stream
 from tradelab.model.account import Balance
 from tradelab.model.market import Candle, Quote
 from tradelab.model.orders import Fill, Order
