@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tradelab.app.cli_data_upkeep import open_catalog, retain, stats
+from tradelab.app.cli_feeds import backfill, stream
 from tradelab.model.errors import ConfigError, CorruptFileError, ParameterError, QualityError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def data() -> None:
 
 data.add_command(retain)
 data.add_command(stats)
+data.add_command(backfill)
+data.add_command(stream)
 
 
 @data.command()

@@ -127,7 +127,8 @@ class Pump(Generic[T]):
             return
         self._reader = _Reader(self._watch, self._desk.replaces, self._waker.knock)
         self._last_heard_ns = self._clock.now_ns()
-        self._desk.reconnected()
+        if self._poll_ns is None:  # else polling looks anyway
+            self._desk.reconnected()
 
     async def _read(self) -> None:
         """Take all that came; when the stream has ended, arrange for the next."""

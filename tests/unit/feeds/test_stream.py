@@ -372,7 +372,7 @@ def test_real_bars_with_weekends_come_whole_and_a_closed_market_is_asked_now_and
             await pass_time(w.clock, hours * 3600, step_s=300)
             assert follower.closed == bars == w.stored()
             assert len(w.alarms_of(FeedPolling)) >= 1, "the weekend looked like an outage"
-            assert len(provider.asked) < 2 * len(bars) + 48 * 4 * 3, "a few questions each quarter of an hour"
+            assert len(provider.asked) < 800, "a question or two each bar, and each quarter of an hour of a weekend"
             await follower.stop()
 
     asyncio.run(scenario())
