@@ -308,7 +308,7 @@ def test_protection_is_set_moved_and_taken_away() -> None:
             await on.client.edit_order(profit, on.symbol, "market", "sell", None, None, {"triggerPrice": 32000})
             await on.client.cancel_order(orders["StopLoss"]["id"], on.symbol)
             position = await on.client.fetch_position(on.symbol)
-            assert (position["stopLossPrice"], position["takeProfitPrice"]) == (None, 32000)
+            assert (position["stopLossPrice"], position["takeProfitPrice"]) == (0, 32000)
             assert await ask(takeProfit="0") == 0
             assert await on.client.fetch_open_orders(on.symbol) == []
 

@@ -315,8 +315,8 @@ def position_row(branch: Branch, account: str, symbol: str) -> Row:
         "positionMM": rounded(size * mark * MAINTENANCE),
         "positionIM": rounded(initial),
         "tpslMode": "Full",
-        "takeProfit": _level(held.take_profit, instrument),
-        "stopLoss": _level(held.stop_loss, instrument),
+        "takeProfit": _level(held.take_profit, instrument) or "0",
+        "stopLoss": _level(held.stop_loss, instrument) or "0",
         "trailingStop": "0",
         "unrealisedPnl": rounded(held.unrealized(mark)),
         "curRealisedPnl": rounded(held.realized_pnl),
@@ -335,7 +335,7 @@ def position_frame(branch: Branch, account: str, symbol: str) -> Row:
     row = position_row(branch, account, symbol)
     entry = row.pop("avgPrice")
     more = {"positionIMByMp": row["positionIM"], "positionMMByMp": row["positionMM"], "sessionAvgPrice": ""}
-    return {**row, "entryPrice": entry, **more, "category": branch.category}
+    return {**row, "entryPrice": entry, **more, "positionBalance": "0", "category": branch.category}
 
 
 def wallet_row(branch: Branch, account: str) -> Row:
@@ -369,9 +369,9 @@ def _linear_coins(branch: Branch, account: str) -> list[Row]:
     coin = _coin(ledger.currency, ledger.wallet, ledger.wallet + upl)
     coin |= {
         "totalOrderIM": plain(ledger.order_margin),
-        "totalPositionIM": plain(ledger.position_margin(branch.exchange)),
-        "totalPositionMM": plain(ledger.maintenance(branch.exchange)),
-        "unrealisedPnl": plain(upl),
+        "totalPositionIM": rounded(ledger.position_margin(branch.exchange)),
+        "totalPositionMM": rounded(ledger.maintenance(branch.exchange)),
+        "unrealisedPnl": rounded(upl),
         "cumRealisedPnl": plain(realized),
     }
     return [coin]
@@ -392,7 +392,7 @@ def _coin(currency: str, wallet: Decimal, usd: Decimal) -> Row:
     """One coin; what may be withdrawn or borrowed is no longer said for unified accounts (since 2025-01-09)."""
     return {
         "availableToBorrow": "", "bonus": "0", "accruedInterest": "0", "availableToWithdraw": "", "totalOrderIM": "0",
-        "equity": plain(usd), "totalPositionMM": "0", "usdValue": plain(usd), "unrealisedPnl": "0",
+        "equity": rounded(usd), "totalPositionMM": "0", "usdValue": rounded(usd), "unrealisedPnl": "0",
         "borrowAmount": "0", "totalPositionIM": "0", "walletBalance": plain(wallet), "cumRealisedPnl": "0",
         "locked": "0", "collateralSwitch": True, "marginCollateral": True, "coin": currency, "spotBorrow": "0",
     }  # fmt: skip
