@@ -43,7 +43,7 @@ through the same adapter that trades. The venues over a wire are local ones that
 
 def play(results: Path) -> int:
     """Run the conformance tests, and let them leave their results in a file; return pytest's exit code."""
-    command = [sys.executable, "-m", "pytest", "tests/conformance", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "tests/conformance", "-q", "-n", "logical", "--dist", "worksteal"]
     return subprocess.run(command, cwd=ROOT, env=os.environ | {RESULTS: str(results)}, check=False).returncode
 
 

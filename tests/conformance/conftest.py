@@ -15,43 +15,38 @@ pytest.register_assert_rewrite(*(f"tests.conformance.{part}" for part in _PARTS.
 from tests.conformance.cards import Card, cards_of  # noqa: E402 (rewritten first)
 from tests.conformance.venue_contract import VenueContract  # noqa: E402
 
-_RESULTS = pytest.StashKey[dict[type, dict[str, str]]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Keep results by venue and card."""
-    config.stash[_RESULTS] = {}
+_TARGET = "TRADELAB_CONFORMANCE_RESULTS"
+_RESULTS: dict[str, dict[str, Any]] = {}
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Note how a card ended: passed, failed, or why it was not played."""
+    """Note on the report how a card ended (or why it was not played), for the process that gathers them."""
     report = yield
     owner = getattr(item, "cls", None)
-    if owner is not None and getattr(owner, "on_page", False) and (call.when == "call" or report.failed):
+    if getattr(owner, "on_page", False) and (call.when == "call" or report.failed):
         said = report.outcome
         if report.skipped:
             said = str(report.longrepr[2]).removeprefix("Skipped: ")
-        item.config.stash[_RESULTS].setdefault(owner, {})[item.name] = said
+        evidence = owner.evidence.value if hasattr(owner, "evidence") else "unverified"
+        report.played = [owner.title, owner.provider, evidence, item.name, said]
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Gather what was noted."""
+    if hasattr(report, "played"):
+        title, provider, evidence, name, said = report.played
+        blank = {"title": title, "provider": provider, "evidence": evidence, "results": {}}
+        _RESULTS.setdefault(title, blank)["results"][name] = said
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write what was noted to the file that ``tools/conformance.py`` names, if it does."""
-    target = os.environ.get("TRADELAB_CONFORMANCE_RESULTS")
+    """Write what was gathered to the file that ``tools/conformance.py`` names, if it does."""
+    target = os.environ.get(_TARGET)
     if target and not hasattr(session.config, "workerinput"):
-        told = {
-            "cards": [_as_text(card) for card in cards_of(VenueContract).values()],
-            "venues": [
-                {
-                    "title": owner.title,
-                    "provider": owner.provider,
-                    "evidence": owner.evidence.value if hasattr(owner, "evidence") else "unverified",
-                    "results": results,
-                }
-                for owner, results in session.config.stash[_RESULTS].items()
-            ],
-        }
+        cards = [_as_text(card) for card in cards_of(VenueContract).values()]
+        told = {"cards": cards, "venues": list(_RESULTS.values())}
         Path(target).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
