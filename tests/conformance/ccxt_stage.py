@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -12,13 +14,13 @@ import pandas as pd
 from tests.conformance.stage import Fault, Stage
 from tests.conformance.venue_contract import VenueContract
 from tradelab.adapters.ccxt_venue import CcxtVenue
-from tradelab.model.clock import ManualClock
 from tradelab.model.instrument import Instrument
 from tradelab.model.ports import ExecutionVenue
+from tradelab.model.units import NS_PER_S
 from tradelab.rehearsal import faults
 from tradelab.rehearsal.settings import AccountSetup, VenueSetup
 from tradelab.rehearsal.tape import Tape
-from tradelab.rehearsal.venue import DIALECTS, Rehearsal, rehearse
+from tradelab.rehearsal.venue import DIALECTS, Rehearsal, rehearse, settle
 
 KEY, SECRET = "conformance-key-7f3a", "conformance-secret-91bd"
 START_NS = 1_704_067_200_000_000_000
@@ -40,21 +42,41 @@ def flat_bars(price: float) -> pd.DataFrame:
     return pd.DataFrame(frame, index=index)
 
 
+class StageClock:
+    """A clock that runs with the machine's and jumps when it is told to: requests are budgeted by it."""
+
+    def __init__(self) -> None:
+        self._start_ns, self._jumped_ns, self._began_ns = START_NS, 0, time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return self._start_ns + self._jumped_ns + time.monotonic_ns() - self._began_ns
+
+    def jump(self, seconds: float) -> None:
+        self._jumped_ns += int(seconds * NS_PER_S)
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now_ns() + int(seconds * NS_PER_S)
+        while self.now_ns() < until:
+            await asyncio.sleep(0.005)
+
+
 class CcxtStage(Stage):
     """A rehearsal venue and a :class:`CcxtVenue` that share one clock."""
 
     faults = frozenset(Fault)
     secrets = (KEY, SECRET)
 
-    def __init__(self, at: Rehearsal, clock: ManualClock, exchange: str, market: str) -> None:
+    def __init__(self, at: Rehearsal, clock: StageClock, exchange: str, market: str) -> None:
         super().__init__()
         self.at, self.clock, self._exchange, self._market = at, clock, exchange, market
+        (tape,) = at.exchange.tapes.values()
+        self._unified = f"{tape.instrument.base}/{tape.instrument.quote}" + ":USDT" * (market == "linear")
         self.venue = self.new_venue()
 
     def new_venue(self) -> CcxtVenue:
         return CcxtVenue(
             self._exchange, market=self._market, clock=self.clock, base_url=self.at.url, timeout_s=1.0,
-            credentials={"api_key": KEY, "api_secret": SECRET}, symbols=["BTC/USDT" + ":USDT" * (self._market == "linear")],
+            credentials={"api_key": KEY, "api_secret": SECRET}, symbols=[self._unified],
         )  # fmt: skip
 
     async def move_price(self, symbol: str, price: Decimal, depth: Decimal | None = None) -> None:
@@ -62,7 +84,10 @@ class CcxtStage(Stage):
         self.at.direct.move_price(own, price, depth=depth)
 
     async def advance(self, seconds: float) -> None:
-        await self.at.advance(seconds, step_s=max(1.0, seconds / 20))
+        for _ in range(20):
+            self.clock.jump(seconds / 20)
+            await self.at.server.advance()
+        await settle()
 
     async def reopen(self) -> ExecutionVenue:
         before, again = self.venue, self.new_venue()
@@ -96,14 +121,15 @@ class CcxtContract(VenueContract):
     instrument: Instrument
     price: Decimal
     funds: Decimal
+    level_qty = Decimal(2000)
 
     @asynccontextmanager
     async def stage(self) -> AsyncIterator[CcxtStage]:
-        clock = ManualClock(START_NS)
+        clock = StageClock()
         tape = Tape(self.instrument, flat_bars(float(self.price)), start_ns=START_NS, start_bar=1000)
         account = AccountSetup(key=KEY, secret=SECRET, balances={"USDT": self.funds})
         setup = VenueSetup(
-            ledger=DIALECTS[self.dialect][1], accounts=(account,), level_qty=Decimal(2000), leverage=Decimal(10)
+            ledger=DIALECTS[self.dialect][1], accounts=(account,), level_qty=self.level_qty, leverage=Decimal(10)
         )
         async with rehearse(self.dialect, [tape], setup, clock=clock) as at:
             on = CcxtStage(at, clock, self.exchange, self.market)

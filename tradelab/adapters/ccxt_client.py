@@ -77,8 +77,17 @@ class CcxtClient:
             self.raw.set_sandbox_mode(True)
         if base_url is not None:
             point_at(self.raw, base_url)
-        self.budget = budget or Budget(clock, 60_000 / self.raw.rateLimit, 60.0)
+        self.weight_per_min: int | None = None
+        self.budget = budget or self.new_budget(None, 1.0)
         self._bind()
+
+    def new_budget(self, window_s: float | None, share: float) -> Budget:
+        """Return a budget of a share of ccxt's own rate for this exchange, counted in windows of that length.
+
+        Where the venue's is not known it is a second, or room for three requests: a burst no longer than that.
+        """
+        window_s = window_s or max(1.0, 3 * self.raw.rateLimit / 1000)
+        return Budget(self.clock, share * window_s * 1000 / self.raw.rateLimit, window_s)
 
     def __repr__(self) -> str:
         return f"<ccxt client of {self.id}>"
@@ -166,13 +175,23 @@ class CcxtClient:
             if is_there_already(error, self.id, told):
                 return Unknown(f"{self.id} has had an order of that client id: {told.words}")
             outcome = outcome_of(error, self.id, told)
+        self._heed(outcome)
         if isinstance(outcome, Refused) and outcome.code is RefusalCode.CLOCK:
             await self._set_clock_right()
         return outcome
 
     def as_read_error(self, error: Exception) -> Exception:
         """Return the error of ours that a failed question raises; an answer ccxt cannot read is no answer."""
-        return read_error(error, self.id, self._heard(error))
+        told = self._heard(error)
+        self._heed(outcome_of(error, self.id, told))
+        return read_error(error, self.id, told)
+
+    def _heed(self, outcome: Refused | Unknown) -> None:
+        """Ask nothing while a limit lasts that was told in the body of an answer, with a status of 200."""
+        if isinstance(outcome, Refused) and outcome.code in (RefusalCode.RATE_LIMITED, RefusalCode.BANNED):
+            banned = outcome.code is RefusalCode.BANNED
+            if outcome.retry_after_s and self.budget.closed_for_s < outcome.retry_after_s:
+                self.budget.close_for(outcome.retry_after_s, banned=banned)
 
     async def _set_clock_right(self) -> None:
         try:
@@ -207,18 +226,18 @@ class CcxtClient:
         """Close the budget when the venue says so, and take over what it has counted."""
         told = {name.lower(): value for name, value in headers.items()}
         asked = _seconds(told.get("retry-after"))
-        self._last = Heard(None, "", asked, status) if status >= 400 else None
+        if asked is None and (reset_ms := _seconds(told.get("x-bapi-limit-reset-timestamp"))) is not None:
+            asked = max(0.0, reset_ms / 1000 - self.now_ns() / 1e9)
+        self._last = Heard(None, "", asked, status)
         if status == 418 or (status == 403 and self.id.startswith("bybit")):
             self.budget.close_for(asked or _DEFAULT_BAN_S, banned=True)
         elif status == 429:
             self.budget.close_for(asked or _DEFAULT_PAUSE_S, banned=False)
-        used, limit = told.get("x-mbx-used-weight-1m"), _WEIGHT_PER_MIN.get(self.id)
-        if used is not None and used.isdigit() and limit is not None:
-            self.budget.learn_used(int(used) / limit * self.budget.capacity)
+        used = told.get("x-mbx-used-weight-1m")
+        if used is not None and used.isdigit() and self.weight_per_min is not None:
+            self.budget.learn_used(int(used) / self.weight_per_min * self.budget.capacity)
 
 
-# Request weight an address may use in a minute; source: exchangeInfo's rateLimits of api.binance.com and fapi.
-_WEIGHT_PER_MIN = {"binance": 6000, "binanceusdm": 2400}
 _SILENT = logging.Logger("tradelab.ccxt")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.disabled = True

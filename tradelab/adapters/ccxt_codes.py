@@ -86,7 +86,15 @@ _BINANCE: dict[str, tuple[Said, ...]] = {
 # Source: Bybit, V5 API "Error codes".
 _BYBIT: dict[str, tuple[Said, ...]] = {
     "10000": (Said(None),),  # server timeout
-    "10001": (Said(R.NO_CHANGE, "not modified"), Said(R.ACCOUNT_MODE, "position idx"), Said(R.BAD_REQUEST)),
+    "10001": (
+        Said(R.NO_CHANGE, "not modified"),
+        Said(R.ACCOUNT_MODE, "position idx"),
+        Said(R.MAX_QTY, "exceeds maximum limit"),
+        Said(R.MIN_QTY, "exceeds minimum limit"),
+        Said(R.PROTECTION, "StopLoss:"),
+        Said(R.PROTECTION, "TakeProfit:"),
+        Said(R.BAD_REQUEST),
+    ),
     "10002": (Said(R.CLOCK),),
     "10003": (Said(R.AUTHENTICATION),),
     "10004": (Said(R.AUTHENTICATION),),

@@ -76,8 +76,10 @@ class CcxtData:
         self._client = CcxtClient(
             self._exchange, self._clock, credentials=self._credentials, budget=self._budget, **self._more
         )
-        self._budget = self._client.budget
         self._ways: Ways = ways_of(self._client.raw, self.market)
+        self._client.weight_per_min = self._ways.weight_per_min
+        self._budget = self._budget or self._client.new_budget(self._ways.budget_window_s, self._ways.budget_share)
+        self._client.budget = self._budget
         self._client.raw.options.update(self._ways.options())
         self._streams = CcxtStreams(self._client)
         self._trades = Trades(self._client, self._ways, self._symbols)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
-from tradelab.adapters.ccxt_words import Told, order_of
-from tradelab.model.account import PositionMode
+from tradelab.adapters.ccxt_words import Told, balances_of, decimal, order_of
+from tradelab.model.account import Balance, PositionMode
 from tradelab.model.capabilities import Evidence, Stream, VenueCapabilities
 from tradelab.model.orders import Order, OrderIntent, OrderRef, OrderType, Side, TimeInForce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """What a margin account adds to its balances; ``None`` is what the venue did not say."""
+
+    currency: str | None = None
+    equity: Decimal | None = None
+    used_margin: Decimal | None = None
+    free_margin: Decimal | None = None
+    may_trade: bool | None = None
+
 
 _ALL_STREAMS = frozenset(Stream)
 
@@ -26,6 +39,9 @@ class Ways:
 
     fills_need_symbol = True
     cancels_by_venue_id = True  # our own id is not enough to cancel by
+    weight_per_min: int | None = None  # what an address may use, where the venue tells what it has used
+    budget_window_s: float | None = None  # in which the venue counts; None spreads requests as evenly as ccxt does
+    budget_share = 1.0  # of ccxt's own rate
     longest_fill_span_s: int | None = None  # of one question for fills
 
     def __init__(self, raw: Any, market: str) -> None:
@@ -119,11 +135,23 @@ class Ways:
         """Set the stop loss and take profit of a position; ``"0"`` takes one away."""
         raise NotImplementedError
 
+    # ── money ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def money(self, told: Told) -> list[Balance]:
+        """Return the balances; what positions would bring is not among them."""
+        return balances_of(told)
+
+    def margin(self, told: Told) -> Margin:
+        """Return equity and margin, as far as the venue tells them."""
+        return Margin()
+
 
 class BinanceSpot(Ways):
     """Binance, spot."""
 
     cancels_by_venue_id = False
+    weight_per_min = 6000  # source: exchangeInfo's rateLimits, api.binance.com
+    budget_window_s = 60.0
     longest_fill_span_s = 86_400
 
     def options(self) -> dict[str, Any]:
@@ -155,16 +183,14 @@ class BinanceLinear(BinanceSpot):
     """Binance, USD-M perpetuals; conditional orders are algo orders with ids of their own."""
 
     cancels_by_venue_id = True
+    weight_per_min = 2400  # source: the same of fapi.binance.com
     longest_fill_span_s = 7 * 86_400
     TRIGGER = "algo-"  # put before the id of an algo order, which might be the id of another order too
 
     def options(self) -> dict[str, Any]:
         """Return ccxt options."""
-        return {
-            "defaultType": "swap",
-            "fetchMarkets": {"types": ["linear"]},
-            "warnOnFetchOpenOrdersWithoutSymbol": False,
-        }
+        linear = {"defaultType": "swap", "defaultSubType": "linear", "fetchMarkets": {"types": ["linear"]}}
+        return super().options() | linear
 
     def capabilities(self) -> VenueCapabilities:
         """Return what USD-M offers; price and quantity of a limit order can be changed in place."""
@@ -214,6 +240,29 @@ class BinanceLinear(BinanceSpot):
         """Return the id under which an order just made is known here."""
         return f"{self.TRIGGER}{told['id']}" if intent.type.needs_stop_price else str(told["id"])
 
+    def money(self, told: Told) -> list[Balance]:
+        """Return wallets: ccxt's total holds the profit of open positions too."""
+        wallets = (told.get("info") or {}).get("assets")
+        if not wallets:
+            return balances_of(told)
+        found = []
+        for each in sorted(wallets, key=lambda a: str(a["asset"])):
+            total, used = decimal(each["walletBalance"]) or Decimal(0), decimal(each.get("initialMargin")) or Decimal(0)
+            if total:
+                found.append(Balance(str(each["asset"]), total - used, used))
+        return found
+
+    def margin(self, told: Told) -> Margin:
+        """Return the account's own sums; they are in USDT where the account holds nothing else."""
+        info = told.get("info") or {}
+        return Margin(
+            currency="USDT" if {b.currency for b in self.money(told)} <= {"USDT"} else None,
+            equity=decimal(info.get("totalMarginBalance")),
+            used_margin=decimal(info.get("totalInitialMargin")),
+            free_margin=decimal(info.get("availableBalance")),
+            may_trade=info.get("canTrade"),
+        )
+
     async def _followed(self, told: Told, trigger: bool) -> Order:
         """Return an order; of an algo order that has triggered, the order it became, under our id."""
         if not trigger:
@@ -242,6 +291,8 @@ class Bybit(Ways):
 
     fills_need_symbol = False
     cancels_by_venue_id = False
+    budget_window_s = 1.0  # source: V5 "Rate Limit", so many requests a second for each endpoint
+    budget_share = 0.45  # ccxt reckons with 20 orders a second; accounts below VIP have 10
     longest_fill_span_s = 7 * 86_400
 
     def options(self) -> dict[str, Any]:
@@ -299,6 +350,31 @@ class Bybit(Ways):
         if order.venue_order_id is not None:
             return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol))
         return dict(await self.raw.cancel_order(None, order.symbol, {"orderLinkId": order.client_order_id}))
+
+    def money(self, told: Told) -> list[Balance]:
+        """Return wallets: ccxt's total of a linear account holds the profit of open positions too."""
+        coins = [
+            c for a in ((told.get("info") or {}).get("result") or {}).get("list") or [] for c in a.get("coin") or []
+        ]
+        if self.market == "spot" or not coins:
+            return balances_of(told)
+        found = []
+        for each in sorted(coins, key=lambda c: str(c["coin"])):
+            total = decimal(each["walletBalance"]) or Decimal(0)
+            used = sum((decimal(each.get(k)) or Decimal(0) for k in ("totalOrderIM", "totalPositionIM")), Decimal(0))
+            if total:
+                found.append(Balance(str(each["coin"]), total - used, used))
+        return found
+
+    def margin(self, told: Told) -> Margin:
+        """Return the unified account's sums, which Bybit says in US dollars, where it holds one coin the coin's own."""
+        accounts = ((told.get("info") or {}).get("result") or {}).get("list") or []
+        if self.market == "spot" or len(accounts) != 1:
+            return Margin()
+        coins = [c for c in accounts[0].get("coin") or [] if decimal(c.get("walletBalance"))]
+        if len(coins) == 1:
+            return Margin(currency=str(coins[0]["coin"]), equity=decimal(coins[0].get("equity")))
+        return Margin(currency="USD", equity=decimal(accounts[0].get("totalEquity")))
 
     async def protect(self, symbol: str, side: Side, stop_loss: str, take_profit: str) -> None:
         """Set the levels of the whole position."""

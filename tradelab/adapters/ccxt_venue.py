@@ -10,7 +10,7 @@ from typing import Any
 from tradelab.adapters.budget import Urgency, urgency
 from tradelab.adapters.ccxt_data import CcxtData
 from tradelab.adapters.ccxt_grid import off_grid, told_apart
-from tradelab.adapters.ccxt_words import balances_of, order_of, position_of
+from tradelab.adapters.ccxt_words import order_of, position_of
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
 from tradelab.model.approval import OrderApproved
 from tradelab.model.errors import VenueError
@@ -156,14 +156,19 @@ class CcxtVenue(CcxtData):
 
     async def balances(self) -> Sequence[Balance]:
         """Return the money, by currency."""
-        self._require_account()
-        with urgency(Urgency.ACCOUNT):
-            return balances_of(await self._client.ask(self._client.raw.fetch_balance))
+        return (await self.account_info()).balances
 
     async def account_info(self) -> AccountInfo:
-        """Return balances; equity is not guessed from prices, so it stays unknown here."""
-        money = tuple(await self.balances())
-        return AccountInfo(balances=money, ts_ns=self._client.now_ns(), position_mode=self.capabilities.position_mode)
+        """Return balances and, of a margin account, what the venue says of its equity; nothing is worked out here."""
+        self._require_account()
+        with urgency(Urgency.ACCOUNT):
+            told = await self._client.ask(self._client.raw.fetch_balance)
+        margin = self._ways.margin(told)
+        return AccountInfo(
+            balances=tuple(self._ways.money(told)), ts_ns=self._client.now_ns(),
+            position_mode=self.capabilities.position_mode, currency=margin.currency, equity=margin.equity,
+            used_margin=margin.used_margin, free_margin=margin.free_margin, may_trade=margin.may_trade,
+        )  # fmt: skip
 
     def watch_orders(self) -> AsyncIterator[Order]:
         """Yield the account's orders as they change."""
