@@ -63,6 +63,8 @@ class Bars:
                 start, width = start + width, min(2 * width, max(_WIDEST_NS, narrow))
                 continue
             if width <= narrow:
+                if found[0].open_ns > start:  # silence at its beginning: a whole page from the first bar on
+                    found = await self._window(symbol, timeframe, found[0].open_ns, found[0].open_ns + narrow, now_ns)
                 return [bar for bar in found if bar.open_ns >= since_ns]
             while width > narrow:
                 width = max(narrow, width // 2 // timeframe.ns * timeframe.ns)
@@ -90,7 +92,7 @@ class Bars:
             )
         asked = {
             "minutes": timeframe.value, "code": timeframe.code, "since": zone.told(since_ns),
-            "until": zone.told(until_ns), "count": -(-(until_ns - since_ns) // timeframe.ns),
+            "until": zone.told(until_ns), "count": -(-(until_ns - since_ns) // timeframe.ns) + 1,
         }  # fmt: skip
         answer = await self._at.session.ask(wire.BARS, f"bars of {symbol}", symbol=symbol, **asked)
         bars = [self._candle(row, timeframe, now_ns) for row in records(wire.BAR[self._at.platform], answer.body)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -26,10 +26,13 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the body as JSON says it, or what the server said instead; ``broken`` is no whole answer."""
+    """What came back: the body as JSON says it, or what the server said instead; ``broken`` is no whole answer.
+
+    What the server said has been freed of secrets: some repeat the request, and with it the password.
+    """
 
     status: int
-    body: Any
+    body: Any = field(repr=False)
     error: ErrorRow | None
     broken: str = ""
     date_ns: int | None = None
@@ -177,15 +180,21 @@ class Session:
         raise RequestError(f"mtapi: {what}: {says}.", fix=EDIT if answer.status in (301, 302, 307, 308, 404) else "")
 
     def words(self, answer: Answer) -> str:
-        """Return what a server said instead of an answer, without secrets and not too long."""
-        if answer.error is not None:
-            text = f"{answer.error.code}: {answer.error.says}"
-        else:
-            text = answer.broken or f"status {answer.status}"
+        """Return what a server said instead of an answer, not too long."""
+        text = f"{answer.error.code}: {answer.error.says}" if answer.error is not None else answer.broken
+        return " ".join((text or f"status {answer.status}").split())[:_LONGEST].rstrip(".")
+
+    def _freed(self, answer: Answer) -> Answer:
+        """Return an answer without our secrets in what it says instead of one."""
+        error = answer.error
+        if error is not None:
+            error = ErrorRow(code=self._starred(error.code), says=self._starred(error.says))
+        body = answer.body if answer.is_good else None
+        return replace(answer, body=body, error=error, broken=self._starred(answer.broken))
+
+    def _starred(self, text: str) -> str:
         text = self._credentials.scrub(text)
-        if self._token is not None:
-            text = text.replace(self._token.reveal(), HIDDEN)
-        return " ".join(text.split())[:_LONGEST].rstrip(".")
+        return text if self._token is None else text.replace(self._token.reveal(), HIDDEN)
 
     def _unreachable(self, silence: Silence, what: str) -> ConnectivityError:
         return ConnectivityError(f"mtapi: {what}: {self.settings.base_url} {silence.says}.")
@@ -201,7 +210,7 @@ class Session:
             try:
                 path = call.paths[self.settings.platform]
                 plain = {k: v.reveal() if isinstance(v, Secret) else v for k, v in asked.items()}
-                heard = _heard(await self._http.get(path, params=plain, timeout=timeout))
+                heard = self._freed(_heard(await self._http.get(path, params=plain, timeout=timeout)))
             except asyncio.CancelledError:
                 heard = None
             except _NOT_SENT as error:

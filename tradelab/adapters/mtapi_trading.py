@@ -64,7 +64,7 @@ class Trader:
             found = (await self._book()).find(_named(intent))
             return None if found is None else Accepted(intent.client_order_id, found.venue_order_id, found)
 
-        heard = await self._tell(wire.SEND, look, **self._order(intent))
+        heard = await self._send(intent, look)
         if not isinstance(heard, Answer | Silence):
             return heard
         good = judge(self._session, heard)
@@ -189,15 +189,15 @@ class Trader:
             return Refused(RefusalCode.BAD_REQUEST, says)
         return None
 
-    def _order(self, intent: OrderIntent) -> dict[str, Any]:
-        waits = intent.stop_price if intent.type.needs_stop_price else intent.price
+    async def _send(self, intent: OrderIntent, look: Looked) -> Answer | Silence | Outcome:
         settings = self._session.settings
-        return {
-            "symbol": intent.symbol, "operation": _WORDS[intent.type, intent.side], "lots": intent.qty,
-            "price": waits, "limit_price": intent.price if intent.type is OrderType.STOP_LIMIT else None,
-            "slippage": settings.slippage_points, "stop_loss": intent.stop_loss, "take_profit": intent.take_profit,
-            "comment": intent.client_order_id, "magic": settings.magic or None, **self._expiry(intent.expire_ns),
-        }  # fmt: skip
+        return await self._tell(
+            wire.SEND, look, symbol=intent.symbol, operation=_WORDS[intent.type, intent.side], lots=intent.qty,
+            price=intent.stop_price if intent.type.needs_stop_price else intent.price,
+            limit_price=intent.price if intent.type is OrderType.STOP_LIMIT else None,
+            slippage=settings.slippage_points, stop_loss=intent.stop_loss, take_profit=intent.take_profit,
+            comment=intent.client_order_id, magic=settings.magic or None, **self._expiry(intent.expire_ns),
+        )  # fmt: skip
 
     def _expiry(self, expire_ns: int | None) -> dict[str, str]:
         if expire_ns is None:

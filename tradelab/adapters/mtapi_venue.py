@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
-from typing import Any
 
 from tradelab.adapters.mtapi_account import VENUE, Account
 from tradelab.adapters.mtapi_book import of_symbol
 from tradelab.adapters.mtapi_data import PAGE, Bars, offset_fits, timeframes
 from tradelab.adapters.mtapi_session import Session
-from tradelab.adapters.mtapi_settings import CREDENTIALS, MtapiSettings
+from tradelab.adapters.mtapi_settings import MtapiSettings
 from tradelab.adapters.mtapi_streams import Streams
 from tradelab.adapters.mtapi_trading import Trader
 from tradelab.adapters.mtapi_wire import Platform
-from tradelab.adapters.registry import AdapterSpec, Purpose, checked, fields_of
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
 from tradelab.model.approval import OrderApproved
 from tradelab.model.capabilities import DataCapabilities, Evidence, Stream, VenueCapabilities
@@ -263,18 +261,3 @@ class MtapiVenue:
     def watch_balances(self) -> AsyncIterator[Balance]:
         """Yield the money whenever it changes."""
         return self._streams.balances()
-
-
-def _opened(settings: Mapping[str, Any], credentials: Credentials, clock: Clock) -> MtapiVenue:
-    return MtapiVenue(checked(MtapiSettings, settings, VENUE), credentials, clock)
-
-
-SPEC = AdapterSpec(
-    provider=VENUE,
-    title="mtapi.io (MetaTrader 4 and 5)",
-    evidence=Evidence.SIMULATOR_ONLY,
-    purposes=frozenset({Purpose.DATA, Purpose.EXECUTION}),
-    open=_opened,
-    credentials=CREDENTIALS,
-    settings=fields_of(MtapiSettings),
-)

@@ -53,7 +53,11 @@ def make(desk: Desk) -> Mtapi:
 
 
 class Mtapi:
-    """mtapi.io for MetaTrader 5 over an exchange with a hedging ledger."""
+    """mtapi.io for MetaTrader 5 over an exchange with a hedging ledger.
+
+    ``most_deals`` and ``most_bars`` are for rehearsing a bridge that does not tell everything at once: of the trades it
+    then tells the first and says so, of the bars the last and says nothing.
+    """
 
     name = "mtapi"
 
@@ -65,6 +69,8 @@ class Mtapi:
         self._sessions: dict[str, tuple[str, int]] = {}  # token → account and when it was last used
         self._began_ns = desk.exchange.now_ns
         self.unknown_params: list[str] = []
+        self.most_deals: int | None = None
+        self.most_bars: int | None = None
 
     def endpoints(self) -> list[Endpoint]:
         """Return every REST address; all are GET, and nothing is said of limits: none is documented."""
@@ -172,7 +178,7 @@ class Mtapi:
             raise say.Told(say.unreadable("timeFrame", told or None))
         since_ns, until_ns = span(asked)
         bars = self._exchange.tapes[symbol].candles(timeframe, since_ns, until_ns + 1, self._exchange.now_ns)
-        return [self._shapes.bar(bar) for bar in bars]
+        return [self._shapes.bar(bar) for bar in bars[-(self.most_bars or len(bars) or 1) :]]
 
     def _history(self, account: str, asked: Asked) -> dict[str, Any]:
         since_ns, until_ns = span(asked)
@@ -185,8 +191,10 @@ class Mtapi:
         if within(self._began_ns):
             orders.insert(0, self._shapes.deposit(account, self._began_ns))
         deals = [f for f in self._exchange.fills if f.account == account and within(f.ts_ns)]
+        told = deals[: self.most_deals]
         return {
-            "partialResponse": False, "orders": orders, "internalDeals": [self._shapes.deal(f) for f in deals],
+            "partialResponse": len(told) < len(deals), "orders": orders,
+            "internalDeals": [self._shapes.deal(f) for f in told],
             "internalOrders": [self._shapes.placed(o) for o in mine if within(o.updated_ns)], "action": 1,
         }  # fmt: skip
 

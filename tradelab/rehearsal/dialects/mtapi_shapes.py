@@ -247,7 +247,8 @@ class Shapes:
         """Return a trade's comment; MetaTrader 5 writes its own where a level closed the position."""
         order = self._exchange.orders[fill.order]
         why = order.extra.get("why")
-        return f"[{why} {fill.price}]" if why else str(order.extra.get("comment", ""))
+        places = digits(self._exchange.instrument(fill.symbol))
+        return f"[{why} {fill.price:.{places}f}]" if why else str(order.extra.get("comment", ""))
 
 
 def _login(account: str) -> int:
