@@ -89,7 +89,7 @@ class BarKeeper:
         self._forming: Candle | None = None
         self._seen: set[int] = set()  # bars of the stream that are not handed out yet
         self._wants_look = True
-        self._not_before_ns = clock.now_ns()
+        self._not_before_ns = 0
         self._tries = 0  # questions in a row after which something was still due
         self._failing_since_ns: int | None = None
         self._kept_forming_ns = 0
@@ -134,7 +134,7 @@ class BarKeeper:
     def due_ns(self) -> int | None:
         """When REST is to be asked, by our clock."""
         wanted = self._wanted_ns()
-        return None if wanted is None else max(wanted, self._not_before_ns)
+        return None if wanted is None else max(wanted, self._earliest_ns())
 
     async def settle(self) -> None:
         """Fetch what should be closed by now and is not here, and hand it out."""
@@ -276,8 +276,7 @@ class BarKeeper:
 
     async def _keep_time(self, max_age_s: float = _CLOCK_AGE_S) -> None:
         """Ask the venue for its time when that was long ago; while it does not answer, the last answer serves."""
-        now = self._clock.now_ns()
-        if not self._venue_clock.is_known or max(self._not_before_ns, self._asker.banned_until_ns) > now:
+        if not self._venue_clock.is_known or self._earliest_ns() > self._clock.now_ns():
             return
         try:
             await self._venue_clock.measure(max_age_s, attempts=1)
@@ -290,10 +289,16 @@ class BarKeeper:
         if self._failing_since_ns is None or now < self._failing_since_ns:
             self._failing_since_ns = now
         self._wait_a_little()
-        self._not_before_ns = max(self._not_before_ns, self._asker.banned_until_ns)
         failing_ns = now - self._failing_since_ns
         if failing_ns >= self._rhythm.stale_after_ns:
             self._alarm.stale("rest", failing_ns / NS_PER_S, f"bars cannot be fetched ({error.problem})")
+
+    def _earliest_ns(self) -> int:
+        """Return when REST may be asked again; no later than was meant, should our clock have been set back."""
+        longest_ns = int(self._asker.patience.longest_pause_s * NS_PER_S)
+        if self._not_before_ns > self._clock.now_ns() + longest_ns:
+            self._not_before_ns = 0
+        return max(self._not_before_ns, self._asker.banned_until_ns)
 
     def _wait_a_little(self) -> None:
         self._tries += 1

@@ -76,7 +76,7 @@ class QuoteDesk:
             pause_s = max(0.1, self._asker.jitter_s(self._tries))
             self._not_before_ns = self._clock.now_ns() + int(pause_s * NS_PER_S)
         else:
-            self._tries = 0
+            self._tries, self._not_before_ns = 0, 0
 
     async def poll(self) -> bool:
         """Ask for the newest tick, where the venue has ticks, and take it as a quote."""

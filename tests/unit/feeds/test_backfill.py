@@ -128,6 +128,14 @@ def test_a_bar_is_closed_two_seconds_after_its_end(catalog: Catalog, after_s: fl
     assert desk.stored() == desk.provider.bars[:closed]
 
 
+@pytest.mark.parametrize(("after_s", "closed"), [(61.9, 3), (62.0, 4)])
+def test_an_update_waits_out_the_grace_too(catalog: Catalog, after_s: float, closed: int) -> None:
+    desk = Desk(catalog, at(walk(4), after_s))
+    desk.store(desk.provider.bars[:2])
+    asyncio.run(desk.fetcher.fetch_new(desk.series))
+    assert desk.stored() == desk.provider.bars[:closed]
+
+
 @pytest.mark.parametrize("skew_s", [-600.0, -1.0, 1.0, 600.0])
 def test_a_bar_is_closed_by_the_venues_clock_and_not_by_ours(catalog: Catalog, skew_s: float) -> None:
     bars = walk(30)

@@ -196,6 +196,9 @@ def test_a_bar_from_the_future_is_dropped(tmp_path: Path) -> None:
         await pass_time(w.clock, 10)
         assert follower.events == []
         assert w.stored() == []
+        venue.say(unfinished(BARS[0], 0.8))
+        await pass_time(w.clock, 1)
+        assert follower.forming == [unfinished(BARS[0], 0.8)], "and it hides no other"
         await follower.stop()
 
     play(tmp_path, scene)
@@ -256,6 +259,23 @@ def test_our_clock_may_be_set_while_we_follow(tmp_path: Path, step_s: float, mar
             provider.skew_ns -= int(step_s * NS_PER_S)  # the venue's did not move
             await pass_time(clock, 10 * 60)
             assert follower.closed == BARS[:15] == w.stored()
+            await follower.stop()
+
+    asyncio.run(scenario())
+
+
+def test_silence_is_noticed_even_when_our_clock_was_set_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        clock = ManualClock(START_NS + 30 * NS_PER_S)
+        provider = ScriptedProvider(clock, BARS, script=["ok"] * 6 + ["stall"])
+        async with world_of(tmp_path, provider) as w:
+            follower = await w.follow()
+            await pass_time(clock, 75)  # the stall has begun
+            _set(clock, -600.0)
+            provider.skew_ns += 600 * NS_PER_S
+            await pass_time(clock, 70)
+            assert provider.opened == 2
+            assert len(w.alarms_of(FeedStale)) == 1
             await follower.stop()
 
     asyncio.run(scenario())

@@ -148,6 +148,17 @@ def test_after_ns_fetches_history_when_nothing_is_stored(tmp_path: Path) -> None
     asyncio.run(scenario())
 
 
+def test_a_subscriber_may_wait_for_bars_that_are_still_to_come(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world_of(tmp_path, provider_at()) as w:
+            follower = await w.follow(after_ns=w.provider.bars[3].open_ns)
+            await pass_time(w.clock, 6 * 60)
+            assert follower.closed == w.provider.bars[4:6]
+            await follower.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_later_subscriber_may_begin_earlier_than_the_feed_did(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world_of(tmp_path, provider_at()) as w:

@@ -1,0 +1,79 @@
+"""Of quotes only the newest counts, and an old one is no news."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from decimal import Decimal
+
+from tests.unit.feeds.following import QUOTE_RHYTHM
+from tests.unit.feeds.scripted import START_NS, SYMBOL, ScriptedProvider, walk
+from tradelab.feeds.asking import Asker
+from tradelab.feeds.quotes import QuoteDesk
+from tradelab.feeds.venue_clock import VenueClock
+from tradelab.model.clock import ManualClock
+from tradelab.model.errors import ConnectivityError
+from tradelab.model.market import Quote
+from tradelab.model.units import NS_PER_S
+
+
+def quote(age_s: float, bid: int = 100) -> Quote:
+    return Quote(symbol=SYMBOL, bid=Decimal(bid), ask=Decimal(bid + 1), ts_ns=START_NS - int(age_s * NS_PER_S))
+
+
+class Table:
+    """A desk, and what it handed out."""
+
+    def __init__(self) -> None:
+        clock = ManualClock(START_NS)
+        self.provider = ScriptedProvider(clock, walk(3))
+        asker = Asker(clock, random.Random(0))
+        self.handed: list[Quote] = []
+        self.desk = QuoteDesk(
+            self.provider,
+            SYMBOL,
+            asker,
+            VenueClock(self.provider, clock, asker),
+            clock,
+            QUOTE_RHYTHM,
+            self.handed.append,
+        )
+
+    def take(self, *quotes: Quote) -> list[bool]:
+        async def each() -> list[bool]:
+            await self.desk.settle()
+            return [await self.desk.take(q) for q in quotes]
+
+        return asyncio.run(each())
+
+
+def test_a_quote_that_comes_late_or_twice_is_dropped() -> None:
+    table = Table()
+    assert table.take(quote(2), quote(1), quote(1), quote(2), quote(1, bid=99)) == [True, True, False, False, True]
+    assert table.handed == [quote(2), quote(1), quote(1, bid=99)]
+
+
+def test_a_quote_that_is_old_when_it_comes_is_handed_out_but_is_no_sign_of_life() -> None:
+    table = Table()
+    assert table.take(quote(11), quote(10), quote(9.9)) == [False, False, True]
+    assert len(table.handed) == 3
+
+
+def test_a_poll_that_fails_is_no_news() -> None:
+    table = Table()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise ConnectivityError("503.")
+
+    assert asyncio.run(table.desk.poll()) is True
+    table.provider.fetch_ticks = fail  # type: ignore[method-assign, assignment]
+    assert asyncio.run(table.desk.poll()) is False
+
+
+def test_the_venues_time_is_asked_for_again_when_it_is_old() -> None:
+    table = Table()
+    assert table.desk.due_ns() == 0
+    asyncio.run(table.desk.settle())
+    assert table.desk.due_ns() is None
+    asyncio.run(table.provider.clock.advance(601))
+    assert table.desk.due_ns() is not None
