@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradelab.model.clock import Clock
+from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.units import NS_PER_S
 
 
@@ -18,6 +18,16 @@ class VenueClock:
     def __init__(self, base: Clock) -> None:
         self.base = base
         self.skew_s = 0.0
+
+    @property
+    def speed(self) -> float:
+        """How many seconds of the market pass in one of the machine; 0 where it is moved by hand."""
+        return float(getattr(self.base, "speed", 1.0 if isinstance(self.base, SystemClock) else 0.0))
+
+    @property
+    def hurry(self) -> float:
+        """By how much a moment of the machine, such as a request's way here, is longer on this clock; at least 1."""
+        return max(1.0, self.speed)
 
     def market_ns(self) -> int:
         """Return the time the market has reached, UTC nanoseconds."""

@@ -33,13 +33,12 @@ def attach(app: web.Application, server: Server, director: Director) -> None:
     app.router.add_get("/rehearsal/faults", _told(lambda: [_plain(asdict(s)) for s in server.faults.waiting()]))
     app.router.add_get("/rehearsal/orders", _told(lambda: [_plain(asdict(o)) for o in server.exchange.orders.values()]))
     for name in _CALLS:
-        app.router.add_post(f"/rehearsal/{name}", _called(getattr(director, name)))
+        app.router.add_post(f"/rehearsal/{name}", _called(getattr(director, name), server.keep))
 
 
 def _clock(server: Server) -> dict[str, Any]:
     clock = server.exchange.clock
-    speed = getattr(clock.base, "speed", 1.0 if type(clock.base).__name__ == "SystemClock" else 0.0)
-    return {"now_ns": clock.market_ns(), "speed": speed, "skew_s": clock.skew_s}
+    return {"now_ns": clock.market_ns(), "speed": clock.speed, "skew_s": clock.skew_s}
 
 
 def _told(tell: Callable[[], object]) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -49,12 +48,12 @@ def _told(tell: Callable[[], object]) -> Callable[[web.Request], Awaitable[web.R
     return answer
 
 
-def _called(call: Callable[..., object]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _called(call: Callable[..., object], keep: Callable[[], None]) -> Callable[[web.Request], Awaitable[web.Response]]:
     known = list(inspect.signature(call).parameters)
 
     async def answer(request: web.Request) -> web.Response:
-        given = await request.json() if request.can_read_body else {}
         try:
+            given = await request.json() if request.can_read_body else {}
             if not isinstance(given, dict):
                 raise ParameterError("the body must be a JSON object.", allowed=known)
             for name in given:
@@ -62,8 +61,9 @@ def _called(call: Callable[..., object]) -> Callable[[web.Request], Awaitable[we
                     raise UnknownNameError.of(f"parameter of {call.__name__}", name, known)
             exact = {k: Decimal(str(v)) if k in _DECIMALS and v is not None else v for k, v in given.items()}
             done = call(**exact)
-        except (TradelabError, TypeError, ArithmeticError) as error:
+        except (TradelabError, TypeError, ValueError, ArithmeticError) as error:
             return web.json_response({"error": str(error)}, status=400)
+        keep()
         return web.json_response({"done": True, "result": done})
 
     return answer

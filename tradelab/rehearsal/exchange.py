@@ -60,7 +60,7 @@ class Exchange:
         self.watches = Watches(self)
         self.protector = Protector(self)
         self.now_ns = clock.market_ns()
-        self._numbers = 1000
+        self.last_number = 1000
         self.books = {symbol: self._first_book(tape) for symbol, tape in self.tapes.items()}
 
     # ── what a ledger and a dialect may see ──────────────────────────────────────────────────────────────────────
@@ -80,8 +80,8 @@ class Exchange:
 
     def number(self) -> int:
         """Return a number never given before."""
-        self._numbers += 1
-        return self._numbers
+        self.last_number += 1
+        return self.last_number
 
     def find(self, account: str, *, client_order_id: str | None = None, number: int | None = None) -> SimOrder | None:
         """Return the account's order of that number, else the newest of that client id."""

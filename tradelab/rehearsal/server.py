@@ -18,6 +18,8 @@ from tradelab.rehearsal.meter import Meter
 
 LOG_LENGTH = 10_000
 _HANG_S = 3600.0
+_LONGEST_LEAP_S = 6.0  # of the market, between two looks at the clock, where the machine can keep up
+_SHORTEST_STEP_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,17 @@ class Server:
 
     async def advance(self) -> None:
         """Let the market happen up to now and give the frames time to leave."""
-        self.exchange.advance()
+        self._move()
         await asyncio.sleep(0)
+
+    def keep(self) -> None:
+        """Save what changed, where state is kept; called before anybody is told of it."""
+        if self._save is not None:
+            self._save()
+
+    def _move(self) -> None:
+        self.exchange.advance()
+        self.keep()  # frames of what just happened leave when we next wait, so not before this
 
     # ── one request ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,7 +137,7 @@ class Server:
             elif fault is Fault.REORDER:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._next_of_kind[endpoint.kind_of(call)].wait(), timeout=script.seconds)
-        self.exchange.advance()
+        self._move()
         charged = self._charge(endpoint, call)
         if charged is not None:
             return charged
@@ -136,8 +147,7 @@ class Server:
         response = await endpoint.handler(call)
         if fault is Fault.DUPLICATE:
             await endpoint.handler(call)
-        if self._save is not None:
-            self._save()
+        self.keep()
         if script is not None:
             if _is_answer(script.fault):
                 return self.dialect.finish(self.dialect.fault(script, call), call)
@@ -182,10 +192,10 @@ class Server:
         return stream
 
     async def _keep_time(self) -> None:
-        """Move the market although nobody asks, ten times a second of the machine, where its clock runs by itself."""
+        """Move the market although nobody asks, ten times a second, oftener where its clock runs fast."""
         while True:
-            await asyncio.sleep(0.1)
-            self.exchange.advance()
+            await asyncio.sleep(max(_SHORTEST_STEP_S, min(0.1, _LONGEST_LEAP_S / self.exchange.clock.hurry)))
+            self._move()
 
 
 def _is_answer(fault: Fault) -> bool:

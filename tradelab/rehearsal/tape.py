@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from tradelab.catalog.frame import as_bars, infer_timeframe, time_ns
+from tradelab.catalog.frame import as_bars, from_arrays, infer_timeframe, time_ns
 from tradelab.model.errors import TooFewBarsError
 from tradelab.model.instrument import Instrument
 from tradelab.model.market import Candle
@@ -76,7 +76,12 @@ class Tape:
         self._values = {c: bars[c].to_numpy() for c in ("open", "high", "low", "close")}
         volume = np.nan_to_num(bars["volume"].to_numpy(), nan=0.0)
         self._volume = np.where(volume > 0, volume, fallback_volume)
-        self._per_leg = prints_per_leg
+        self.prints_per_leg = prints_per_leg
+
+    @property
+    def bars(self) -> pd.DataFrame:
+        """The bars as they are replayed: moved in time, each with a volume."""
+        return from_arrays(self.open_ns, {**self._values, "volume": self._volume})
 
     @property
     def end_ns(self) -> int:
@@ -105,7 +110,7 @@ class Tape:
         corners = (open_, low, high, close) if close >= open_ else (open_, high, low, close)
         path = [corners[0]]
         for start, end in pairwise(corners):
-            path += [start + (end - start) * k / self._per_leg for k in range(1, self._per_leg + 1)]
+            path += [start + (end - start) * k / self.prints_per_leg for k in range(1, self.prints_per_leg + 1)]
         step = self.instrument.qty_step
         share = Decimal(repr(float(self._volume[bar]))) / len(path)
         qty = max(step, (share / step).to_integral_value() * step)
@@ -121,7 +126,7 @@ class Tape:
     def usual_qty(self) -> Decimal:
         """Return what one print trades, as a rule."""
         step = self.instrument.qty_step
-        share = Decimal(repr(float(np.median(self._volume)))) / (LEGS * self._per_leg + 1)
+        share = Decimal(repr(float(np.median(self._volume)))) / (LEGS * self.prints_per_leg + 1)
         return max(step, (share / step).to_integral_value() * step)
 
     # ── candles ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -108,7 +108,8 @@ async def rehearse(
     port
         Of loopback; 0 takes a free one.
     save
-        Called with the exchange after every request that may have changed it, before it is answered.
+        Called with the exchange whenever it may have changed, before an answer or a frame tells of it; see
+        :class:`~tradelab.rehearsal.state.StateFile`.
     exchange
         An exchange that ran before, to go on with; ``tapes`` and ``setup`` are then not used.
 
@@ -120,6 +121,7 @@ async def rehearse(
     make = maker(dialect)
     kept = exchange or Exchange(tapes, VenueClock(clock or SystemClock()), setup)
     server = Server(kept, make, save=None if save is None else lambda: save(kept))
+    server.keep()
     director = Director(kept, server.faults, server.hub)
     await server.start(port, control=_door(director))
     try:

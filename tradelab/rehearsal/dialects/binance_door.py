@@ -169,10 +169,11 @@ class Door:
         window = DEFAULT_WINDOW_MS if given is None else given
         if window > LONGEST_WINDOW_MS:
             raise BinanceError(-1131, "recvWindow must be less than 60000.")
-        now = self.desk.exchange.clock.shown_ms()
-        if stamp >= now + AHEAD_MS:
+        clock = self.desk.exchange.clock
+        now, hurry = clock.shown_ms(), clock.hurry  # windows are moments of the machine, whatever the market's speed
+        if stamp >= now + AHEAD_MS * hurry:
             raise BinanceError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-        if now - stamp > window:
+        if now - stamp > float(window) * hurry:
             raise BinanceError(-1021, CLOCK_WORDS)
 
     # ── the way out ──────────────────────────────────────────────────────────────────────────────────────────────
