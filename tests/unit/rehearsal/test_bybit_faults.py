@@ -8,8 +8,9 @@ from decimal import Decimal
 import ccxt
 import pytest
 
-from tests.unit.rehearsal.bybit_world import KEY, START_NS, bybit
+from tests.unit.rehearsal.bybit_world import KEY, START_NS, bybit, new_client
 from tradelab.rehearsal.faults import Fault
+from tradelab.rehearsal.venue import rehearse
 
 D = Decimal
 NOW_MS = START_NS // 1_000_000
@@ -188,5 +189,24 @@ def test_a_venue_that_died_has_kept_what_it_had_taken(linear: bool) -> None:
             assert (await on.client.fetch_open_order(order["id"], on.symbol))["clientOrderId"] == "kept"
             with pytest.raises(ccxt.InvalidOrder):
                 await on.client.create_order(on.symbol, "limit", "buy", 0.01, 29000, {"clientOrderId": "kept"})
+
+    asyncio.run(play())
+
+
+@BOTH
+def test_a_venue_that_goes_on_with_a_kept_exchange_knows_every_name_it_ever_took(linear: bool) -> None:
+    async def play() -> None:
+        async with bybit(linear) as on:
+            done = await on.client.create_order(on.symbol, "market", "buy", 0.01, None, {"clientOrderId": "old"})
+            kept = on.exchange
+        async with rehearse("bybit" if linear else "bybit-spot", [], kept.setup, exchange=kept) as at:
+            client = new_client(at, on.clock, linear=linear)
+            try:
+                with pytest.raises(ccxt.InvalidOrder, match="110072" if linear else "170141"):
+                    await client.create_order(on.symbol, "limit", "buy", 0.01, 29000, {"clientOrderId": "old"})
+                (trade,) = await client.fetch_my_trades(on.symbol)
+                assert trade["order"] == done["id"]
+            finally:
+                await client.close()
 
     asyncio.run(play())

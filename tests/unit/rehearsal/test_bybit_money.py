@@ -13,6 +13,7 @@ import pytest
 
 from tests.unit.rehearsal.bybit_world import FUNDS, World, bybit
 from tests.unit.rehearsal.test_bybit_stream import Plain, log_in, plain
+from tradelab.model.orders import OrderStatus
 from tradelab.rehearsal.dialects.bybit_wire import order_id
 
 D = Decimal
@@ -78,7 +79,8 @@ class Session:
         order = self._some()
         if order is not None:
             told = order_id(order.number, linear=self._on.linear)
-            await self._on.client.cancel_order(told, self._on.symbol)
+            waits = {"trigger": True} if order.status is OrderStatus.UNTRIGGERED and not self._on.linear else {}
+            await self._on.client.cancel_order(told, self._on.symbol, waits)
 
     async def _amend(self) -> None:
         order = self._some()

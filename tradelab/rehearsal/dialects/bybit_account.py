@@ -12,7 +12,8 @@ from tradelab.rehearsal.dialects.bybit_door import Route
 from tradelab.rehearsal.dialects.bybit_errors import Refusal
 from tradelab.rehearsal.dialects.bybit_trade import filtered
 from tradelab.rehearsal.dialects.bybit_wire import Asked, Kind, Row, page, plain
-from tradelab.rehearsal.orders import SimOrder
+from tradelab.rehearsal.events import MoneyChanged
+from tradelab.rehearsal.orders import SimFill, SimOrder
 
 T, N, W = Kind.TEXT, Kind.NUMBER, Kind.WHOLE
 WEEK_MS = 7 * 86_400_000
@@ -80,28 +81,34 @@ class Account:
         span = self._span(asked)
         if isinstance(span, Refusal):
             return span
-        wanted, symbol = asked.text("execType"), asked.text("symbol")
-        order = self._branch.find(asked.account, asked.text("orderId"), asked.text("orderLinkId"))
-        named = bool(asked.text("orderId") or asked.text("orderLinkId"))
-        rows = []
-        for key, at_ms, row in self._executions(asked):
-            of_order = not named or (order is not None and row["orderId"] == self._branch.order_id(order))
-            fits = (not wanted or row["execType"] == wanted) and (not symbol or row["symbol"] == symbol)
-            if of_order and fits and span[0] <= at_ms <= span[1]:
-                rows.append((key, row))
+        done = [e for e in self._executions(asked) if span[0] <= e.ts_ns // 1_000_000 <= span[1]]
+        keyed = [(f"{e.number}:1" if isinstance(e, SimFill) else f"{e.symbol}:{e.ts_ns}", e) for e in done]
         limit = asked.limit(min(100, asked.whole("size", 50)), 100)
-        shown, cursor = page(rows, limit, asked.text("cursor"))
-        return {"category": asked.text("category"), "list": shown, "nextPageCursor": cursor}
+        shown, cursor = page(keyed, limit, asked.text("cursor"))
+        rows = [self._execution(e) for e in shown]
+        return {"category": asked.text("category"), "list": rows, "nextPageCursor": cursor}
 
-    def _executions(self, asked: Asked) -> list[tuple[str, int, Row]]:
-        if asked.text("category") != self._branch.category:
+    def _executions(self, asked: Asked) -> list[SimFill | MoneyChanged]:
+        """Return the fills and payments a request is about, newest first."""
+        branch, wanted, symbol = self._branch, asked.text("execType"), asked.text("symbol")
+        if asked.text("category") != branch.category:
             return []
-        branch = self._branch
-        fills = (f for f in branch.exchange.fills if f.account == asked.account)
-        found = [(f"{f.number}:1", f.ts_ns // 1_000_000, shapes.execution_row(branch, f)) for f in fills]
-        paid = (e for e in branch.exchange.funding if e.account == asked.account)
-        found += [(f"{e.ts_ns}:{e.symbol}", e.ts_ns // 1_000_000, shapes.funding_row(branch, e)) for e in paid]
-        return sorted(found, key=lambda row: (row[1], int(row[2]["seq"])), reverse=True)
+        named = bool(asked.text("orderId") or asked.text("orderLinkId"))
+        order = branch.find(asked.account, asked.text("orderId"), asked.text("orderLinkId"))
+        found: list[SimFill | MoneyChanged] = []
+        for fill in branch.exchange.fills:
+            of_order = not named or (order is not None and fill.order == order.number)
+            if fill.account == asked.account and of_order and wanted in ("", shapes.exec_type(branch, fill)):
+                found.append(fill)
+        if not named and wanted in ("", "Funding"):
+            found += [e for e in branch.exchange.funding if e.account == asked.account]
+        kept = [e for e in found if symbol in ("", e.symbol)]
+        return sorted(kept, key=lambda e: e.ts_ns)[::-1]
+
+    def _execution(self, done: SimFill | MoneyChanged) -> Row:
+        if isinstance(done, SimFill):
+            return shapes.execution_row(self._branch, done)
+        return shapes.funding_row(self._branch, done)
 
     def _orders(self, asked: Asked) -> list[SimOrder]:
         """Return the orders a request is about, newest first: by id, else by name, else by market and coin."""
@@ -122,9 +129,10 @@ class Account:
         return base in ("", instrument.base) and settle in ("", instrument.settle or instrument.quote)
 
     def _listed(self, asked: Asked, orders: list[SimOrder]) -> Row:
-        rows = [(f"{o.number}:{o.created_ns // 1_000_000}", shapes.order_row(self._branch, o)) for o in orders]
-        shown, cursor = page(rows, asked.limit(20, 50), asked.text("cursor"))
-        return {"category": asked.text("category"), "list": shown, "nextPageCursor": cursor}
+        keyed = [(f"{o.number}:{o.created_ns // 1_000_000}", o) for o in orders]
+        shown, cursor = page(keyed, asked.limit(20, 50), asked.text("cursor"))
+        rows = [shapes.order_row(self._branch, o) for o in shown]
+        return {"category": asked.text("category"), "list": rows, "nextPageCursor": cursor}
 
     def _span(self, asked: Asked) -> tuple[int, int] | Refusal:
         """Return the span of time a request is about, as documented for its two ends."""

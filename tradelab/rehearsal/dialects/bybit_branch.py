@@ -56,6 +56,8 @@ class Branch:
         self._folded = 0
         self._held: dict[tuple[str, str], _Held] = {}
         self._closed: dict[int, Decimal] = {}
+        self._filled: dict[int, Decimal] = {}  # by order, up to where the fold has come
+        self._filled_by: dict[int, Decimal] = {}  # by fill
 
     @property
     def now_ms(self) -> int:
@@ -98,10 +100,17 @@ class Branch:
         return wire.order_id(order if isinstance(order, int) else order.number, linear=self.linear)
 
     def link(self, order: SimOrder) -> str:
-        """Return the ``orderLinkId``; spot makes one up where none was given, linear says nothing."""
-        if linked(order):
-            return order.client_order_id
-        return "" if self.linear else wire.ms(order.created_ns) + str(order.number % 1000).zfill(3)
+        """Return the ``orderLinkId``, empty where the order has none."""
+        return order.client_order_id if linked(order) else ""
+
+    def made_up_link(self) -> str:
+        """Return the name that spot gives to an order without one."""
+        return f"{self.now_ms}{self.sequence() % 1000:03d}"
+
+    def left_after(self, order: SimOrder, fill: SimFill) -> Decimal:
+        """Return what was left of an order after one of its fills."""
+        self._fold()
+        return order.qty - self._filled_by[fill.number]
 
     def closed(self, fill: SimFill) -> Decimal:
         """Return how much of a position a fill closed."""
@@ -121,6 +130,9 @@ class Branch:
             self._closed[fill.number] = min(fill.qty, max(Decimal(0), -held.qty * fill.side.sign))
             held.qty += fill.qty * fill.side.sign
             held.last_ns = fill.ts_ns
+            self._filled_by[fill.number] = self._filled[fill.order] = (
+                self._filled.get(fill.order, Decimal(0)) + fill.qty
+            )
         self._folded = len(fills)
 
     # ── trades of the market ─────────────────────────────────────────────────────────────────────────────────────

@@ -213,14 +213,14 @@ def execution_row(branch: Branch, fill: SimFill) -> Row:
         "side": side(fill.side),
         "orderPrice": _price(branch, order, instrument),
         "orderQty": at(order.qty, instrument.qty_step),
-        "leavesQty": at(_left_after(branch, order, fill), instrument.qty_step),
+        "leavesQty": at(branch.left_after(order, fill), instrument.qty_step),
         "orderType": order_type(order),
         "stopOrderType": stop_order_type(order) or "UNKNOWN",
         "execFee": plain(fill.fee),
         "execId": exec_id(fill.number, linear=branch.linear),
         "execPrice": at(fill.price, instrument.tick_size),
         "execQty": at(fill.qty, instrument.qty_step),
-        "execType": "BustTrade" if order.extra.get("liquidation") else "Trade",
+        "execType": exec_type(branch, fill),
         "execValue": plain(fill.qty * fill.price),
         "execTime": ms(fill.ts_ns),
         "feeCurrency": fill.fee_currency,
@@ -238,6 +238,11 @@ def execution_row(branch: Branch, fill: SimFill) -> Row:
     if branch.linear:
         row["createType"] = create_type(order)
     return row
+
+
+def exec_type(branch: Branch, fill: SimFill) -> str:
+    """Write whether a fill was traded or taken over by the liquidation engine."""
+    return "BustTrade" if branch.exchange.orders[fill.order].extra.get("liquidation") else "Trade"
 
 
 def execution_frame(branch: Branch, fill: SimFill) -> Row:
@@ -275,12 +280,6 @@ def funding_row(branch: Branch, event: MoneyChanged) -> Row:
         "markPrice": at(mark, instrument.tick_size), "indexPrice": "", "underlyingPrice": "", "blockTradeId": "",
         "closedSize": "0", "seq": event.ts_ns // 1_000_000,
     }  # fmt: skip
-
-
-def _left_after(branch: Branch, order: SimOrder, fill: SimFill) -> Decimal:
-    """What was left of an order after one of its fills."""
-    later = (f.qty for f in reversed(branch.exchange.fills) if f.order == order.number and f.number > fill.number)
-    return order.leaves_qty + sum(later, ZERO)
 
 
 # ── positions and money ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -135,7 +135,7 @@ class Trade:
         """Check the client's name for the order: at most 36 characters, and never used before, open or not."""
         if self._branch.linear and asked.whole("positionIdx", 0) != 0:
             return no.HEDGE_IDX
-        link = asked.text("orderLinkId")
+        link = asked.text("orderLinkId") or ("" if self._branch.linear else self._branch.made_up_link())
         if not link:
             return None
         if not LINK.match(link):
@@ -243,6 +243,8 @@ class Trade:
         order = self._named(asked)
         if order is None or not order.is_open:
             return no.GONE_CANCEL if self._branch.linear else no.GONE_SPOT
+        if not self._branch.linear and not filtered(order, asked.text("orderFilter", "Order")):
+            return no.GONE_SPOT  # "If not passed, Order by default": a spot order is looked for among its kind only
         self._end(order)
         return self._ack(order)
 

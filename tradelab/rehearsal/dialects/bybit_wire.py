@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from tradelab.rehearsal.dialects import bybit_errors as no
 from tradelab.rehearsal.dialects.bybit_errors import Refusal
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 _ORDER_UUIDS = 0x5CF9859839A7459E97BF << 48  # linear ids are UUIDs, ours with the number in the last 12 digits
 _EXEC_UUIDS = 0xE0CBE81D0F1858669415 << 48
@@ -109,7 +110,7 @@ def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def page(rows: list[tuple[str, Row]], limit: int, cursor: str) -> tuple[list[Row], str]:
+def page(rows: list[tuple[str, T]], limit: int, cursor: str) -> tuple[list[T], str]:
     """Return one page of rows that are sorted, each with a key, and the cursor of the next; ``""`` where none is left.
 
     The cursor names the last row that was given, so that rows which come in between are not given twice. It is written
