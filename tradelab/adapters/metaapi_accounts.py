@@ -73,19 +73,25 @@ class Accounts:
         """Return one account."""
         return parse.read("account", _account, await self._wire.get(self._one(account_id), as_user=True))
 
-    async def create(self, new: NewAccount, *, within_s: float = 300.0) -> str:
+    async def create(self, new: NewAccount, *, within_s: float = 300.0, transaction_id: str | None = None) -> str:
         """Add an account and return its id; MetaApi may take a while to find the broker's settings.
 
         The same transaction is asked for again until it is done, so that one wish is one account.
 
+        Parameters
+        ----------
+        transaction_id
+            32 characters; give the same ones again to repeat a wish whose answer was lost.
+
         Raises
         ------
         ConnectivityError
-            It was not done in time; list the accounts before trying again.
+            It was not done in time, or no answer came: try again with the same ``transaction_id``.
         RequestError
             MetaApi refused: no such server, wrong login or password.
         """
-        head, deadline = {"transaction-id": secrets.token_hex(16)}, self._clock.now_ns() + int(within_s * NS_PER_S)
+        head = {"transaction-id": transaction_id or secrets.token_hex(16)}
+        deadline = self._clock.now_ns() + int(within_s * NS_PER_S)
         while True:
             reply = await self._wire.ask(
                 "POST", f"{self._user}/accounts", as_user=True, body=dumps(_wanted(new)), headers=head
