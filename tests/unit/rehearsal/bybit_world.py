@@ -127,7 +127,7 @@ def new_client(at: Rehearsal, clock: ManualClock, *, linear: bool, secret: str =
     """Make the real client, on the venue's address and time."""
     options = {"defaultType": "swap" if linear else "spot"}
     client = ccxt.pro.bybit({"apiKey": KEY, "secret": secret, "enableRateLimit": False, "options": options})
-    client.timeout = 2_000
+    client.timeout = 10_000
     client.milliseconds = lambda: clock.now_ns() // 1_000_000
     point_at(client, at.url)
     return client

@@ -52,7 +52,7 @@ def test_every_fault_is_told_in_the_venues_words(
     async def play() -> None:
         async with bybit(linear) as on:
             on.client.options |= {"enableUnifiedMargin": False, "enableUnifiedAccount": True}
-            on.client.timeout = 300
+            on.client.timeout = 700 if fault is Fault.HANG else 10_000
             on.at.direct.fault(fault, "submit", executed=executed, seconds=5)
             with pytest.raises(raised[0 if linear else 1], match=codes[0 if linear else 1]) as heard:
                 await on.client.create_order(on.symbol, "limit", "buy", 0.01, 29000, {"clientOrderId": "x"})

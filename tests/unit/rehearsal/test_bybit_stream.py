@@ -35,7 +35,7 @@ class Plain:
         await self._socket.send_str(json.dumps(said))
 
     async def hear(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((await asyncio.wait_for(self._socket.receive(), 10)).data)
+        found: dict[str, Any] = json.loads((await asyncio.wait_for(self._socket.receive(), 30)).data)
         return found
 
     async def hear_topic(self, topic: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def log_in(on: World, secret: str = SECRET, key: str = KEY) -> dict[str, object]
 
 
 async def soon(what: Awaitable[T]) -> T:
-    return await asyncio.wait_for(what, 10)
+    return await asyncio.wait_for(what, 30)
 
 
 async def listening(on: World, topic: str) -> None:
