@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.rehearsal.binance_world import KEY, SECRET, SPOT, START_MS, Scene, a_client, play, refused
+from tests.unit.rehearsal.binance_world import KEY, SECRET, START_MS, Scene, a_client, play, refused
 from tradelab.model.orders import OrderStatus
 
 D = Decimal
@@ -485,7 +485,3 @@ def test_the_venue_keeps_all_it_had_taken_when_it_dies() -> None:
     number, away, after = spot(act)
     assert after == [number]
     assert away in ("ExchangeNotAvailable", "NetworkError")
-
-
-def test_the_instrument_used_here_is_the_one_the_venue_describes() -> None:
-    assert SPOT.max_trigger_orders == 5

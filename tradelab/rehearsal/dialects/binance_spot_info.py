@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradelab.model.instrument import Instrument
+from tradelab.model.units import NS_PER_MIN
 from tradelab.rehearsal.dialects.binance_door import Ask, Limits, Route, Security
 from tradelab.rehearsal.dialects.binance_errors import unknown_symbol
 from tradelab.rehearsal.dialects.binance_market import Market
@@ -15,6 +16,7 @@ from tradelab.rehearsal.dialects.binance_spot_shapes import NO_STP, eight
 
 _TAKES = names("symbol symbols permissions showPermissionSets symbolStatus")
 _MOST = Decimal("9000000000")
+AVERAGED_MIN = 5
 
 
 class SpotInfo:
@@ -25,8 +27,23 @@ class SpotInfo:
         self.limits = limits
 
     def routes(self) -> list[Route]:
-        """Return its address."""
-        return [Route("GET", "/api/v3/exchangeInfo", "instruments", self.tell, 20, Security.NONE, _TAKES)]
+        """Return its addresses."""
+        none = Security.NONE
+        return [
+            Route("GET", "/api/v3/exchangeInfo", "instruments", self.tell, 20, none, _TAKES),
+            Route("GET", "/api/v3/avgPrice", "quote", self.average, 2, none, names("symbol")),
+        ]
+
+    def average(self, ask: Ask) -> object:
+        """Tell the average of the last five minutes' trades, by quantity."""
+        instrument = self.market.instrument(ask.params.required("symbol"))
+        now_ns = self.market.exchange.now_ns
+        trades = [t for t in self.market.trades[instrument.symbol] if t.ts_ns > now_ns - AVERAGED_MIN * NS_PER_MIN]
+        qty = sum((t.qty for t in trades), Decimal(0))
+        worth = sum((t.qty * t.price for t in trades), Decimal(0))
+        price = worth / qty if qty else self.market.exchange.mark(instrument.symbol)
+        at_ns = trades[-1].ts_ns if trades else now_ns
+        return {"mins": AVERAGED_MIN, "price": eight(price), "closeTime": at_ns // 1_000_000}
 
     def tell(self, ask: Ask) -> object:
         """Tell everything, or only the symbols asked for."""

@@ -71,6 +71,11 @@ def engine_type(order: SimOrder) -> str:
     return ENGINE_TYPE.get(type_of(order), type_of(order))
 
 
+def limit_of(order: SimOrder) -> Decimal | None:
+    """Return the limit; a liquidation is told as a limit order at what it came to."""
+    return order.avg_price if order.extra.get("liquidation") else order.price
+
+
 def tif_of(order: SimOrder) -> str:
     """Return Binance's time in force."""
     if order.extra.get("liquidation"):
@@ -96,7 +101,7 @@ def told(order: SimOrder, instrument: Instrument) -> dict[str, Any]:
     """Return an order as queries tell it."""
     return {
         "orderId": order_id(order), "symbol": order.symbol, "status": STATUS[order.status],
-        "clientOrderId": order.client_order_id, "price": price_text(instrument, order.price),
+        "clientOrderId": order.client_order_id, "price": price_text(instrument, limit_of(order)),
         "avgPrice": average_text(instrument, order.avg_price), "origQty": qty_text(instrument, order.qty),
         "executedQty": qty_text(instrument, order.filled_qty), "cumQuote": worth_text(instrument, order.filled_quote),
         "timeInForce": tif_of(order), "type": engine_type(order), "reduceOnly": reduces(order),
@@ -190,7 +195,7 @@ def order_event(
     buys, left = order.side.sign > 0, (order.leaves_qty if order.rests else Decimal(0)) * (order.price or Decimal(0))
     update = {
         "s": order.symbol, "c": order.client_order_id, "S": order.side.name, "o": engine_type(order),
-        "f": tif_of(order), "q": qty_text(instrument, order.qty), "p": price_text(instrument, order.price),
+        "f": tif_of(order), "q": qty_text(instrument, order.qty), "p": price_text(instrument, limit_of(order)),
         "ap": average_text(instrument, order.avg_price), "sp": price_text(instrument, order.stop_price),
         "x": "CALCULATED" if liquidation else EXECUTION[what], "X": STATUS[order.status], "i": order_id(order),
         "l": qty_text(instrument, fill.qty if fill else None), "z": qty_text(instrument, order.filled_qty),
