@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
+    from tradelab.app.connections_face import connections as connections
     from tradelab.catalog import samples as samples
     from tradelab.catalog.bars import Catalog as Catalog
     from tradelab.catalog.find import bars as bars
@@ -65,6 +66,7 @@ _HOME = {
     "bars": "tradelab.catalog.find",
     "check": "tradelab.research.lookahead",
     "compare_fills": "tradelab.research.compare_fills",
+    "connections": "tradelab.app.connections_face",
     "cost_sensitivity": "tradelab.research.sensitivity",
     "delay_sensitivity": "tradelab.research.sensitivity",
     "higher": "tradelab.research.timeframes",

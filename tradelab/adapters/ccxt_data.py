@@ -92,8 +92,9 @@ class CcxtData:
 
     @property
     def name(self) -> str:
-        """The ccxt id."""
-        return self._client.id
+        """The ccxt id, with a word more where prices are made up: bars of a rehearsal are not filed as real ones."""
+        made_up = "-rehearsal" if self._more["base_url"] else "-sandbox" if self._more["sandbox"] else ""
+        return self._client.id + made_up
 
     @property
     def is_connected(self) -> bool:
@@ -128,6 +129,7 @@ class CcxtData:
             markets = await self._client.ask(self._client.raw.load_markets, True)
             self._instruments = {i.symbol: i for m in markets.values() if (i := self._wanted(m)) is not None}
             if self._has_account:
+                await self._client.ask(self._ways.prepare)
                 await self._require_one_way()
         except BaseException:
             await self.disconnect()

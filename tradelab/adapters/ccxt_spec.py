@@ -39,7 +39,9 @@ def open_venue(settings: Mapping[str, Any], credentials: Credentials, clock: Clo
 SPEC = AdapterSpec(
     provider="ccxt",
     title="crypto exchanges through ccxt",
-    evidence=Evidence.REHEARSED,  # Binance and Bybit; the others are unverified, and say so in their capabilities
+    evidence=Evidence.UNVERIFIED,
+    variant="exchange",
+    proved=dict.fromkeys(("binance", "binanceusdm", "bybit"), Evidence.REHEARSED),
     purposes=frozenset(Purpose),
     open=open_venue,
     credentials=(

@@ -28,7 +28,7 @@ Model = TypeVar("Model")
 
 
 class Purpose(enum.Enum):
-    """What a connection through an adapter can be for."""
+    """What an adapter can do. What a connection is *for* is the store's to say: copying needs an execution adapter."""
 
     DATA = "data"
     EXECUTION = "execution"
@@ -59,6 +59,11 @@ class AdapterSpec:
         What a connection through it can be for.
     credentials, settings
         What it asks for; :func:`fields_of` reads the latter off a pydantic model.
+    variant
+        The setting that is told with the provider's name, after a colon: ``exchange`` in ``ccxt:binance``. Empty where
+        the name alone says what is connected to.
+    proved
+        Variants for which more, or less, than ``evidence`` is proved.
     open
         Makes the adapter from checked settings and credentials, without connecting. Import what is heavy in it.
     """
@@ -70,6 +75,12 @@ class AdapterSpec:
     open: Callable[[Mapping[str, Any], Credentials, Clock], Any]
     credentials: tuple[CredentialField, ...] = ()
     settings: tuple[SettingField, ...] = ()
+    variant: str = ""
+    proved: Mapping[str, Evidence] = field(default_factory=dict)
+
+    def evidence_of(self, variant: str = "") -> Evidence:
+        """Return how far a variant has been proved."""
+        return self.proved.get(variant, self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
