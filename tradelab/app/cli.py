@@ -11,8 +11,10 @@ from tradelab import __version__
 from tradelab.model.errors import TradelabError
 
 _COMMANDS = {
+    "connections": ("tradelab.app.cli_connections", "make, test and use connections to exchanges and brokers"),
     "data": ("tradelab.app.cli_data", "download, import, list, check and export bars"),
     "demo": ("tradelab.app.cli_demo", "run the main job on bundled bars and say where the report lies"),
+    "rehearse": ("tradelab.app.cli_rehearse", "start a local exchange on replayed bars, to rehearse a live setup"),
     "run": ("tradelab.app.cli_runs", "run a notebook with parameters and keep what it leaves"),
     "runs": ("tradelab.app.cli_runs", "list, filter, show and compare past runs"),
 }

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -25,8 +25,9 @@ T = TypeVar("T")
 _BAR = "{l_bar}{bar}|{postfix} {elapsed}<{remaining}"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SOURCE_HELP = (
-    "SOURCE is an exchange's ccxt id, such as binance, for its public data, or the name of another adapter. SYMBOL is "
-    "written as the source writes it: BTC/USDT, BTC/USDT:USDT, EURUSD. TIMEFRAME: 1m, 1h, 1d ..."
+    "SOURCE is the name of a connection of yours (tradelab connections list); or an exchange's ccxt id, such as "
+    "binance, for its public data. SYMBOL is written as the source writes it: BTC/USDT, BTC/USDT:USDT, EURUSD. "
+    "TIMEFRAME: 1m, 1h, 1d ... Bars are kept under the name of the exchange or broker, which is said."
 )
 
 
@@ -58,12 +59,12 @@ def backfill(source: str, symbol: str, timeframe: str, since: str | None, until:
             bar.set_postfix_str(f"{progress.bars:,} bars, {_minute(progress.at_ns)}")
             bar.update(progress.share * 100 - bar.n)
 
-        job = _backfill(catalog, source, symbol, timeframe, since, until, show)
+        job = _backfill(catalog, source, symbol, timeframe, since, until, show, kept)
         filled = _run(job, lambda: f"stopped; {kept}. The same command goes on from there.", bar.close)
         bar.update(100.0 - bar.n)
     click.echo(_report(filled))
     if filled.bars:
-        click.echo(f"Read them:  tl.Catalog().read({source!r}, {symbol!r}, {timeframe!r})")
+        click.echo(f"Read them:  tl.Catalog().read({kept.source!r}, {symbol!r}, {timeframe!r})")
 
 
 @click.command(epilog=_SOURCE_HELP)
@@ -97,10 +98,12 @@ async def _backfill(
     since: str | None,
     until: str | None,
     show: Callable[[Progress], None],
+    kept: _Kept,
 ) -> Filled:
     from tradelab.catalog.frame import moment_ns
 
-    async with _feeds(catalog, source, symbol, timeframe) as (feeds, name):
+    async with _feeds(catalog, source, symbol, timeframe) as (feeds, name, _):
+        kept.source = name
         if since is None:
             return await feeds.fetch_new(name, symbol, timeframe, on_page=show)
         end = None if until is None else moment_ns(until, name="until")
@@ -117,12 +120,12 @@ async def _stream(
     quotes: bool,
     kept: _Kept,
 ) -> None:
-    async with _feeds(catalog, source, symbol, timeframe) as (feeds, name):
-        jobs = [_follow_bars(feeds, name, symbol, timeframe, kept)]
+    async with _feeds(catalog, source, symbol, timeframe) as (feeds, name, clock):
+        jobs = [_follow_bars(feeds, name, symbol, timeframe, kept, clock)]
         if quotes:
-            jobs.append(_follow_quotes(feeds, name, symbol))
+            jobs.append(_follow_quotes(feeds, name, symbol, clock))
         if seconds is not None:
-            jobs.append(_clock().sleep(seconds))
+            jobs.append(clock.sleep(seconds))
         tasks = [asyncio.create_task(job) for job in jobs]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -134,10 +137,9 @@ async def _stream(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _follow_bars(feeds: Feeds, name: str, symbol: str, timeframe: str, kept: _Kept) -> None:
+async def _follow_bars(feeds: Feeds, name: str, symbol: str, timeframe: str, kept: _Kept, clock: Clock) -> None:
     from tradelab.model.feed_events import BarClosed, BarsMissed
 
-    clock = _clock()
     async with feeds.bars(name, symbol, timeframe) as bars:
         click.echo(f"following {name} {symbol} {timeframe}; Ctrl-C stops.")
         async for event in bars:
@@ -148,8 +150,7 @@ async def _follow_bars(feeds: Feeds, name: str, symbol: str, timeframe: str, kep
                 click.echo(f"too slow: {event.bars} bar(s) follow from the catalog", err=True)
 
 
-async def _follow_quotes(feeds: Feeds, name: str, symbol: str) -> None:
-    clock = _clock()
+async def _follow_quotes(feeds: Feeds, name: str, symbol: str, clock: Clock) -> None:
     async with feeds.quotes(name, symbol) as quotes:
         async for quote in quotes:
             age_s = max(0.0, (clock.now_ns() - quote.ts_ns) / 1e9)
@@ -158,22 +159,22 @@ async def _follow_quotes(feeds: Feeds, name: str, symbol: str) -> None:
 
 
 @asynccontextmanager
-async def _feeds(catalog: Catalog, source: str, symbol: str, timeframe: str) -> AsyncIterator[tuple[Feeds, str]]:
+async def _feeds(catalog: Catalog, source: str, symbol: str, timeframe: str) -> AsyncIterator[tuple[Feeds, str, Clock]]:
     """Connect, check that the source has such bars, and give the feeds; everything is closed at the end."""
     from tradelab.feeds.hub import Feeds
     from tradelab.model.units import Timeframe
 
     length = Timeframe.of(timeframe)
-    provider = _provider(source)
+    provider, clock, pace = await _provider(source)
     try:
         await provider.connect()
         await _require(provider, symbol, length)
         for instrument in await provider.instruments():
             if instrument.symbol == symbol and instrument.venue == provider.name:
                 catalog.save_instrument(instrument)
-        feeds = Feeds(catalog, provider, on_alarm=_tell, clock=_clock())
+        feeds = Feeds(catalog, provider, on_alarm=_tell, clock=clock, **_rhythms(pace))
         try:
-            yield feeds, provider.name
+            yield feeds, provider.name, clock
         finally:
             await feeds.close()
     finally:
@@ -194,19 +195,45 @@ async def _require(provider: DataProvider, symbol: str, timeframe: Timeframe) ->
         raise UnknownNameError.of(f"symbol at {provider.name}", symbol, near)
 
 
-def _provider(source: str) -> DataProvider:
-    """Make the provider that ``source`` names; it is not connected yet."""
+class _Source(NamedTuple):
+    """Where bars come from, not connected yet; the clock it runs by, and how much faster than ours that runs."""
+
+    provider: DataProvider
+    clock: Clock
+    pace: float = 1.0
+
+
+async def _provider(source: str) -> _Source:
+    """Make the provider that ``source`` names: a connection of the user's, else an adapter, else an exchange."""
     from tradelab.adapters import registry
-
-    if source in registry.providers():
-        return registry.data_provider(source)
-    return registry.data_provider("ccxt", {"exchange": source})
-
-
-def _clock() -> Clock:
+    from tradelab.app import cli_secrets, connections
     from tradelab.model.clock import SystemClock
 
-    return SystemClock()
+    if connections.are_kept():
+        with connections.records(ask=cli_secrets.ask_passphrase) as kept:
+            if source in {known.name for known in kept.list()}:
+                opened = await connections.open_connection(kept, source, purpose="data")
+                return _Source(opened.adapter, opened.clock, getattr(opened.clock, "speed", 1.0))
+    name, settings = (source, {}) if source in registry.providers() else ("ccxt", {"exchange": source})
+    return _Source(registry.data_provider(name, settings), SystemClock())
+
+
+def _rhythms(pace: float) -> dict[str, Any]:
+    """Let a feed whose clock runs fast be patient in moments of the machine, by which answers come."""
+    from dataclasses import replace
+
+    from tradelab.feeds.rhythm import Rhythm
+
+    if pace <= 1.0:
+        return {}
+
+    def slowed(rhythm: Rhythm) -> Rhythm:
+        return replace(
+            rhythm, expected_interval_s=rhythm.expected_interval_s * pace, poll_s=rhythm.poll_s * pace,
+            longest_pause_s=rhythm.longest_pause_s * pace,
+        )  # fmt: skip
+
+    return {"bar_rhythm": lambda length: slowed(Rhythm.of_bars(length)), "quote_rhythm": slowed(Rhythm.of_quotes())}
 
 
 def _catalog() -> Catalog:
@@ -229,6 +256,7 @@ class _Kept:
     """What is safe in the catalog, for whoever stops us."""
 
     def __init__(self) -> None:
+        self.source = ""
         self.bars = 0
         self.at_ns: int | None = None
 

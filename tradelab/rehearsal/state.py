@@ -211,7 +211,8 @@ class StateFile:
         setup, now_ns = self._read(_SETUP, "setup"), int(self._text_of("now_ns"))
         told = None if clock is not None else self.told()
         if told is not None:
-            clock = SystemClock() if told.speed == 1.0 else ScaledClock(now_ns, told.speed)
+            keeps_up = told.speed == 1.0 and now_ns <= SystemClock().now_ns()
+            clock = SystemClock() if keeps_up else ScaledClock(now_ns, told.speed)
         assert clock is not None
         exchange = Exchange(self._tapes(), VenueClock(clock), setup)
         exchange.now_ns = now_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -32,8 +33,11 @@ def venue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     def make(minutes: float, speed: float = 600.0, **how: object) -> ScriptedProvider:
         clock = ScaledClock(START_NS + int(minutes * 60 * NS_PER_S), speed)
         provider = ScriptedProvider(clock, walk(5_000), name="acme", **how)  # type: ignore[arg-type]
-        monkeypatch.setattr(cli_feeds, "_provider", lambda _: provider)
-        monkeypatch.setattr(cli_feeds, "_clock", lambda: clock)
+
+        async def found(_: str) -> cli_feeds._Source:
+            return cli_feeds._Source(provider, clock)
+
+        monkeypatch.setattr(cli_feeds, "_provider", found)
         return provider
 
     return make
@@ -184,6 +188,6 @@ def test_a_source_is_an_adapter_or_else_an_exchange_of_ccxt(monkeypatch: pytest.
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(registry, "providers", lambda: ("acme", "ccxt"))
     monkeypatch.setattr(registry, "data_provider", lambda *what: asked.append(what))
-    cli_feeds._provider("acme")
-    cli_feeds._provider("binance")
-    assert asked == [("acme",), ("ccxt", {"exchange": "binance"})]
+    asyncio.run(cli_feeds._provider("acme"))
+    asyncio.run(cli_feeds._provider("binance"))
+    assert asked == [("acme", {}), ("ccxt", {"exchange": "binance"})]
