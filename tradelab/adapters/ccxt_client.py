@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import logging
 import statistics
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -108,15 +109,15 @@ class CcxtClient:
         Returns
         -------
         float
-            The median round trip, milliseconds.
+            The median round trip, milliseconds of the machine, whatever the speed of our clock.
         """
         offsets, trips = [], []
         for _ in range(samples):
-            before = self.clock.now_ns()
+            before, began = self.clock.now_ns(), time.monotonic_ns()
             told_ms = await self._told_time()
             after = self.clock.now_ns()
+            trips.append((time.monotonic_ns() - began) / _NS_PER_MS)
             offsets.append(int(told_ms) * _NS_PER_MS - (before + after) // 2)
-            trips.append((after - before) / _NS_PER_MS)
         self.offset_ns = int(statistics.median(offsets))
         return statistics.median(trips)
 
@@ -255,6 +256,7 @@ def point_at(client: Any, base_url: str) -> None:
         ``base_url`` is not on loopback.
     """
     host = require_loopback(base_url)
+    _keep_error_classes(client, host)
     client.urls["api"] = _moved(client.urls["api"], host)
     if "test" in client.urls:
         client.urls["test"] = _moved(client.urls["test"], host)
@@ -272,6 +274,26 @@ def point_at(client: Any, base_url: str) -> None:
         return dial(url)
 
     client.fetch, client.client = fetch_here, dial_here
+
+
+def _keep_error_classes(client: Any, host: str) -> None:
+    """Let ccxt choose its error classes by the real address, where it goes by that (Binance's spot and futures)."""
+    choose = getattr(client, "get_exceptions_by_url", None)
+    if choose is None:
+        return
+    real = {_moved(url, host): url for url in _flat(client.urls["api"])}
+
+    def choose_by_real(url: str, kind: str) -> Any:
+        known = max((here for here in real if url.startswith(here)), key=len, default=None)
+        return choose(url if known is None else real[known] + url[len(known) :], kind)
+
+    client.get_exceptions_by_url = choose_by_real
+
+
+def _flat(urls: Any) -> list[str]:
+    if isinstance(urls, dict):
+        return [url for inner in urls.values() for url in _flat(inner)]
+    return [urls] if isinstance(urls, str) else []
 
 
 def require_loopback(url: str) -> str:

@@ -81,7 +81,7 @@ class CcxtData:
         self._budget = self._budget or self._client.new_budget(self._ways.budget_window_s, self._ways.budget_share)
         self._client.budget = self._budget
         self._client.raw.options.update(self._ways.options())
-        self._streams = CcxtStreams(self._client)
+        self._streams = CcxtStreams(self._client, self._ways.money)
         self._trades = Trades(self._client, self._ways, self._symbols)
         self._closed = False
 

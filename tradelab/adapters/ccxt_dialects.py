@@ -10,6 +10,7 @@ from tradelab.adapters.ccxt_words import Told, balances_of, decimal, order_of
 from tradelab.model.account import Balance, PositionMode
 from tradelab.model.capabilities import Evidence, Stream, VenueCapabilities
 from tradelab.model.orders import Order, OrderIntent, OrderRef, OrderType, Side, TimeInForce
+from tradelab.model.outcome import RefusalCode, Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,9 @@ class Ways:
         told = (self.raw.features or {}).get("spot" if self.market == "spot" else "swap") or {}
         return told if self.market == "spot" else told.get("linear") or {}
 
+    async def prepare(self) -> None:
+        """Learn about the account what the first order would otherwise wait for."""
+
     # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def order_params(self, intent: OrderIntent) -> dict[str, Any]:
@@ -104,6 +108,10 @@ class Ways:
     def accepted_id(self, told: Told, intent: OrderIntent) -> str:
         """Return the id under which an order just made is known here."""
         return str(told["id"])
+
+    async def refuses(self, intent: OrderIntent) -> Refused | None:
+        """Say what the venue would take as another order than the one that is meant."""
+        return None
 
     async def find(self, ref: OrderRef) -> Order | None:
         """Ask for one order, by the venue's id where there is one, else among the lists."""
@@ -318,6 +326,20 @@ class Bybit(Ways):
             params["marketUnit"] = "baseCoin"
         return params
 
+    async def refuses(self, intent: OrderIntent) -> Refused | None:
+        """Refuse a stop that the market has passed: on spot Bybit would wait for the price to come the other way."""
+        if self.market != "spot" or intent.stop_price is None:
+            return None
+        last = decimal((await self.raw.fetch_ticker(intent.symbol)).get("last"))
+        if last is not None and (intent.stop_price - last) * intent.side.sign > 0:
+            return None
+        says = f"stop_price={intent.stop_price} is not beyond the market's {last}"
+        return Refused(RefusalCode.STOP_WOULD_TRIGGER, says)
+
+    async def prepare(self) -> None:
+        """Learn whether the account is a unified one: ccxt asks before anything private, and remembers."""
+        await self.raw.is_unified_enabled()
+
     async def find(self, ref: OrderRef) -> Order | None:
         """Look where orders are live, then in the history; conditional orders of spot have a filter of their own."""
         name = {"orderId": ref.venue_order_id} if ref.venue_order_id else {"orderLinkId": ref.client_order_id}
@@ -346,29 +368,33 @@ class Bybit(Ways):
         return [o for o in found.values() if o.status.is_open]
 
     async def cancel(self, order: OrderRef) -> Told:
-        """Cancel by our id or by the venue's."""
-        if order.venue_order_id is not None:
-            return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol))
-        return dict(await self.raw.cancel_order(None, order.symbol, {"orderLinkId": order.client_order_id}))
+        """Cancel by our id or by the venue's; of spot, where it is not a plain order, as a conditional one."""
+        name = {} if order.venue_order_id is not None else {"orderLinkId": order.client_order_id}
+        try:
+            return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol, name))
+        except Exception as error:
+            if self.market != "spot" or type(error).__name__ != "OrderNotFound":
+                raise
+        return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol, name | {"trigger": True}))
 
     def money(self, told: Told) -> list[Balance]:
-        """Return wallets: ccxt's total of a linear account holds the profit of open positions too."""
-        coins = [
-            c for a in ((told.get("info") or {}).get("result") or {}).get("list") or [] for c in a.get("coin") or []
-        ]
-        if self.market == "spot" or not coins:
+        """Return wallets: ccxt's total of a stream or of a linear account holds the profit of open positions too."""
+        coins = [c for a in _accounts(told) for c in a.get("coin") or []]
+        if not coins:
             return balances_of(told)
         found = []
         for each in sorted(coins, key=lambda c: str(c["coin"])):
             total = decimal(each["walletBalance"]) or Decimal(0)
-            used = sum((decimal(each.get(k)) or Decimal(0) for k in ("totalOrderIM", "totalPositionIM")), Decimal(0))
+            used = sum(
+                (decimal(each.get(k)) or Decimal(0) for k in ("totalOrderIM", "totalPositionIM", "locked")), Decimal(0)
+            )
             if total:
                 found.append(Balance(str(each["coin"]), total - used, used))
         return found
 
     def margin(self, told: Told) -> Margin:
         """Return the unified account's sums, which Bybit says in US dollars, where it holds one coin the coin's own."""
-        accounts = ((told.get("info") or {}).get("result") or {}).get("list") or []
+        accounts = _accounts(told)
         if self.market == "spot" or len(accounts) != 1:
             return Margin()
         coins = [c for c in accounts[0].get("coin") or [] if decimal(c.get("walletBalance"))]
@@ -384,6 +410,14 @@ class Bybit(Ways):
                 "stopLoss": stop_loss, "takeProfit": take_profit,
             }
         )  # fmt: skip
+
+
+def _accounts(told: Told) -> list[Told]:
+    """Return Bybit's accounts, as REST wraps them or as the stream pushes them bare."""
+    info = told.get("info") or {}
+    if isinstance(info, list):
+        return info
+    return (info.get("result") or {}).get("list") or []
 
 
 def ways_of(raw: Any, market: str) -> Ways:

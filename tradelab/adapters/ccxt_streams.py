@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterab
 from typing import Any
 
 from tradelab.adapters.ccxt_client import CcxtClient
-from tradelab.adapters.ccxt_words import balances_of, candle_of, fill_of, order_of, quote_of
+from tradelab.adapters.ccxt_words import candle_of, fill_of, order_of, quote_of
 from tradelab.model.account import Balance
 from tradelab.model.errors import ConnectivityError
 from tradelab.model.market import Candle, Quote
@@ -25,8 +25,9 @@ class CcxtStreams:
     since the last question, whoever put it: two who ask would take from one another.
     """
 
-    def __init__(self, client: CcxtClient) -> None:
+    def __init__(self, client: CcxtClient, money: Callable[[Any], list[Balance]]) -> None:
         self._client = client
+        self._money = money
         self._shared: dict[Hashable, _Shared] = {}
 
     async def candles(self, symbol: str, timeframe: Timeframe) -> AsyncIterator[Candle]:
@@ -62,7 +63,7 @@ class CcxtStreams:
         known: dict[str, Balance] = {}
 
         async def ask() -> Iterable[Any]:
-            return balances_of(await self._client.raw.watch_balance())
+            return self._money(await self._client.raw.watch_balance())
 
         async for balance in self._read("balances", ask):
             if known.get(balance.currency) != balance:

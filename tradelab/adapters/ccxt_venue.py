@@ -40,6 +40,11 @@ class CcxtVenue(CcxtData):
         wrong = wrong or off_grid(intent, self._instruments[intent.symbol])
         if wrong is not None:
             return wrong
+        meant_otherwise = await self._client.send(_urgency_of(intent), self._ways.refuses, intent)
+        if isinstance(meant_otherwise, Unknown):  # a question that failed: nothing has been sent
+            return Refused(RefusalCode.NOT_SENT, meant_otherwise.says)
+        if meant_otherwise is not None:
+            return meant_otherwise
         self._trades.remember(intent.symbol)
         answer = await self._client.send(
             _urgency_of(intent), self._client.raw.create_order, intent.symbol,
