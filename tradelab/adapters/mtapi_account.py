@@ -21,7 +21,6 @@ from tradelab.model.instrument import Calendar, Instrument, InstrumentKind
 from tradelab.model.market import Quote
 from tradelab.model.units import NS_PER_DAY, NS_PER_MIN
 
-VENUE = "mtapi"
 _AT_ONCE = 8  # requests for symbols under way together
 _AHEAD_NS = NS_PER_DAY  # how far beyond now the history is asked for: an answer must not depend on whose clock is right
 
@@ -121,8 +120,8 @@ class Account:
         row: SymbolRow = record(wire.SYMBOL_SHAPE[self.platform], answer.body)
         base, quote, kind = _currencies(symbol, row)
         return Instrument(
-            symbol=symbol, venue=VENUE, quote=quote, base=base, settle=self.reader.currency, kind=kind,
-            tick_size=row.tick, qty_step=row.step, contract_size=row.contract_size, min_qty=row.least,
+            symbol=symbol, venue=self.session.settings.name, quote=quote, base=base, settle=self.reader.currency,
+            kind=kind, tick_size=row.tick, qty_step=row.step, contract_size=row.contract_size, min_qty=row.least,
             max_qty=row.most or None, calendar=Calendar.WEEKDAYS, session="fx" if kind is InstrumentKind.FX else None,
         )  # fmt: skip
 

@@ -30,6 +30,7 @@ class MtapiSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    name: str = Field("mtapi", min_length=1, description="what its data is filed under; name the broker if several")
     base_url: str = Field(description="where the bridge is: https://mt5.mtapi.io, or your own")
     platform: Platform = Field(default=Platform.MT5, description="mt4 or mt5: which MetaTrader the bridge speaks to")
     server: str = Field(default="", description="name of the broker's server, in place of host and port")

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
-from tradelab.adapters.mtapi_account import VENUE, Account
+from tradelab.adapters.mtapi_account import Account
 from tradelab.adapters.mtapi_book import of_symbol
 from tradelab.adapters.mtapi_data import PAGE, Bars, offset_fits, timeframes
 from tradelab.adapters.mtapi_session import Session
@@ -68,7 +68,7 @@ class MtapiVenue:
     @property
     def name(self) -> str:
         """What the catalogue files its data under."""
-        return VENUE
+        return self._session.settings.name
 
     @property
     def is_connected(self) -> bool:

@@ -43,8 +43,8 @@ WAYS = {
     "bybit": Way("bybit", ("market=linear",), _CCXT),
     "bybit-spot": Way("bybit", (), _CCXT),
     "metaapi": Way("metaapi", ("name=metaapi-rehearsal",), ("account_id", "api_token")),
-    "mtapi": Way("mtapi", ("platform=mt5",), ("user", "password"), _BROKER),
-    "mtapi-mt4": Way("mtapi", ("platform=mt4",), ("user", "password"), _BROKER),
+    "mtapi": Way("mtapi", ("platform=mt5", "name=mtapi-rehearsal"), ("user", "password"), _BROKER),
+    "mtapi-mt4": Way("mtapi", ("platform=mt4", "name=mtapi-rehearsal"), ("user", "password"), _BROKER),
 }
 _FRESH = ("data", "symbol", "balances", "history", "spread", "fee_bps", "leverage", "tick", "step", "min_notional",
           "contract_size")  # fmt: skip
