@@ -34,8 +34,8 @@ class Evidence(enum.Enum):
 class DataCapabilities:
     """What a data provider offers; ``page_bars`` is the most bars of one answer.
 
-    ``marks_closed`` says that its streams pass on the venue's own word that a bar is closed. Where they do not, the mark
-    is a guess by the clock, which a delayed frame makes wrong, and feeds ask by REST how the bar ended.
+    ``marks_closed`` says that its streams pass on the venue's own word that a bar is closed. Where they do not, the
+    mark is a guess by the clock, which a delayed frame makes wrong, and feeds ask by REST how the bar ended.
     """
 
     timeframes: tuple[Timeframe, ...]
