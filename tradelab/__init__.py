@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
     from tradelab.app.connections_face import connections as connections
+    from tradelab.app.rehearsal_face import rehearse as rehearse
     from tradelab.catalog import samples as samples
     from tradelab.catalog.bars import Catalog as Catalog
     from tradelab.catalog.find import bars as bars
@@ -75,6 +76,7 @@ _HOME = {
     "monte_carlo": "tradelab.research.montecarlo",
     "rebalance": "tradelab.research.rebalance",
     "record": "tradelab.production.recording",
+    "rehearse": "tradelab.app.rehearsal_face",
     "run_notebook": "tradelab.production.run",
     "runs": "tradelab.production.query",
     "scrutinise": "tradelab.research.scrutiny",

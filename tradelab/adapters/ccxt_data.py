@@ -62,7 +62,7 @@ class CcxtData:
             raise ParameterError(f"market={market!r} is not known.", allowed=["spot", "linear"])
         self.market = market
         self._exchange, self._symbols = exchange, tuple(symbols)
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._credentials = Credentials(credentials or {})
         self._more: dict[str, Any] = {"sandbox": sandbox, "base_url": base_url, "timeout_s": timeout_s}
         self._has_account = bool(self._credentials.get("api_key"))
@@ -74,7 +74,7 @@ class CcxtData:
     def _open(self) -> None:
         """Make a ccxt client: one that was closed cannot be used again."""
         self._client = CcxtClient(
-            self._exchange, self._clock, credentials=self._credentials, budget=self._budget, **self._more
+            self._exchange, self.clock, credentials=self._credentials, budget=self._budget, **self._more
         )
         self._ways: Ways = ways_of(self._client.raw, self.market)
         self._client.weight_per_min = self._ways.weight_per_min
