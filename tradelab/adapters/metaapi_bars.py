@@ -29,9 +29,10 @@ async def forward_page(ask: Ask, timeframe: Timeframe, since_ns: int, limit: int
     """Return the first bars from ``since_ns`` (included) on, at most ``limit``, oldest first.
 
     A span that may hold ``limit`` bars is asked for from its end. An answer that reaches back before the span holds all
-    of the span. One that does not may have lost the span's first bars; unless nothing opens before it, the span is
-    halved. One that holds nothing of the span (a weekend, or years before the first bar) moves the span on and doubles
-    it. So the number of requests grows with the logarithm of the gap.
+    of the span. One that does not may have lost the span's first bars: they are asked for too, where they may be few;
+    else the span is halved, unless nothing opens before. An answer that holds nothing of the span (a weekend, or years
+    before the first bar) moves the span on and doubles it. So the number of requests grows with the logarithm of the
+    gap.
 
     Parameters
     ----------
@@ -49,18 +50,33 @@ async def forward_page(ask: Ask, timeframe: Timeframe, since_ns: int, limit: int
         until = min(now_ns, low + span * timeframe.ns - 1)
         answered = await ask(until, count)
         fresh = [bar for bar in answered if bar.open_ns >= low]
+        before = (fresh[0].open_ns - low) // timeframe.ns if fresh else 0
         if not fresh:
             low, span = until + 1, span * 2
-        elif len(fresh) < len(answered) or span == 1 or (len(answered) < count and await _begins(ask, fresh[0], low)):
+        elif len(fresh) < len(answered):
+            return fresh[:limit]
+        elif before <= limit:
+            return (await _back_to(ask, low, fresh, count))[:limit]
+        elif len(answered) < count and await _begins(ask, fresh[0], low):
             return fresh[:limit]
         else:
-            ahead = (fresh[0].open_ns - low) // timeframe.ns // 2
-            span = max(1, min(max(ahead, limit), span - 1))
+            span = max(before // 2, limit)
     return []
 
 
+async def _back_to(ask: Ask, low_ns: int, known: list[Candle], count: int) -> list[Candle]:
+    """Add all bars from ``low_ns`` on that open before the known ones, however few the venue tells at once."""
+    while known[0].open_ns > low_ns:
+        answered = await ask(known[0].open_ns - 1, count)
+        fresh = [bar for bar in answered if bar.open_ns >= low_ns]
+        known = fresh + known
+        if not fresh or len(fresh) < len(answered):
+            break
+    return known
+
+
 async def _begins(ask: Ask, first: Candle, low_ns: int) -> bool:
-    """Whether nothing of the span opens before its first known bar, however few bars the venue tells at once."""
+    """Whether nothing of the span opens before its first known bar."""
     before = await ask(first.open_ns - 1, 1)
     return not before or before[-1].open_ns < low_ns
 

@@ -45,14 +45,17 @@ async def whole(told: Backwards, timeframe: Timeframe, since: int, limit: int, n
 
 @settings(max_examples=200, deadline=None)
 @given(
-    gaps=st.lists(st.sampled_from([1, 1, 1, 1, 2, 5, 61, 2880, 100_000]), min_size=1, max_size=120),
+    gaps=st.lists(st.sampled_from([1, 1, 1, 1, 2, 5, 61, 2880, 100_000]), min_size=1, max_size=12),
+    repeated=st.integers(1, 20),
     limit=st.integers(1, 40),
-    since=st.integers(-200_000, 3000),
-    cap=st.sampled_from([MOST, 25, 60]),
+    since=st.one_of(st.integers(-200_000, 3000), st.integers(-3, 100)),
+    cap=st.sampled_from([MOST, 2, 7, 25]),
 )
-def test_pages_joined_are_all_bars_once_whatever_the_gaps(gaps: list[int], limit: int, since: int, cap: int) -> None:
+def test_pages_joined_are_all_bars_once_whatever_the_gaps(
+    gaps: list[int], repeated: int, limit: int, since: int, cap: int
+) -> None:
     opens, at = [], 0
-    for gap in gaps:
+    for gap in gaps * repeated:
         at += gap
         opens.append(at * MIN_NS)
     told = Backwards(opens, cap)
@@ -77,6 +80,13 @@ def test_decades_before_the_first_bar_cost_a_few_requests() -> None:
     assert page
     assert [b.open_ns for b in page] == opens[: len(page)]
     assert told.asked < 45  # 13 000 pages of 990 bars lie before them
+
+
+def test_a_venue_that_tells_fewer_bars_at_once_than_documented_costs_more_requests_but_no_bar() -> None:
+    opens = [k * MIN_NS for k in range(4000)]
+    told = Backwards(opens, cap=300)
+    assert asyncio.run(whole(told, Timeframe.M1, 0, 990, opens[-1])) == opens
+    assert told.asked < 30
 
 
 def test_days_of_23_hours_push_no_bar_out_of_a_full_page() -> None:

@@ -16,11 +16,13 @@ import socketio
 from aiohttp import web
 
 from tests.unit.rehearsal.metaapi_world import ACCOUNT, TOKEN, World, plain, world
+from tradelab.adapters import metaapi_watching as watching
 from tradelab.adapters.metaapi_sequence import Sequencer
 from tradelab.adapters.metaapi_session import Market, Session
 from tradelab.adapters.metaapi_socket import SocketIo
 from tradelab.model.clock import ManualClock
 from tradelab.model.errors import ConnectivityError, RequestError, VenueError
+from tradelab.model.market import Candle
 from tradelab.model.orders import Fill, Order, OrderType, Side
 from tradelab.model.units import Timeframe
 from tradelab.rehearsal.faults import Fault
@@ -156,6 +158,55 @@ def test_a_frame_that_is_lost_ends_the_stream_as_nobody_knows_what_it_was(monkey
         assert len(await on.adapter.fills(0)) == 2  # what was missed is there to be asked for
 
     play(run)
+
+
+def test_a_packet_that_comes_twice_tells_its_fill_once() -> None:
+    async def run(on: World) -> None:
+        fills = Reader(on.adapter.watch_fills())
+        await until(lambda: on.adapter._push._session and on.adapter._push._session._inboxes)
+        raw = on.adapter._push.packets()
+        packets = Reader(raw)
+        await until(lambda: len(on.adapter._push._session._inboxes) == 2)
+        on.venue.direct.fault(Fault.STREAM_DUPLICATE, f"account:{ACCOUNT}", times=20)
+        await on.submit(Side.BUY, "0.1")
+        on.venue.direct.all_well()
+        await on.submit(Side.BUY, "0.2")
+        await until(lambda: fills.heard and fills.heard[-1].qty == Decimal("0.2"))
+        assert [f.qty for f in fills.heard] == [Decimal("0.1"), Decimal("0.2")]
+        assert sum("deals" in p for p in packets.heard) > 2
+        await fills.stop()
+        await packets.stop()
+
+    play(run)
+
+
+def test_the_last_word_on_a_bar_is_the_historys_where_pushes_were_throttled() -> None:
+    def pushed(minute: int, close: float) -> dict[str, Any]:
+        row = {"symbol": "EURUSD", "timeframe": "1m", "time": f"2026-09-11T04:{minute:02}:00.000Z", "open": 1.0,
+               "high": 2.0, "low": 1.0, "close": close, "tickVolume": 1}  # fmt: skip
+        return {"type": "prices", "candles": [row]}
+
+    class Throttled:
+        async def packets(self, _: Market) -> AsyncIterator[dict[str, Any]]:
+            for minute, close in ((0, 1.1), (1, 1.2), (0, 9.9), (4, 1.5)):
+                yield pushed(minute, close)
+
+    asked: list[tuple[int, int]] = []
+    minute_ns, start_ns = Timeframe.M1.ns, 1_789_099_200 * 10**9
+
+    async def between(from_ns: int, until_ns: int) -> list[Candle]:
+        asked.append(((from_ns - start_ns) // minute_ns, (until_ns - start_ns) // minute_ns))
+        return [Candle(t, 1.0, 2.0, 1.0, 1.7, 1.0, False) for t in range(from_ns, until_ns, minute_ns)]
+
+    async def run() -> list[tuple[int, float, bool]]:
+        told = watching.candles(Throttled(), "EURUSD", Timeframe.M1, between)  # type: ignore[arg-type]
+        return [((c.open_ns - start_ns) // minute_ns, c.close, c.closed) async for c in told]
+
+    assert asyncio.run(run()) == [
+        (0, 1.1, False), (0, 1.7, True), (1, 1.2, False), (1, 1.7, True), (2, 1.7, True), (3, 1.7, True),
+        (4, 1.5, False),
+    ]  # fmt: skip
+    assert asked == [(0, 1), (1, 4)]
 
 
 def test_a_broker_that_is_lost_ends_the_stream() -> None:

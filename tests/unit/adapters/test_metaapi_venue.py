@@ -289,12 +289,18 @@ def test_an_order_is_found_by_our_name_wherever_it_is_by_now() -> None:
     play(run)
 
 
-@pytest.mark.parametrize("hidden", [("history-orders",), ("history-orders", "history-deals")])
+@pytest.mark.parametrize(
+    ("hidden", "is_closed"),
+    [(("history-orders",), False), (("history-orders",), True), (("history-orders", "history-deals"), False)],
+)
 def test_an_order_is_found_by_its_deal_or_position_where_the_history_does_not_tell_it_yet(
-    hidden: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    hidden: tuple[str, ...], is_closed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def run(on: World) -> None:
         sent = await on.submit(Side.SELL, "0.2", client_order_id="tl1")
+        if is_closed:
+            (held,) = await on.adapter.positions()
+            await on.submit(Side.BUY, "0.2", position_id=held.position_id)
         terminal = on.adapter._terminal
         paged = terminal._paged
 
