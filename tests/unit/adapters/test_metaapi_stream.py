@@ -329,6 +329,30 @@ def test_the_reference_server_of_socket_io_understands_us_by_its_own_protocol() 
     asyncio.run(run())
 
 
+def test_a_ping_of_the_server_is_answered() -> None:
+    async def answer(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str(HELLO)
+        assert (await socket.receive()).data == "40"
+        await socket.send_str('40{"sid":"x"}')
+        await socket.send_str("2")
+        assert (await socket.receive()).data == "3"
+        await socket.send_str('42["answered"]')
+        await socket.receive()
+        return socket
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_get("/ws/", answer)
+        async with serving(app) as url:
+            socket = await SocketIo.connect(url, {}, version=4, timeout_s=5)
+            assert await asyncio.wait_for(anext(socket.events()), 20) == ("answered", None)
+            await socket.close()
+
+    asyncio.run(run())
+
+
 HELLO = '0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}'
 
 

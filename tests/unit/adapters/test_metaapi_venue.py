@@ -77,6 +77,7 @@ def test_the_venues_clock_is_measured_and_told() -> None:
         assert tested.passed, tested
         assert tested.clock_offset_ms == pytest.approx(7000, abs=500)
         assert (tested.latency_ms or 0) > 0
+        assert (await again.account_info()).ts_ns == pytest.approx(on.clock.now_ns() + 7 * 10**9, abs=5e8)
         await again.disconnect()
 
     play(run)
@@ -331,8 +332,10 @@ def test_a_position_is_closed_in_parts_by_its_id_and_only_by_the_other_side() ->
         again = await on.submit(Side.SELL, "0.1", position_id=held.position_id)
         assert isinstance(again, Refused)
         assert again.code is RefusalCode.POSITION_NOT_FOUND
-        names = [f.client_order_id for f in await on.adapter.fills(0)]
-        assert len(names) == len(set(names)) == 3
+        made = await on.adapter.fills(0)
+        assert len({f.client_order_id for f in made}) == len(made) == 3
+        assert await on.adapter.fills(made[-1].ts_ns) == made  # all at one moment: the clock stood still
+        assert await on.adapter.fills(made[-1].ts_ns + 1) == []  # though MetaApi is asked by the millisecond
 
     play(run)
 
