@@ -24,7 +24,8 @@ demo: setup  ## run the main job: bundled bars, check, backtest, sweep, HTML rep
 test: setup  ## run all tests and doctests; ARGS="tests/unit/model -x" narrows it
 	$(PY) -m pytest -n logical --dist worksteal $(ARGS)
 
-conformance: setup  ## hold every venue to the contract, write docs/conformance.md
+conformance: setup  ## hold every venue to the contract, write docs/conformance.md and docs/faults.md
+	@$(PY) tools/fault_table.py
 	@$(PY) tools/conformance.py $(ARGS)
 
 lab: setup  ## open JupyterLab on notebooks/

@@ -24,6 +24,7 @@ _NS_PER_MS = 1_000_000
 _DEFAULT_PAUSE_S = 60.0  # after a 429 that names none: the longest window venues count in
 _DEFAULT_BAN_S = 120.0  # after a ban that names none: Binance's shortest
 _CLOCK_SAMPLES = 5
+_SHORT_WAY_NS = 1_000_000_000
 
 
 class CcxtClient:
@@ -79,15 +80,16 @@ class CcxtClient:
         if base_url is not None:
             point_at(self.raw, base_url)
         self.weight_per_min: int | None = None
+        self.ban_s = _DEFAULT_BAN_S
         self.budget = budget or self.new_budget(None, 1.0)
         self._bind()
 
     def new_budget(self, window_s: float | None, share: float) -> Budget:
         """Return a budget of a share of ccxt's own rate for this exchange, counted in windows of that length.
 
-        Where the venue's is not known it is a second, or room for three requests: a burst no longer than that.
+        Where the venue's is not known it is a second, or room for ten requests: a burst no longer than that.
         """
-        window_s = window_s or max(1.0, 3 * self.raw.rateLimit / 1000)
+        window_s = window_s or max(1.0, 10 * self.raw.rateLimit / 1000)
         return Budget(self.clock, share * window_s * 1000 / self.raw.rateLimit, window_s)
 
     def __repr__(self) -> str:
@@ -120,6 +122,15 @@ class CcxtClient:
             offsets.append(int(told_ms) * _NS_PER_MS - (before + after) // 2)
         self.offset_ns = int(statistics.median(offsets))
         return statistics.median(trips)
+
+    async def told_ns(self) -> int:
+        """Return what the venue says its time is, nothing added for the way; sign by it if the way was short."""
+        before = self.clock.now_ns()
+        told_ns = await self._told_time() * _NS_PER_MS
+        after = self.clock.now_ns()
+        if after - before <= _SHORT_WAY_NS:  # else it may have waited for room in the budget, or on one leg alone
+            self.offset_ns = told_ns - (before + after) // 2
+        return told_ns
 
     async def _told_time(self) -> int:
         try:
@@ -229,11 +240,11 @@ class CcxtClient:
         asked = _seconds(told.get("retry-after"))
         if asked is None and (reset_ms := _seconds(told.get("x-bapi-limit-reset-timestamp"))) is not None:
             asked = max(0.0, reset_ms / 1000 - self.now_ns() / 1e9)
+        banned = status == 418 or (status == 403 and self.id.startswith("bybit"))
+        if banned or status == 429:
+            asked = asked or (self.ban_s if banned else _DEFAULT_PAUSE_S)
+            self.budget.close_for(asked, banned=banned)
         self._last = Heard(None, "", asked, status)
-        if status == 418 or (status == 403 and self.id.startswith("bybit")):
-            self.budget.close_for(asked or _DEFAULT_BAN_S, banned=True)
-        elif status == 429:
-            self.budget.close_for(asked or _DEFAULT_PAUSE_S, banned=False)
         used = told.get("x-mbx-used-weight-1m")
         if used is not None and used.isdigit() and self.weight_per_min is not None:
             self.budget.learn_used(int(used) / self.weight_per_min * self.budget.capacity)

@@ -85,6 +85,7 @@ _BINANCE: dict[str, tuple[Said, ...]] = {
 
 # Source: Bybit, V5 API "Error codes".
 _BYBIT: dict[str, tuple[Said, ...]] = {
+    "429": (Said(R.OVERLOADED),),  # the trading service has a high load, please retry
     "10000": (Said(None),),  # server timeout
     "10001": (
         Said(R.NO_CHANGE, "not modified"),

@@ -78,6 +78,7 @@ class CcxtData:
         )
         self._ways: Ways = ways_of(self._client.raw, self.market)
         self._client.weight_per_min = self._ways.weight_per_min
+        self._client.ban_s = self._ways.ban_s or self._client.ban_s
         self._budget = self._budget or self._client.new_budget(self._ways.budget_window_s, self._ways.budget_share)
         self._client.budget = self._budget
         self._client.raw.options.update(self._ways.options())
@@ -157,8 +158,7 @@ class CcxtData:
 
     async def now_ns(self) -> int:
         """Ask the venue for its time."""
-        await self._client.sync_clock()
-        return self._client.now_ns()
+        return await self._client.told_ns()
 
     async def instruments(self) -> Sequence[Instrument]:
         """Return the markets of this kind that say their steps."""
@@ -179,8 +179,8 @@ class CcxtData:
         self._require(symbol)
         since_ms = None if since_ns is None else -(-since_ns // 1_000_000)
         most = min(limit or self.data_capabilities.page_bars, self.data_capabilities.page_bars)
+        now = self._client.now_ns()  # before the question: what an answer under way saw forming is not closed by its delay
         rows = await self._client.ask(self._client.raw.fetch_ohlcv, symbol, timeframe.alias, since_ms, most)
-        now = self._client.now_ns()
         bars = sorted((candle_of(r, timeframe, now) for r in rows), key=lambda c: c.open_ns)
         return [c for c in bars if since_ns is None or c.open_ns >= since_ns]
 

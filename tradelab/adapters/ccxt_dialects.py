@@ -27,6 +27,9 @@ class Margin:
 _ALL_STREAMS = frozenset(Stream)
 
 
+PAYLOAD_TESTED = frozenset({"okx", "kraken"})  # tests/unit/adapters/test_ccxt_payloads.py
+
+
 class Ways:
     """What holds for any exchange ccxt speaks to, by its own ``features``; nobody has rehearsed it.
 
@@ -41,6 +44,7 @@ class Ways:
     fills_need_symbol = True
     cancels_by_venue_id = True  # our own id is not enough to cancel by
     weight_per_min: int | None = None  # what an address may use, where the venue tells what it has used
+    ban_s: float | None = None  # how long a ban lasts at least that names no end
     budget_window_s: float | None = None  # in which the venue counts; None spreads requests as evenly as ccxt does
     budget_share = 1.0  # of ccxt's own rate
     longest_fill_span_s: int | None = None  # of one question for fills
@@ -76,7 +80,7 @@ class Ways:
             query_by_client_id=False,
             cancel_all=bool(has.get("cancelAllOrders")),
             streams=frozenset(s for s, name in streams.items() if has.get(name) is True),
-            evidence=Evidence.UNVERIFIED,
+            evidence=Evidence.PAYLOAD_TESTED if self.raw.id in PAYLOAD_TESTED else Evidence.UNVERIFIED,
         )
 
     def features(self) -> dict[str, Any]:
@@ -301,6 +305,7 @@ class Bybit(Ways):
     cancels_by_venue_id = False
     budget_window_s = 1.0  # source: V5 "Rate Limit", so many requests a second for each endpoint
     budget_share = 0.45  # ccxt reckons with 20 orders a second; accounts below VIP have 10
+    ban_s = 600.0  # source: the same, "wait for at least 10 minutes"
     longest_fill_span_s = 7 * 86_400
 
     def options(self) -> dict[str, Any]:
