@@ -163,10 +163,12 @@ class Budget:
 
     def _fits(self, cost: float, level: Urgency) -> bool:
         room = self.capacity * _SHARE[level] - self.used()
-        return cost <= room or (not self._spent and cost <= self.capacity)  # a large one goes alone
+        return cost <= room or not self._spent  # a large one goes alone
 
     def _charge(self, cost: float) -> None:
-        self._spent.append((self._clock.now_ns(), cost))
+        """Count a cost as spent; one that is more than a window holds keeps as many windows closed as it fills."""
+        longer_s = max(0.0, cost / self.capacity - 1.0) * self.window_s
+        self._spent.append((self._clock.now_ns() + int(longer_s * NS_PER_S), cost))
 
     def _next_free_s(self) -> float:
         if not self._spent:

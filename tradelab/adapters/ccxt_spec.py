@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tradelab.adapters.ccxt_dialects import PAYLOAD_TESTED
 from tradelab.adapters.ccxt_venue import CcxtVenue
 from tradelab.adapters.registry import AdapterSpec, Purpose, checked, fields_of
 from tradelab.model.capabilities import Evidence
@@ -41,7 +42,8 @@ SPEC = AdapterSpec(
     title="crypto exchanges through ccxt",
     evidence=Evidence.UNVERIFIED,
     variant="exchange",
-    proved=dict.fromkeys(("binance", "binanceusdm", "bybit"), Evidence.REHEARSED),
+    proved=dict.fromkeys(("binance", "binanceusdm", "bybit"), Evidence.REHEARSED)
+    | dict.fromkeys(PAYLOAD_TESTED, Evidence.PAYLOAD_TESTED),
     purposes=frozenset(Purpose),
     open=open_venue,
     credentials=(

@@ -145,3 +145,17 @@ def test_a_request_larger_than_its_share_goes_alone_instead_of_never() -> None:
         await asyncio.wait_for(budget.spend(9.0), timeout=5)
 
     _played(play)
+
+
+def test_a_request_larger_than_a_window_closes_as_many_windows_as_it_fills() -> None:
+    async def play() -> None:
+        clock = ManualClock()
+        budget = Budget(clock, 10.0, 60.0)
+        await asyncio.wait_for(budget.spend(20.0), timeout=5)
+        next_one = asyncio.create_task(budget.spend(1.0))
+        await clock.advance(119.0)
+        assert not next_one.done()
+        await clock.advance(1.5)
+        await asyncio.wait_for(next_one, timeout=5)
+
+    _played(play)
