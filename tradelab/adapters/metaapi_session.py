@@ -61,7 +61,7 @@ class Session:
         self._markets: Counter[Market] = Counter()
         self._answers: dict[str, asyncio.Future[None]] = {}
         self._authenticated, self._synchronized = asyncio.Event(), asyncio.Event()
-        self._host: str | None = None
+        self._name, self._host = secrets.token_hex(16), None  # ours; and the server that keeps the account
         self._sequence = Sequencer(lambda: socket.fail("a packet was lost"))
         self._over: VenueError | None = None
         self._reader = asyncio.create_task(self._read())
@@ -82,7 +82,7 @@ class Session:
         RequestError
             MetaApi refused.
         """
-        await self._ask("subscribe", sessionId=secrets.token_hex(16))
+        await self._ask("subscribe", sessionId=self._name)
         await self._within(self._authenticated.wait(), "the account is not connected to its broker")
         now = iso(self._now_ns())
         await self._ask(
@@ -177,9 +177,15 @@ class Session:
     def _take(self, name: str, data: Packet) -> None:
         if name in ("response", "processingError"):
             self._answered(name, data)
-        elif name == "synchronization" and data.get("accountId") == self._account_id:
+        elif name == "synchronization" and self._is_ours(data):
             for packet in self._sequence.put(data):
                 self._hand_on(packet)
+
+    def _is_ours(self, packet: Packet) -> bool:
+        """Whether a packet is about our account, as told by the first server that greeted us for this session."""
+        if packet.get("accountId") != self._account_id or packet.get("sessionId") not in (None, self._name):
+            return False
+        return self._host is None or packet.get("host") in (None, self._host)
 
     def _answered(self, name: str, data: Packet) -> None:
         answer = self._answers.get(str(data.get("requestId")))
@@ -194,6 +200,8 @@ class Session:
     def _hand_on(self, packet: Packet) -> None:
         kind = packet.get("type")
         if kind == "authenticated":
+            if self._synchronized.is_set():  # the terminal was started anew, and waits to be synchronized
+                self._socket.fail("the account was connected to its broker anew")
             self._host = packet.get("host")
             self._authenticated.set()
         elif kind == "dealSynchronizationFinished":

@@ -46,10 +46,11 @@ class SocketIo:
         parts = urlsplit(base_url)
         scheme, asked = ("wss" if parts.scheme == "https" else "ws"), {"EIO": str(version), "transport": "websocket"}
         url = f"{scheme}://{parts.netloc}/ws/?{urlencode({**query, **asked})}"
+        headers = {"Client-Id": query.get("clientId", "")}  # as MetaApi's own clients say it again
         http = aiohttp.ClientSession(trust_env=parts.scheme == "https")
         opened, failure, is_refused = None, "", False
         try:
-            socket = await asyncio.wait_for(http.ws_connect(url, autoping=True, max_msg_size=0), timeout_s)
+            socket = await asyncio.wait_for(http.ws_connect(url, headers=headers, max_msg_size=0), timeout_s)
             opened = cls(http, socket, parts.hostname or "")
             await asyncio.wait_for(opened._greet(version), timeout_s)
         except aiohttp.WSServerHandshakeError as error:
