@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tradelab.model.plain import Plain
+
 
 class AccountKind(enum.Enum):
     """What is at stake: an account is one of these for life."""
@@ -24,8 +26,8 @@ class PositionMode(enum.Enum):
     HEDGING = "hedging"  # every entry a position with an id of its own
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+@dataclass(frozen=True, slots=True, repr=False)
+class Balance(Plain):
     """Money of one currency; ``total = free + used``."""
 
     currency: str
@@ -38,8 +40,8 @@ class Balance:
         return self.free + self.used
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Position(Plain):
     """An open position; ``qty`` is signed, below zero is short."""
 
     symbol: str
@@ -55,8 +57,8 @@ class Position:
     opened_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountInfo:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AccountInfo(Plain):
     """An account at one moment, as the venue tells it."""
 
     balances: tuple[Balance, ...]

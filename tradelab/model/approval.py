@@ -9,13 +9,14 @@ from tradelab.model.errors import InvariantError, ParameterError
 from tradelab.model.instrument import Instrument
 from tradelab.model.orders import OrderIntent
 from tradelab.model.outcome import Refused
+from tradelab.model.plain import Plain
 from tradelab.model.rounding import fit
 
 _SEAL = object()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderApproved:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OrderApproved(Plain):
     """An order that has passed; :func:`approve` makes it and nothing else can.
 
     Parameters

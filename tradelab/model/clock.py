@@ -35,6 +35,23 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+def elapsed_ns(clock: Clock) -> int:
+    """Return a reading of a clock from which what has passed can be told: it is never set.
+
+    The machine's own clock may be set at any moment, by a person or by its time service; how long ago something was is
+    told by one that only counts, where the system has it through the machine's sleep too.
+
+    >>> elapsed_ns(ManualClock(7))
+    7
+    """
+    if not isinstance(clock, SystemClock):
+        return clock.now_ns()
+    return time.clock_gettime_ns(_COUNTER) if _COUNTER is not None else time.monotonic_ns()
+
+
+_COUNTER: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 class ScaledClock:
     """A clock that began at ``start_ns`` and runs ``speed`` times as fast as the machine's.
 

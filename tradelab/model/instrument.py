@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from tradelab.model.errors import ParameterError
+from tradelab.model.plain import Plain
 
 
 class Calendar(enum.Enum):
@@ -28,8 +29,8 @@ class InstrumentKind(enum.Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Instrument(Plain):
     """One tradable thing; every step and limit is an exact ``Decimal``, ``None`` where the venue sets none.
 
     Parameters

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tradelab.model.plain import Plain
 from tradelab.model.units import Timeframe
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
+@dataclass(frozen=True, slots=True, repr=False)
+class Candle(Plain):
     """One bar by its open time; ``closed`` is false while it forms, and then it is never acted on.
 
     Prices are floats, as in the catalogue and the kernels; ``volume`` is NaN where there is none.
@@ -28,8 +29,8 @@ class Candle:
         return self.open_ns == timeframe.next_open(before.open_ns)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Quote(Plain):
     """Best bid and ask at ``ts_ns``, the venue's time; quantities are ``None`` where they were not told."""
 
     symbol: str
@@ -50,8 +51,8 @@ class Quote:
         return self.ask - self.bid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Tick(Plain):
     """One trade, or one change of the quote where a market has no trades (FX): then ``qty`` is ``None``."""
 
     ts_ns: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradelab.model.errors import ParameterError
+from tradelab.model.plain import Plain
 
 
 class Side(enum.Enum):
@@ -80,8 +81,8 @@ class Liquidity(enum.Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderIntent:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OrderIntent(Plain):
     """What somebody wants to trade, before anybody has agreed; prices and quantities in the venue's own units.
 
     Parameters
@@ -134,8 +135,8 @@ class OrderIntent:
             raise ParameterError(f"{self.symbol}: an order needs a client_order_id.", fix="identity.client_order_id().")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRef:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OrderRef(Plain):
     """Name an order at a venue, by our id, by the venue's, or by both."""
 
     symbol: str
@@ -147,8 +148,8 @@ class OrderRef:
             raise ParameterError(f"{self.symbol}: an order is named by client_order_id or venue_order_id.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Order(Plain):
     """An order as the venue tells it; ``None`` is what the venue did not say."""
 
     symbol: str
@@ -181,8 +182,8 @@ class Order:
         return OrderRef(symbol=self.symbol, client_order_id=self.client_order_id, venue_order_id=self.venue_order_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Fill(Plain):
     """One trade of one order; ``(venue, account, symbol, trade_id)`` is booked once."""
 
     trade_id: str

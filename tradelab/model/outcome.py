@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from tradelab.model.orders import Order
+from tradelab.model.plain import Plain
 
 
 class RefusalCode(enum.Enum):
@@ -72,8 +73,8 @@ _MOMENTARY = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+@dataclass(frozen=True, slots=True, repr=False)
+class Accepted(Plain):
     """The venue has it; ``order`` is the venue's answer, ``None`` when it only acknowledged."""
 
     client_order_id: str | None
@@ -81,8 +82,8 @@ class Accepted:
     order: Order | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+@dataclass(frozen=True, slots=True, repr=False)
+class Refused(Plain):
     """The venue, or we, said no, and nothing trades; ``says`` are the words it came with, without secrets."""
 
     code: RefusalCode
@@ -90,8 +91,8 @@ class Refused:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+@dataclass(frozen=True, slots=True, repr=False)
+class Unknown(Plain):
     """Nobody knows: ask the venue by the client id before anything else is sent."""
 
     says: str
