@@ -155,7 +155,7 @@ class StateFile:
         if not (parts or orders or fills or funding):
             return
         with self._writing():
-            self._base.executemany(_PUT, [*parts.items(), ("now_ns", str(exchange.now_ns))])
+            self._base.executemany(_PUT, parts.items())
             self._base.executemany(_PUT_ORDER, orders.items())
             self._base.executemany("insert into fills (text) values (?)", [(_text(_FILL, f),) for f in fills])
             self._base.executemany("insert into funding (text) values (?)", [(_text(_MONEY, f),) for f in funding])
@@ -329,6 +329,7 @@ def _parts(exchange: Exchange) -> dict[str, str]:
     shelves = {s: _Shelf(b.last, b.level_qty, b.taken_ask, b.taken_bid) for s, b in exchange.books.items()}
     market = _Market(exchange.last_number, exchange.pinned, exchange.delisted, shelves)
     return {
+        "now_ns": str(exchange.now_ns),
         "market": _text(_MARKET, market),
         "ledgers": _text(_LEDGERS[exchange.setup.ledger], exchange.ledgers),
         "accounts": _text(_ACCOUNTS, exchange.accounts),
