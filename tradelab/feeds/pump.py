@@ -13,7 +13,7 @@ from tradelab.feeds.rhythm import Rhythm
 from tradelab.feeds.waking import Waker
 from tradelab.model.clock import Clock
 from tradelab.model.errors import ConnectivityError
-from tradelab.model.ports import DataProvider
+from tradelab.model.ports import Connected
 from tradelab.model.units import NS_PER_S
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Pump(Generic[T]):
         watch: Callable[[], AsyncIterator[T]] | None,
         desk: Desk[T],
         *,
-        provider: DataProvider,
+        provider: Connected,
         asker: Asker,
         clock: Clock,
         rhythm: Rhythm,
@@ -91,6 +91,10 @@ class Pump(Generic[T]):
     def last_news_ns(self) -> int:
         """When, by our clock, new data came last; the start, if none has come yet."""
         return self._last_news_ns
+
+    def knock(self) -> None:
+        """Have the desk asked when it is due: that has changed."""
+        self._waker.knock()
 
     async def run(self) -> None:
         """Run until cancelled.
@@ -166,16 +170,20 @@ class Pump(Generic[T]):
     async def _check_age(self) -> None:
         """Raise the alarm when data are too old, and give a stream up that stays silent."""
         now = self._clock.now_ns()
+        is_silent = self._reader is not None and now - self._last_heard_ns >= self._rhythm.stale_after_ns
+        if is_silent and self._rhythm.may_be_silent:
+            self._have_news()
         age = now - self._last_news_ns
         if age >= self._limit_ns():
             self._alarm.stale("silent", age / NS_PER_S, f"no new data for {age / NS_PER_S:.0f} s ({self._trouble()})")
-        if self._reader is not None and now - self._last_heard_ns >= self._rhythm.stale_after_ns:
+        if is_silent and not self._rhythm.may_be_silent:
             await self._lose(ConnectivityError("the connection was open and silent"))
 
     def _limit_ns(self) -> int:
-        """Return the age at which data are stale; polled data are older by nature."""
+        """Return the age at which data are stale; polled data, and those of a feed that may be silent, are older."""
         polled_ns = 0 if self._poll_ns is None else int(2 * self._rhythm.poll_s * NS_PER_S)
-        return max(self._rhythm.stale_after_ns, polled_ns)
+        silent_ns = 2 * self._rhythm.stale_after_ns if self._rhythm.may_be_silent else 0
+        return max(self._rhythm.stale_after_ns, polled_ns, silent_ns)
 
     def _trouble(self) -> str:
         if self._watch is None:

@@ -23,12 +23,16 @@ class Rhythm:
         Connections in a row that brought no data before polling begins.
     longest_pause_s
         The longest wait between two attempts at a stream.
+    may_be_silent
+        Silence is no sign of death where nothing may be happening (an account's fills): a connection that has stayed
+        open for twice the expected interval counts as news.
     """
 
     expected_interval_s: float
     poll_s: float
     reconnects: int = 5
     longest_pause_s: float = 60.0
+    may_be_silent: bool = False
 
     def __post_init__(self) -> None:
         for name in ("expected_interval_s", "poll_s", "reconnects", "longest_pause_s"):

@@ -7,7 +7,7 @@ import asyncio
 from tradelab.feeds.asking import Asker
 from tradelab.model.clock import Clock
 from tradelab.model.errors import InvariantError
-from tradelab.model.ports import DataProvider
+from tradelab.model.ports import Connected
 from tradelab.model.units import NS_PER_S
 
 
@@ -19,7 +19,7 @@ class VenueClock:
     the first bound, and a stream's "closed" is believed by the second.
     """
 
-    def __init__(self, provider: DataProvider, clock: Clock, asker: Asker) -> None:
+    def __init__(self, provider: Connected, clock: Clock, asker: Asker) -> None:
         self._provider = provider
         self._clock = clock
         self._asker = asker

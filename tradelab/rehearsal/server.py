@@ -218,18 +218,22 @@ async def _read(request: web.Request) -> Call:
     return Call(request, request.rel_url.raw_query_string, body, params, dict(request.match_info))
 
 
+class _Broken(web.Response):
+    """Stands for the answer that never comes: aiohttp finds nobody to write it to, and makes no noise about it."""
+
+
 async def _break(call: Call) -> web.StreamResponse:
     """Break the connection without a word."""
     if call.request.transport is not None:
         call.request.transport.abort()
     await asyncio.sleep(0)
-    raise ConnectionResetError("broken by script")
+    return _Broken()
 
 
 def _asked(ts_ns: int, kind: str, call: Call, script: Script | None, response: web.StreamResponse | None) -> Asked:
     shown = {k: v for k, v in call.params.items() if k.lower() not in _SECRET}
     fault = None if script is None else script.fault.value
-    status = None if response is None else response.status
+    status = None if response is None or isinstance(response, _Broken) else response.status
     return Asked(ts_ns, kind, call.request.method, call.request.path, shown, fault, status)
 
 
