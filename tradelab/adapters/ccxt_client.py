@@ -7,14 +7,16 @@ import ipaddress
 import logging
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from tradelab.adapters.budget import Budget, Urgency, urgency
+from tradelab.adapters.budget import Budget, BudgetError, Urgency, urgency
 from tradelab.adapters.ccxt_outcomes import Heard, heard, is_there_already, outcome_of, read_error
-from tradelab.model.clock import Clock
+from tradelab.model.clock import Clock, elapsed_ns
 from tradelab.model.credentials import Credentials, Secret
 from tradelab.model.errors import ConfigError, MissingExtraError, UnknownNameError, VenueError
 from tradelab.model.outcome import RefusalCode, Refused, Unknown
@@ -24,7 +26,11 @@ _NS_PER_MS = 1_000_000
 _DEFAULT_PAUSE_S = 60.0  # after a 429 that names none: the longest window venues count in
 _DEFAULT_BAN_S = 120.0  # after a ban that names none: Binance's shortest
 _CLOCK_SAMPLES = 5
+_ANSWER: ContextVar[Heard | None] = ContextVar("answer", default=None)  # to the request this task makes
+_LAST_LOOK: ContextVar[Callable[[], Refused | None] | None] = ContextVar("last_look", default=None)
 _SHORT_WAY_NS = 1_000_000_000
+# When a task's request was let go, by our clock and by the machine's: a wait for room in the budget is not on the way.
+_LET_GO: ContextVar[tuple[int, int]] = ContextVar("let_go")
 
 
 class CcxtClient:
@@ -60,7 +66,6 @@ class CcxtClient:
         self.id = exchange
         self.clock = clock
         self.offset_ns = 0
-        self._last: Heard | None = None
         self._credentials = Credentials(credentials or {})
         given = {name: secret.reveal() or None for name, secret in self._credentials.items()}
         self.raw: Any = _make(exchange)(
@@ -82,15 +87,17 @@ class CcxtClient:
         self.weight_per_min: int | None = None
         self.ban_s = _DEFAULT_BAN_S
         self.budget = budget or self.new_budget(None, 1.0)
+        self.order_budget: Budget | None = None
+        self.makes_order: Callable[[str, str], bool] = lambda method, path: False
         self._bind()
 
-    def new_budget(self, window_s: float | None, share: float) -> Budget:
+    def new_budget(self, window_s: float | None, share: float, burst: float = 1.0) -> Budget:
         """Return a budget of a share of ccxt's own rate for this exchange, counted in windows of that length.
 
         Where the venue's is not known it is a second, or room for ten requests: a burst no longer than that.
         """
         window_s = window_s or max(1.0, 10 * self.raw.rateLimit / 1000)
-        return Budget(self.clock, share * window_s * 1000 / self.raw.rateLimit, window_s)
+        return Budget(self.clock, share * window_s * 1000 / self.raw.rateLimit, window_s, burst=burst)
 
     def __repr__(self) -> str:
         return f"<ccxt client of {self.id}>"
@@ -102,8 +109,11 @@ class CcxtClient:
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def now_ns(self) -> int:
-        """Return the venue's time as far as we know it: our clock and the offset last measured."""
-        return self.clock.now_ns() + self.offset_ns
+        """Return the venue's time as far as we know it: what it told last and what has passed since.
+
+        A clock of ours that is set in between makes no difference.
+        """
+        return elapsed_ns(self.clock) + self.offset_ns
 
     async def sync_clock(self, samples: int = 1) -> float:
         """Measure the venue's clock, half a round trip allowed for, and sign by it from now on.
@@ -115,28 +125,28 @@ class CcxtClient:
         """
         offsets, trips = [], []
         for _ in range(samples):
-            before, began = self.clock.now_ns(), time.monotonic_ns()
-            told_ms = await self._told_time()
-            after = self.clock.now_ns()
-            trips.append((time.monotonic_ns() - began) / _NS_PER_MS)
-            offsets.append(int(told_ms) * _NS_PER_MS - (before + after) // 2)
+            told, sent, came, trip_ms = await self._told_time()
+            trips.append(trip_ms)
+            offsets.append(told - (sent + came) // 2)
         self.offset_ns = int(statistics.median(offsets))
         return statistics.median(trips)
 
     async def told_ns(self) -> int:
         """Return what the venue says its time is, nothing added for the way; sign by it if the way was short."""
-        before = self.clock.now_ns()
-        told_ns = await self._told_time() * _NS_PER_MS
-        after = self.clock.now_ns()
-        if after - before <= _SHORT_WAY_NS:  # else it may have waited for room in the budget, or on one leg alone
-            self.offset_ns = told_ns - (before + after) // 2
-        return told_ns
+        told, sent, came, _ = await self._told_time()
+        if came - sent <= _SHORT_WAY_NS:  # else nobody knows on which leg the time was lost
+            self.offset_ns = told - (sent + came) // 2
+        return told
 
-    async def _told_time(self) -> int:
+    async def _told_time(self) -> tuple[int, int, int, float]:
+        """Return the venue's time, ours when the question left and when the answer came, and milliseconds between."""
         try:
-            return int(await self.raw.fetch_time())
+            told_ms = await self.raw.fetch_time()
         except Exception as error:  # noqa: BLE001 - as in ask(), without another look at the clock
             raise self.as_read_error(error) from None
+        sent_ns, began = _LET_GO.get()
+        trip_ms = (time.monotonic_ns() - began) / _NS_PER_MS
+        return int(told_ms) * _NS_PER_MS, sent_ns, elapsed_ns(self.clock), trip_ms
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,7 +168,7 @@ class CcxtClient:
         try:
             return await self._ask(question, *args)
         except Exception as error:  # noqa: BLE001 - the same
-            outcome = outcome_of(error, self.id, self._heard(error, keep=True))
+            outcome = outcome_of(error, self.id, self._heard(error))
             if isinstance(outcome, Refused) and outcome.code is RefusalCode.ORDER_NOT_FOUND:
                 return None
             raise self.as_read_error(error) from None
@@ -167,10 +177,9 @@ class CcxtClient:
         try:
             return await question(*args, **more)
         except Exception as error:
-            outcome = outcome_of(error, self.id, self._heard(error, keep=True))
+            outcome = outcome_of(error, self.id, self._heard(error))
             if not (isinstance(outcome, Refused) and outcome.code is RefusalCode.CLOCK):
                 raise
-        self._last = None
         await self.sync_clock()
         return await question(*args, **more)
 
@@ -212,27 +221,51 @@ class CcxtClient:
         except VenueError:
             return  # the refusal stands; the next request finds the clock wrong again and tries again
 
-    def _heard(self, error: Exception, *, keep: bool = False) -> Heard:
-        last = self._last or Heard(None, "")
-        self._last = last if keep else None
-        told = heard(error, status=last.status, retry_after_s=last.retry_after_s)
+    def _heard(self, error: Exception) -> Heard:
+        answer = getattr(error, "answer", None) or Heard(None, "")
+        told = heard(error, status=answer.status, retry_after_s=answer.retry_after_s)
         return replace(told, words=self._credentials.scrub(told.words))
 
     # ── what ccxt is made to do ──────────────────────────────────────────────────────────────────────────────────
 
     def _bind(self) -> None:
         """Let ccxt sign by the venue's time, spend our budget, and tell us of every answer."""
-        raw, handle = self.raw, self.raw.handle_errors
+        raw, handle, fetch = self.raw, self.raw.handle_errors, self.raw.fetch2
 
         def handle_errors(status: int, reason: str, url: str, method: str, headers: Any, *rest: Any) -> Any:
             self._learn(int(status), headers or {})
             return handle(status, reason, url, method, headers, *rest)
 
+        async def fetch2(path: str, api: Any = "public", method: str = "GET", params: Any = None, *rest: Any) -> Any:
+            params = {} if params is None else params
+            cost = float(raw.calculate_rate_limiter_cost(api, method, path, params, *rest))
+            _ANSWER.set(None)
+            try:
+                async with self._departure(cost, method, path):
+                    _LET_GO.set((elapsed_ns(self.clock), time.monotonic_ns()))
+                    return await fetch(path, api, method, params, *rest)
+            except Exception as error:
+                error.answer = _ANSWER.get()  # type: ignore[attr-defined]
+                raise
+
+        raw.fetch2 = fetch2
+        raw.throttle = _no_other_throttle
         raw.milliseconds = lambda: self.now_ns() // _NS_PER_MS
         raw.seconds = lambda: self.now_ns() // 1_000_000_000
         raw.microseconds = lambda: self.now_ns() // 1_000
-        raw.throttle = lambda cost=None: self.budget.spend(1.0 if cost is None else float(cost))
         raw.handle_errors = handle_errors
+
+    @asynccontextmanager
+    async def _departure(self, cost: float, method: str, path: str) -> AsyncIterator[None]:
+        """Wait until a request may leave; within the block it is on its way."""
+        if self.order_budget is not None and self.makes_order(method, path):
+            async with self.order_budget.spending(1.0), self.budget.spending(cost):
+                _look_once_more()
+                yield
+        else:
+            async with self.budget.spending(cost):
+                _look_once_more()
+                yield
 
     def _learn(self, status: int, headers: Mapping[str, str]) -> None:
         """Close the budget when the venue says so, and take over what it has counted."""
@@ -244,10 +277,33 @@ class CcxtClient:
         if banned or status == 429:
             asked = asked or (self.ban_s if banned else _DEFAULT_PAUSE_S)
             self.budget.close_for(asked, banned=banned)
-        self._last = Heard(None, "", asked, status)
+        _ANSWER.set(Heard(None, "", asked, status))
         used = told.get("x-mbx-used-weight-1m")
         if used is not None and used.isdigit() and self.weight_per_min is not None:
             self.budget.learn_used(int(used) / self.weight_per_min * self.budget.capacity)
+
+
+@contextmanager
+def last_look(at: Callable[[], Refused | None]) -> Iterator[None]:
+    """Let every request of this block be looked at once more when its turn has come, before it leaves."""
+    token = _LAST_LOOK.set(at)
+    try:
+        yield
+    finally:
+        _LAST_LOOK.reset(token)
+
+
+def _look_once_more() -> None:
+    at = _LAST_LOOK.get()
+    refused = None if at is None else at()
+    if refused is not None:
+        error = BudgetError(f"{refused.says}; nothing was sent.")
+        error.code = refused.code
+        raise error
+
+
+async def _no_other_throttle(cost: float | None = None) -> None:
+    """Let a request go on at once: it has waited for the budget before."""
 
 
 _SILENT = logging.Logger("tradelab.ccxt")

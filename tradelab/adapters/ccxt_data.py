@@ -69,6 +69,7 @@ class CcxtData:
         self._instruments: dict[str, Instrument] = {}
         self._connected = False
         self._budget: Budget | None = None
+        self._order_budget: Budget | None = None
         self._open()
 
     def _open(self) -> None:
@@ -79,12 +80,19 @@ class CcxtData:
         self._ways: Ways = ways_of(self._client.raw, self.market)
         self._client.weight_per_min = self._ways.weight_per_min
         self._client.ban_s = self._ways.ban_s or self._client.ban_s
-        self._budget = self._budget or self._client.new_budget(self._ways.budget_window_s, self._ways.budget_share)
-        self._client.budget = self._budget
+        self._keep_budgets()
         self._client.raw.options.update(self._ways.options())
         self._streams = CcxtStreams(self._client, self._ways.money)
         self._trades = Trades(self._client, self._ways, self._symbols)
         self._closed = False
+
+    def _keep_budgets(self) -> None:
+        """Go on with the budgets of the client before: what it spent, and a ban, outlive a connection."""
+        ways, client = self._ways, self._client
+        self._budget = self._budget or client.new_budget(ways.budget_window_s, ways.budget_share, ways.budget_burst)
+        if ways.orders_per_s is not None and self._order_budget is None:
+            self._order_budget = Budget(self.clock, *ways.orders_per_s, burst=ways.budget_burst)
+        client.budget, client.order_budget, client.makes_order = self._budget, self._order_budget, ways.makes_order
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.market} through ccxt, {'connected' if self._connected else 'not connected'}>"
@@ -179,7 +187,9 @@ class CcxtData:
         self._require(symbol)
         since_ms = None if since_ns is None else -(-since_ns // 1_000_000)
         most = min(limit or self.data_capabilities.page_bars, self.data_capabilities.page_bars)
-        now = self._client.now_ns()  # before the question: what an answer under way saw forming is not closed by its delay
+        now = (
+            self._client.now_ns()
+        )  # before the question: what an answer under way saw forming is not closed by its delay
         rows = await self._client.ask(self._client.raw.fetch_ohlcv, symbol, timeframe.alias, since_ms, most)
         bars = sorted((candle_of(r, timeframe, now) for r in rows), key=lambda c: c.open_ns)
         return [c for c in bars if since_ns is None or c.open_ns >= since_ns]

@@ -47,6 +47,8 @@ class Ways:
     ban_s: float | None = None  # how long a ban lasts at least that names no end
     budget_window_s: float | None = None  # in which the venue counts; None spreads requests as evenly as ccxt does
     budget_share = 1.0  # of ccxt's own rate
+    budget_burst = 1.0  # fraction of the window that goes at once; the rest is spread
+    orders_per_s: tuple[int, float] | None = None  # so many new orders in so many seconds, beside the budget
     longest_fill_span_s: int | None = None  # of one question for fills
 
     def __init__(self, raw: Any, market: str) -> None:
@@ -87,6 +89,10 @@ class Ways:
         """Return ccxt's description of this market's functions."""
         told = (self.raw.features or {}).get("spot" if self.market == "spot" else "swap") or {}
         return told if self.market == "spot" else told.get("linear") or {}
+
+    def makes_order(self, method: str, path: str) -> bool:
+        """Return whether a request counts as a new order."""
+        return False
 
     async def prepare(self) -> None:
         """Learn about the account what the first order would otherwise wait for."""
@@ -164,6 +170,8 @@ class BinanceSpot(Ways):
     cancels_by_venue_id = False
     weight_per_min = 6000  # source: exchangeInfo's rateLimits, api.binance.com
     budget_window_s = 60.0
+    budget_burst = 0.25
+    orders_per_s = (100, 10.0)  # source: the same, ORDERS
     longest_fill_span_s = 86_400
 
     def options(self) -> dict[str, Any]:
@@ -186,6 +194,10 @@ class BinanceSpot(Ways):
         """Cancel by our id or by the venue's."""
         return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol, self.names(order)))
 
+    def makes_order(self, method: str, path: str) -> bool:
+        """Return whether Binance counts it as a new order; a changed one is counted too, a cancelled one not."""
+        return method in ("POST", "PUT") and (path.startswith("order") or path == "algoOrder")
+
     def names(self, ref: OrderRef) -> dict[str, Any]:
         """Return the parameter that names an order by our id, where the venue's is not known."""
         return {} if ref.venue_order_id is not None else {"clientOrderId": ref.client_order_id}
@@ -196,6 +208,7 @@ class BinanceLinear(BinanceSpot):
 
     cancels_by_venue_id = True
     weight_per_min = 2400  # source: the same of fapi.binance.com
+    orders_per_s = (200, 10.0)  # 300 in 10 seconds and 1200 in a minute: this is within both
     longest_fill_span_s = 7 * 86_400
     TRIGGER = "algo-"  # put before the id of an algo order, which might be the id of another order too
 

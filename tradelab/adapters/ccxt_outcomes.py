@@ -84,8 +84,7 @@ def outcome_of(error: Exception, venue: str, told: Heard) -> Refused | Unknown:
     First what never left this machine, then what the venue's own code means, then the class ccxt chose.
     """
     if isinstance(error, BudgetError):
-        code = RefusalCode.BANNED if error.banned else RefusalCode.RATE_LIMITED
-        return Refused(code, error.problem, error.retry_after_s)
+        return Refused(error.code, error.problem, error.retry_after_s)
     if _never_left(error):
         return Refused(RefusalCode.NOT_SENT, f"{venue} could not be reached: {told.words}")
     said = _said(venue, told)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradelab.adapters.budget import Urgency, urgency
+from tradelab.adapters.ccxt_client import last_look
 from tradelab.adapters.ccxt_data import CcxtData
 from tradelab.adapters.ccxt_grid import off_grid, told_apart
 from tradelab.adapters.ccxt_words import order_of, position_of
@@ -34,20 +35,28 @@ class CcxtVenue(CcxtData):
     # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def submit(self, order: OrderApproved) -> Outcome:
-        """Send an order once; an answer without an id is no answer."""
-        intent = order.intent
+        """Send an order once; an answer without an id is no answer.
+
+        What it was decided on is held against its age limit by the venue's clock just before the order leaves, however
+        long it has waited for room in the request budget.
+        """
+        with last_look(lambda: order.stale_at(self._client.now_ns())):
+            return await self._submit(order.intent)
+
+    async def _submit(self, intent: OrderIntent) -> Outcome:
         wrong = self.capabilities.lacks(intent) or self._unknown(intent.symbol)
         wrong = wrong or off_grid(intent, self._instruments[intent.symbol])
         if wrong is not None:
             return wrong
-        meant_otherwise = await self._client.send(_urgency_of(intent), self._ways.refuses, intent)
+        level = self._urgency_of(intent)
+        meant_otherwise = await self._client.send(level, self._ways.refuses, intent)
         if isinstance(meant_otherwise, Unknown):  # a question that failed: nothing has been sent
             return Refused(RefusalCode.NOT_SENT, meant_otherwise.says)
         if meant_otherwise is not None:
             return meant_otherwise
         self._trades.remember(intent.symbol)
         answer = await self._client.send(
-            _urgency_of(intent), self._client.raw.create_order, intent.symbol,
+            level, self._client.raw.create_order, intent.symbol,
             "limit" if intent.type.needs_price else "market", intent.side.value, str(intent.qty),
             None if intent.price is None else str(intent.price), self._ways.order_params(intent),
         )  # fmt: skip
@@ -64,7 +73,8 @@ class CcxtVenue(CcxtData):
         missing = self._unknown(ref.symbol)
         if missing is not None:
             return missing
-        named = await self._named(ref)
+        with urgency(Urgency.PROTECT):
+            named = await self._named(ref)
         if not isinstance(named, OrderRef):
             return named
         answer = await self._client.send(Urgency.PROTECT, self._ways.cancel, named)
@@ -92,7 +102,8 @@ class CcxtVenue(CcxtData):
         asked = {n for n, v in (("qty", qty), ("price", price), ("stop_price", stop_price)) if v is not None}
         if not asked <= self.capabilities.modify:
             return Refused(RefusalCode.NOT_SUPPORTED, f"{self.name} cannot change {', '.join(sorted(asked))} in place")
-        now = await self.order(ref)
+        with urgency(Urgency.EXIT):
+            now = await self.order(ref)
         if now is None:
             return _NO_ORDERS
         if not now.status.is_open:
@@ -118,7 +129,8 @@ class CcxtVenue(CcxtData):
             return Refused(
                 RefusalCode.NOT_SUPPORTED, f"{self.name} keeps no stop loss with a position; send a stop order"
             )
-        held = next(iter(await self.positions(symbol)), None)
+        with urgency(Urgency.PROTECT):
+            held = next(iter(await self.positions(symbol)), None)
         if held is None:
             return Refused(RefusalCode.POSITION_NOT_FOUND, f"no position in {symbol}")
         side = Side.BUY if held.qty > 0 else Side.SELL
@@ -221,16 +233,16 @@ class CcxtVenue(CcxtData):
             return Unknown(f"the order could not be looked up, so nothing was cancelled: {error}")
         return _NO_ORDERS if now is None else now.ref
 
+    def _urgency_of(self, intent: OrderIntent) -> Urgency:
+        """Return how urgent an order is; on spot whoever sells lets go of what is held."""
+        if not (intent.reduce_only or (self.market == "spot" and intent.side is Side.SELL)):
+            return Urgency.ENTRY
+        return Urgency.PROTECT if intent.type.needs_stop_price else Urgency.EXIT
+
     def _unknown(self, symbol: str) -> Refused | None:
         if symbol in self._instruments:
             return None
         return Refused(RefusalCode.UNKNOWN_SYMBOL, f"{self.name} lists no {symbol} in its {self.market} market")
-
-
-def _urgency_of(intent: OrderIntent) -> Urgency:
-    if intent.type.needs_stop_price and intent.reduce_only:
-        return Urgency.PROTECT
-    return Urgency.EXIT if intent.reduce_only else Urgency.ENTRY
 
 
 def _told_whole(answer: dict[str, Any]) -> Order | None:

@@ -9,6 +9,7 @@ import pytest
 
 from tradelab.adapters.budget import Budget, BudgetError, Urgency, urgency
 from tradelab.model.clock import ManualClock
+from tradelab.model.outcome import RefusalCode
 from tradelab.model.units import NS_PER_S
 
 
@@ -115,7 +116,7 @@ def test_nothing_is_sent_inside_a_ban_and_those_who_wait_are_told() -> None:
         budget.close_for(120.0, banned=True)
         with pytest.raises(BudgetError, match="banned") as told:
             await waiting
-        assert told.value.banned
+        assert told.value.code is RefusalCode.BANNED
         assert told.value.retry_after_s == pytest.approx(120.0)
         await clock.advance(119.0)
         with pytest.raises(BudgetError, match="banned"):

@@ -103,7 +103,7 @@ def test_what_never_left_this_machine_is_not_unknown() -> None:
 
 def test_a_budget_that_is_closed_sent_nothing() -> None:
     error = BudgetError("closed", retry_after_s=7.0)
-    error.banned = True
+    error.code = RefusalCode.BANNED
     outcome = outcome_of(error, "binance", heard(error))
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.retry_after_s) == (RefusalCode.BANNED, 7.0)
