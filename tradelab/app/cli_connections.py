@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import json
 import sys
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tradelab.model.ports import ConnectionTest
     from tradelab.store.connections import Connections
     from tradelab.store.keys import HeldKey
+    from tradelab.store.settings import Provider
 
 _PURPOSES, _KINDS = click.Choice(["data", "execution", "copy"]), click.Choice(["paper", "live", "rehearsal"])
 _SETTINGS = (
@@ -83,13 +85,13 @@ def add(
     from tradelab.app import connections as service
 
     declared = service.provider_of(service.known_provider(provider))
-    wanted = purposes or (("data",) if "data" in declared.purposes else tuple(map(str, declared.purposes))[:1])
+    wanted = purposes or ("data" if "data" in declared.purposes else "execution",)
     if kind is None and set(wanted) - {"data"}:
         raise ParameterError(
             f"--account is missing: a connection for {', '.join(wanted)} trades, so say whose money it is.",
             allowed=["paper", "live", "rehearsal"],
         )
-    settings = _settings(sets, [field.name for field in declared.credentials]) | _lists(symbols, timeframes)
+    settings = _settings(sets, declared) | _lists(symbols, timeframes)
     secrets = cli_secrets.credentials(declared.credentials, from_env, stdin)
     with _records() as kept:
         made = service.add_connection(
@@ -243,7 +245,7 @@ def update(
         for gone in unsets:
             if settings.pop(gone, None) is None:
                 raise ParameterError(f"--unset {gone}: it is not set.", allowed=sorted(settings))
-        settings |= _settings(sets, [field.name for field in declared.credentials]) | _lists(symbols, timeframes)
+        settings |= _settings(sets, declared) | _lists(symbols, timeframes)
         service.require_settings(one.provider, settings)
         after = kept.update(
             name, seen=one.version, settings=settings, purposes=purposes or None, account_kind=kind, owner=owner
@@ -313,8 +315,12 @@ def _records() -> AbstractContextManager[Connections]:
     return records(ask=cli_secrets.ask_passphrase)
 
 
-def _settings(pairs: Iterable[str], secret: Iterable[str]) -> dict[str, Any]:
-    """Read NAME=VALUE; a value that begins as a JSON list or object is one, any other is text."""
+def _settings(pairs: Iterable[str], declared: Provider) -> dict[str, Any]:
+    """Read NAME=VALUE; a value that begins as a JSON list or object is one, any other is text.
+
+    A name that is not known is repeated only where it is nearly one that is: else it may be a secret.
+    """
+    known, secret = list(declared.settings.model_fields), [field.name for field in declared.credentials]
     found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -322,6 +328,8 @@ def _settings(pairs: Iterable[str], secret: Iterable[str]) -> dict[str, Any]:
             raise ParameterError("--set wants NAME=VALUE.", fix="For example --set timeout_s=20.")
         if name in secret:
             raise ParameterError(f"--set {name}: that is a credential.", fix=cli_secrets.WHY)
+        if name not in known and not difflib.get_close_matches(name, known, n=1):
+            raise ParameterError(f"--set names a setting that {declared.id} does not have.", allowed=sorted(known))
         try:
             found[name] = json.loads(value) if value[:1] in ("[", "{") else value
         except ValueError:
