@@ -17,8 +17,8 @@ import pandas as pd
 
 from tradelab.adapters.ccxt_venue import CcxtVenue
 from tradelab.catalog.bars import Catalog
-from tradelab.feeds.fills import FillFeed
 from tradelab.feeds.fill_book import FillCursor
+from tradelab.feeds.fills import FillFeed
 from tradelab.feeds.hub import Feeds
 from tradelab.feeds.keeper import candles
 from tradelab.model.approval import OrderApproved, approve
@@ -111,7 +111,7 @@ class Told:
     complaints: list[str] = field(default_factory=list)  # of the event loop: what nobody looked at
     left: list[str] = field(default_factory=list)  # tasks after everything was closed
     ledger: Any = None
-    funding: Decimal = D(0)
+    funding: Decimal = Decimal(0)
     minutes: float = 0.0
 
 
@@ -217,7 +217,7 @@ class World:
         raise AssertionError(f"the streams never came back: {self.at.server.hub.topics()}")
 
     def _is_private(self, topic: str) -> bool:
-        return topic.startswith("user/") or topic.startswith("execution")
+        return topic.startswith(("user/", "execution"))
 
     # ── who follows and who trades ───────────────────────────────────────────────────────────────────────────────
 
