@@ -46,8 +46,10 @@ WAYS = {
     "mtapi": Way("mtapi", ("platform=mt5", "name=mtapi-rehearsal"), ("user", "password"), _BROKER),
     "mtapi-mt4": Way("mtapi", ("platform=mt4", "name=mtapi-rehearsal"), ("user", "password"), _BROKER),
 }
-_FRESH = ("data", "symbol", "balances", "history", "spread", "fee_bps", "leverage", "tick", "step", "min_notional",
-          "contract_size")  # fmt: skip
+_FRESH = (
+    "data", "symbol", "tz", "balances", "history", "spread", "fee_bps", "leverage", "tick", "step", "min_notional",
+    "contract_size",
+)  # fmt: skip
 
 
 class _Number(click.ParamType):
@@ -73,6 +75,7 @@ class _Number(click.ParamType):
 @click.option("--dialect", type=click.Choice(list(WAYS)), help="Whose protocol it speaks. Default: binance.")
 @click.option("--data", help="Bars: 'SOURCE SYMBOL TIMEFRAME' of the catalog, a file, sample, or sample:EURUSD-1h.")
 @click.option("--symbol", help="What the bars are of, such as BTC/USDT. Default: as the series or the file is called.")
+@click.option("--tz", help="Time zone of a file's stamps that name none: UTC, Europe/Athens ...")
 @click.option("--speed", type=_Number(), help="Seconds of the market in one of yours. Default: 1, the market is now.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), help="Of this machine. Default: a free one, then the same again."
@@ -129,7 +132,7 @@ def _gone_on(
 ) -> tuple[Told, Exchange]:
     """Go on with what was kept; its market and money are not to be chosen again."""
     told = kept.told()
-    wrong = [f"--{name.replace('_', '-')}" for name in _FRESH if asked[name]]
+    wrong = [f"--{name.replace('_', '-').replace('balances', 'balance')}" for name in _FRESH if asked[name]]
     wrong += ["--dialect"] if dialect not in (None, told.dialect) else []
     if wrong:
         raise ParameterError(

@@ -47,6 +47,7 @@ class Wish:
 
     data: str | None = None
     symbol: str | None = None
+    tz: str | None = None
     tick: Decimal | None = None
     step: Decimal | None = None
     min_notional: Decimal | None = None
@@ -82,7 +83,7 @@ def market_of(wish: Wish, style: Style, venue: str) -> Market:
     TradelabError
         The bars are not there, or cannot be read.
     """
-    found = _find(wish.data, style)
+    found = _find(wish.data, style, wish.tz)
     name = wish.symbol or found.symbol
     if name is None:
         raise ParameterError("it is not said what the bars are of.", fix="Name the market: --symbol BTC/USDT.")
@@ -119,7 +120,7 @@ def market_of(wish: Wish, style: Style, venue: str) -> Market:
     )  # fmt: skip
 
 
-def _find(data: str | None, style: Style) -> _Found:
+def _find(data: str | None, style: Style, tz: str | None) -> _Found:
     words = (data or "sample").split()
     if len(words) == 3:
         return _stored(*words)
@@ -127,7 +128,7 @@ def _find(data: str | None, style: Style) -> _Found:
         return _sample(words[0].partition(":")[2] or ("EURUSD-1h" if style.is_metatrader else ""))
     from tradelab.catalog.importing import read_file
 
-    bars, guess = read_file(Path(data))
+    bars, guess = read_file(Path(data), tz=tz)
     return _Found(bars, _named(Path(data)), None, f"the file {guess.path}")
 
 
