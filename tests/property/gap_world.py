@@ -83,6 +83,15 @@ class Play:
         return words
 
 
+# A thousand disconnects and two hundred stalls.
+PLAYS = (
+    Play(dialect="binance", exchange="binance", market="spot", disconnects=350, stalls=70, others=8, seed=1),
+    Play(dialect="binance", exchange="binance", market="spot", disconnects=350, stalls=70, others=8, seed=2),
+    Play(dialect="binanceusdm", exchange="binance", market="linear", disconnects=150, stalls=30, others=4, seed=3),
+    Play(dialect="bybit", exchange="bybit", market="linear", disconnects=100, stalls=20, others=3, seed=4),
+    Play(dialect="bybit-spot", exchange="bybit", market="spot", disconnects=50, stalls=10, others=2, seed=5),
+)
+
 STREAM_FAULTS = {
     "twice": Fault.STREAM_DUPLICATE, "late": Fault.STREAM_DELAY, "reordered": Fault.STREAM_REORDER,
     "lost": Fault.STREAM_DROP,
@@ -104,12 +113,12 @@ class Told:
     true_bars: list[Candle] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     true_fills: list[SimFill] = field(default_factory=list)
-    by_rest_alone: int = 0
     alarms: list[FeedAlarm] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)  # of the event loop: what nobody looked at
     left: list[str] = field(default_factory=list)  # tasks after everything was closed
+    funds: dict[str, Decimal] = field(default_factory=dict)  # at the start
     ledger: Any = None
     funding: Decimal = Decimal(0)
     minutes: float = 0.0
@@ -294,6 +303,7 @@ async def play_through(play: Play, folder: Path) -> Told:
             told.stored = candles(catalog.read(world.venue.name, play.symbol, "1m"))
             told.true_bars = [c for c in tape.candles(Timeframe.M1, START_NS, now, now) if c.closed]
             told.true_fills = list(at.exchange.fills)
+            told.funds = funds
             told.ledger = at.exchange.ledgers[KEY]
             told.funding = sum((f.amount for f in at.exchange.funding), D(0))
             told.minutes = (now - START_NS) / NS_PER_S / 60

@@ -25,11 +25,11 @@ class FillCursor:
     since_ns
         Every fill before this was booked, or is none of ours; by the venue's clock, UTC nanoseconds.
     booked
-        Symbol and trade id of the fills from then on that were booked.
+        Symbol, trade id and time of the fills from then on that were booked.
     """
 
     since_ns: int
-    booked: frozenset[Key] = frozenset()
+    booked: frozenset[tuple[str, str, int]] = frozenset()
 
 
 class FillBook:
@@ -49,7 +49,7 @@ class FillBook:
         self.since_ns = cursor.since_ns  # up to here the venue has listed everything
         self._floor_ns = cursor.since_ns  # older fills are none of ours
         self._remember_ns = remember_ns
-        self._seen: dict[Key, int] = dict.fromkeys(cursor.booked, cursor.since_ns)
+        self._seen: dict[Key, int] = {(symbol, id_): ts_ns for symbol, id_, ts_ns in cursor.booked}
         self._waiting: deque[Fill] = deque()
 
     def __len__(self) -> int:
@@ -80,7 +80,8 @@ class FillBook:
         """Return how far fills have been taken; those that wait are not among them."""
         since_ns = self._oldest_open_ns()
         waiting = {key_of(f) for f in self._waiting}
-        return FillCursor(since_ns, frozenset(k for k, at in self._seen.items() if at >= since_ns and k not in waiting))
+        booked = ((*key, at) for key, at in self._seen.items() if at >= since_ns and key not in waiting)
+        return FillCursor(since_ns, frozenset(booked))
 
     def _oldest_open_ns(self) -> int:
         """Return the time from which on not everything has been taken."""
