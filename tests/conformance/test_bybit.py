@@ -11,6 +11,7 @@ from tradelab.model.instrument import Instrument, InstrumentKind
 class TestBybitLinear(CcxtContract):
     title = "Bybit, linear"
     dialect, exchange, market = "bybit", "bybit", "linear"
+    speed = 4  # Bybit counts by the second, and we keep to it
     price, funds, level_qty = Decimal("0.08200"), Decimal(10_000), Decimal(2_000_000)
     instrument = Instrument(
         symbol="DOGEUSDT",
@@ -35,6 +36,7 @@ class TestBybitLinear(CcxtContract):
 class TestBybitSpot(CcxtContract):
     title = "Bybit, spot"
     dialect, exchange, market = "bybit-spot", "bybit", "spot"
+    speed = 4
     price, funds = Decimal("42000.00"), Decimal(10_000)
     instrument = Instrument(
         symbol="BTCUSDT",
