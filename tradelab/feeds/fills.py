@@ -22,7 +22,7 @@ from tradelab.model.ports import ExecutionVenue
 from tradelab.model.units import NS_PER_S
 
 FILLS = "fills"  # stands for the symbol in alarms: the stream is the whole account's
-_CLOCK_AGE_S = 60.0
+_CLOCK_AGE_S = 5.0  # how far a look goes back is told by the venue's time, which may have been set
 _HOLD_S = 2.0
 _AGAIN_S = 5.0
 
