@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tradelab.adapters.budget import Budget, BudgetError, Urgency, urgency
+from tradelab.adapters.ccxt_answers import require_whole
 from tradelab.adapters.ccxt_outcomes import Heard, heard, is_there_already, outcome_of, read_error
 from tradelab.model.clock import Clock, elapsed_ns
 from tradelab.model.credentials import Credentials, Secret
@@ -232,9 +233,12 @@ class CcxtClient:
         """Let ccxt sign by the venue's time, spend our budget, and tell us of every answer."""
         raw, handle, fetch = self.raw, self.raw.handle_errors, self.raw.fetch2
 
-        def handle_errors(status: int, reason: str, url: str, method: str, headers: Any, *rest: Any) -> Any:
+        def handle_errors(
+            status: int, reason: str, url: str, method: str, headers: Any, body: Any, parsed: Any, *rest: Any
+        ) -> Any:
             self._learn(int(status), headers or {})
-            return handle(status, reason, url, method, headers, *rest)
+            require_whole(self.id, int(status), method, body, parsed)
+            return handle(status, reason, url, method, headers, body, parsed, *rest)
 
         async def fetch2(path: str, api: Any = "public", method: str = "GET", params: Any = None, *rest: Any) -> Any:
             params = {} if params is None else params
