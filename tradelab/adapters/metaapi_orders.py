@@ -21,7 +21,7 @@ from tradelab.adapters.metaapi_wire import RefusedError, Reply
 from tradelab.model.account import Position
 from tradelab.model.errors import ConnectivityError, VenueError
 from tradelab.model.orders import Fill, Order, OrderIntent, OrderRef, OrderStatus, OrderType, Side
-from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown
+from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown, already_there
 from tradelab.model.units import NS_PER_DAY, NS_PER_MIN
 
 AHEAD_NS = 5 * NS_PER_MIN  # by which the broker's clock may be ahead of MetaApi's
@@ -59,12 +59,18 @@ class Orders:
         of = self._specifications.get(intent.symbol)
         if of is None:
             return Refused(RefusalCode.UNKNOWN_SYMBOL, f"{self._settings.name} knows no {intent.symbol}")
+        async with self._terminal.alone(
+            intent.client_order_id
+        ):  # two tasks with one wish would both look before either has sent
+            return await self._submit(intent, of)
+
+    async def _submit(self, intent: OrderIntent, of: Specification) -> Outcome:
         try:
             there, positions = await self._before(intent.client_order_id)
         except VenueError as error:
             return not_sent(error)
         if there is not None:
-            return Accepted(intent.client_order_id, there.venue_order_id, there)
+            return already_there(intent, there)
         if intent.position_id is None:
             reply = await self._terminal.trade(trading.entry(intent, self._settings))
             told = trading.outcome(reply, intent.client_order_id, ("orderId", "positionId"))
@@ -73,6 +79,9 @@ class Orders:
 
     async def _close(self, intent: OrderIntent, positions: list[Position], of: Specification) -> Outcome:
         held = next((p for p in positions if p.position_id == intent.position_id), None)
+        if held is not None and held.symbol != intent.symbol:
+            says = f"position {held.position_id} is in {held.symbol}, not in {intent.symbol}"
+            return Refused(RefusalCode.POSITION_NOT_FOUND, says)
         if held is not None and (held.qty > 0) is (intent.side is Side.BUY):
             return Refused(RefusalCode.BAD_REQUEST, f"a {intent.side.value} does not close position {held.position_id}")
         reply = await self._terminal.trade(trading.closing(intent, held, self._settings))

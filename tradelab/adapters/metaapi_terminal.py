@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote as quoted
+from weakref import WeakValueDictionary
 
 from tradelab.adapters import metaapi_parse as parse
 from tradelab.adapters.metaapi_bars import TIMEFRAMES
@@ -32,6 +33,13 @@ class Terminal:
         of = f"/users/current/accounts/{quoted(account_id, safe='')}"
         self._client, self._market = hosts.client + of, f"{hosts.market}{of}/historical-market-data"
         self.currency = ""
+        self._by_name: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def alone(self, client_order_id: str) -> asyncio.Lock:
+        """Return what lets one task at a time send an order of that name."""
+        lock = self._by_name.get(client_order_id) or asyncio.Lock()
+        self._by_name[client_order_id] = lock
+        return lock
 
     # ── the account ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -18,7 +18,7 @@ from tradelab.adapters.mtapi_rows import OrderRow
 from tradelab.adapters.mtapi_session import Answer, Silence
 from tradelab.model.errors import VenueError
 from tradelab.model.orders import Order, OrderIntent, OrderRef, OrderType, Side
-from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown
+from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown, already_there
 from tradelab.model.units import NS_PER_DAY
 
 _WORDS: dict[tuple[OrderType, Side], str] = {meant: word for word, meant in wire.OPERATIONS.items()}
@@ -56,7 +56,7 @@ class Trader:
             return _not_sent(error)
         known = book.find(_named(intent))
         if known is not None:
-            return Accepted(intent.client_order_id, known.venue_order_id, known)
+            return already_there(intent, known)
         if intent.position_id is not None:
             return await self._close(intent, book)
 

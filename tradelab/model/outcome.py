@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from tradelab.model.orders import Order
+from tradelab.model.orders import Order, OrderIntent
 from tradelab.model.plain import Plain
 
 
@@ -99,3 +99,15 @@ class Unknown(Plain):
 
 
 Outcome = Accepted | Refused | Unknown
+
+
+def already_there(intent: OrderIntent, there: Order) -> Accepted | Refused:
+    """Answer an order whose client id the venue has already: with the one that is there, unless that is another wish.
+
+    Symbol and side are held against it. What may differ of one and the same order is not: price and quantity may have
+    been changed in place, a stop that has triggered is told as what it became.
+    """
+    if (there.symbol, there.side) == (intent.symbol, intent.side):
+        return Accepted(intent.client_order_id, there.venue_order_id, there)
+    says = f"{intent.client_order_id!r} is the name of another order already, a {there.side.value} of {there.symbol}"
+    return Refused(RefusalCode.BAD_REQUEST, f"{says}; nothing was sent")

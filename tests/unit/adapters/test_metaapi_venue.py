@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.unit.rehearsal.metaapi_world import (
 from tradelab.adapters.metaapi_settings import MetaApiSettings
 from tradelab.adapters.metaapi_spec import SPEC
 from tradelab.adapters.metaapi_venue import MetaApiVenue
+from tradelab.model.approval import OrderApproved, approve
 from tradelab.model.clock import ManualClock
 from tradelab.model.credentials import check_credentials
 from tradelab.model.errors import ConnectivityError, RequestError, TradelabError, UnknownNameError
@@ -336,6 +338,48 @@ def test_a_position_is_closed_in_parts_by_its_id_and_only_by_the_other_side() ->
         assert len({f.client_order_id for f in made}) == len(made) == 3
         assert await on.adapter.fills(made[-1].ts_ns) == made  # all at one moment: the clock stood still
         assert await on.adapter.fills(made[-1].ts_ns + 1) == []  # though MetaApi is asked by the millisecond
+
+    play(run)
+
+
+def test_one_order_sent_by_three_tasks_at_once_is_one_order() -> None:
+    async def run(on: World) -> None:
+        wish = on.approved(on.intent(Side.BUY, "0.1"))
+        told = await asyncio.gather(*(on.adapter.submit(wish) for _ in range(3)))
+        assert {t.venue_order_id for t in told} == {told[0].venue_order_id}
+        (held,) = await on.adapter.positions()
+        assert held.qty == D("0.1")
+
+    play(run)
+
+
+def test_the_name_of_another_order_is_refused_and_nothing_is_sent() -> None:
+    async def run(on: World) -> None:
+        assert isinstance(await on.submit(Side.BUY, "0.1", client_order_id="tl-one-name"), Accepted)
+        told = await on.submit(Side.SELL, "0.1", client_order_id="tl-one-name")
+        assert isinstance(told, Refused)
+        assert told.code is RefusalCode.BAD_REQUEST
+        assert "a buy of EURUSD" in told.says
+        assert len(await on.adapter.positions()) == 1
+
+    play(run)
+
+
+def test_a_position_in_one_symbol_is_not_closed_by_an_order_in_another() -> None:
+    async def run(on: World) -> None:
+        await on.submit(Side.BUY, "0.1")
+        (held,) = await on.adapter.positions()
+        on.adapter._specifications["GBPUSD"] = on.adapter._specifications["EURUSD"]  # as of an account that lists both
+        wish = on.intent(Side.SELL, "0.1", position_id=held.position_id, reduce_only=True)
+        other = approve(
+            replace(wish, symbol="GBPUSD"), replace(EURUSD, symbol="GBPUSD"), reference_price=D("1.3"), by=("person",),
+            at_ns=0,
+        )  # fmt: skip
+        assert isinstance(other, OrderApproved)
+        told = await on.adapter.submit(other)
+        assert isinstance(told, Refused)
+        assert told.code is RefusalCode.POSITION_NOT_FOUND
+        assert [p.qty for p in await on.adapter.positions()] == [D("0.1")]
 
     play(run)
 
