@@ -6,7 +6,8 @@ import asyncio
 import gc
 import random
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -282,32 +283,35 @@ class World:
         return passed
 
 
-async def play_through(play: Play, folder: Path) -> Told:
-    """Run a play and return what was told and what was true."""
+@asynccontextmanager
+async def world_of(play: Play, folder: Path, minutes: int = 300) -> AsyncIterator[World]:
+    """Give a venue that runs and a client that is not connected yet; say afterwards what was left behind."""
     told, clock = Told(), ManualClock(START_NS)
     asyncio.get_running_loop().set_exception_handler(lambda _, said: told.complaints.append(str(said)))
-    length = HISTORY + (play.disconnects + play.stalls * 12 + play.others * 11) // 2 + 300
-    tape = Tape(
-        play.instrument, walk(length, float(play.instrument.tick_size), play.seed), start_ns=START_NS, start_bar=HISTORY
-    )
-    funds = {"USDT": D(1_000_000)} | ({"BTC": D(20)} if play.market == "spot" else {})
-    setup = VenueSetup(
-        ledger=DIALECTS[play.dialect][1], accounts=(AccountSetup(key=KEY, secret=SECRET, balances=funds),),
-    )  # fmt: skip
+    bars = walk(HISTORY + minutes, float(play.instrument.tick_size), play.seed)
+    tape = Tape(play.instrument, bars, start_ns=START_NS, start_bar=HISTORY)
+    told.funds = {"USDT": D(1_000_000)} | ({"BTC": D(20)} if play.market == "spot" else {})
+    account = AccountSetup(key=KEY, secret=SECRET, balances=told.funds)
+    setup = VenueSetup(ledger=DIALECTS[play.dialect][1], accounts=(account,))
     with Catalog(folder) as catalog:
         async with rehearse(play.dialect, [tape], setup, clock=clock) as at:
-            world = World(play, at, clock, catalog, told)
-            await world.run()
-            now = clock.now_ns()
-            assert now < tape.end_ns, "the tape was too short"
-            told.stored = candles(catalog.read(world.venue.name, play.symbol, "1m"))
-            told.true_bars = [c for c in tape.candles(Timeframe.M1, START_NS, now, now) if c.closed]
-            told.true_fills = list(at.exchange.fills)
-            told.funds = funds
-            told.ledger = at.exchange.ledgers[KEY]
-            told.funding = sum((f.amount for f in at.exchange.funding), D(0))
-            told.minutes = (now - START_NS) / NS_PER_S / 60
+            yield World(play, at, clock, catalog, told)
+            assert clock.now_ns() < tape.end_ns, "the tape was too short"
     await asyncio.sleep(0.05)
     gc.collect()
     told.left = [str(t) for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+
+
+async def play_through(play: Play, folder: Path) -> Told:
+    """Run a play and return what was told and what was true."""
+    async with world_of(play, folder, (play.disconnects + play.stalls * 12 + play.others * 11) // 2 + 300) as world:
+        await world.run()
+        told, exchange, now = world.told, world.at.exchange, world.clock.now_ns()
+        told.stored = candles(world.catalog.read(world.venue.name, play.symbol, "1m"))
+        (tape,) = exchange.tapes.values()
+        told.true_bars = [c for c in tape.candles(Timeframe.M1, START_NS, now, now) if c.closed]
+        told.true_fills = list(exchange.fills)
+        told.ledger = exchange.ledgers[KEY]
+        told.funding = sum((f.amount for f in exchange.funding), D(0))
+        told.minutes = (now - START_NS) / NS_PER_S / 60
     return told

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from contextvars import ContextVar
 from typing import Any
 
 from tradelab.adapters.ccxt_client import CcxtClient
 
 _STREAM: ContextVar[Hashable | None] = ContextVar("stream", default=None)
-_DIAL_S = 15.0  # longer than ccxt waits for a connection
+_RENEWAL = "keep_alive_listen_key"
 
 
 class Sockets:
@@ -29,7 +29,9 @@ class Sockets:
         self._clock = client.clock
         self._dial = self._raw.client
         self._carries: dict[Any, set[Hashable]] = {}
+        self._dialling: dict[Any, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._renewal: asyncio.Task[None] | None = None
         self._raw.client, self._raw.delay = self._note, self._later
 
     def carry(self, stream: Hashable) -> None:
@@ -37,10 +39,16 @@ class Sockets:
         _STREAM.set(stream)
 
     def leave(self, stream: Hashable, *, broke: bool) -> None:
-        """Take a stream that has ended off its sockets; close those that carry nothing more, or all that ``broke``."""
+        """Take a stream that has ended off its sockets; close those that carry nothing more, or all that ``broke``.
+
+        One that ended in the middle of a login takes all who wait for that login with it: ccxt logs in once for all,
+        and nobody would ever hear the end of it.
+        """
         for socket in [s for s, streams in self._carries.items() if stream in streams]:
             self._carries[socket].discard(stream)
-            if broke or not self._carries[socket]:
+            if not _is_dialled(socket):
+                socket.reject(_gone())
+            elif broke or not self._carries[socket] or _is_logging_in(socket):
                 self._drop(socket)
 
     async def close(self) -> None:
@@ -49,44 +57,82 @@ class Sockets:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    # ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
+
     def _note(self, url: str) -> Any:
         socket = self._dial(url)
-        if "://" not in url:  # ccxt also keeps clients that are never dialled, by a plain name
-            return socket
         if socket not in self._carries:
             self._carries[socket] = set()
             _hush(socket)
+            self._open_by_our_clock(socket)
         if (stream := _STREAM.get()) is not None:
             self._carries[socket].add(stream)
         return socket
+
+    def _open_by_our_clock(self, socket: Any) -> None:
+        """Let ccxt's pause before it dials again pass on our clock, and end with the connection."""
+        dial = socket.open
+
+        async def wait_and_dial(session: Any, pause_s: float) -> None:
+            await self._clock.sleep(pause_s)
+            await dial(session)
+
+        def open_(session: Any, pause_s: float = 0) -> asyncio.Task[None]:
+            self._dialling[socket] = self._run(wait_and_dial(session, pause_s) if pause_s else dial(session))
+            return self._dialling[socket]
+
+        socket.open = open_
 
     def _drop(self, socket: Any) -> None:
         del self._carries[socket]
         if self._raw.clients.get(socket.url) is socket:
             del self._raw.clients[socket.url]
-        gone = ConnectionError("the socket was given up")
-        socket.error = socket.error or gone  # else ccxt, on its close, forgets the next socket of that address
-        socket.reject(gone)
-        self._run(_close(socket))
+        socket.error = socket.error or _gone()  # else ccxt, on its close, forgets the next socket of that address
+        socket.on_message_callback = lambda *_: None
+        socket.reject(_gone())
+        if (dialling := self._dialling.pop(socket, None)) is not None:
+            dialling.cancel()
+        self._run(socket.close())
+
+    # ── what ccxt does later ─────────────────────────────────────────────────────────────────────────────────────
 
     def _later(self, timeout_ms: float, method: Callable[..., Any], *args: Any) -> None:
-        async def wait() -> None:
-            await self._clock.sleep(timeout_ms / 1000)
-            self._raw.spawn(method, *args)
+        renews = method.__name__ == _RENEWAL
+        if renews and self._renewal not in (None, asyncio.current_task()):
+            self._renewal.cancel()
+        task = self._run(self._wait_and_do(timeout_ms, method, *args))
+        if renews:
+            self._renewal = task
 
-        self._run(wait())
+    async def _wait_and_do(self, timeout_ms: float, method: Callable[..., Any], *args: Any) -> None:
+        await self._clock.sleep(timeout_ms / 1000)
+        this = asyncio.current_task()
+        await asyncio.gather(method(*args), return_exceptions=True)  # who waits for what it does is told by ccxt
+        if self._renewal is this and self._has_listen_key():
+            self._later(timeout_ms, method, *args)  # ccxt means to, and looks for its sockets where there are none
 
-    def _run(self, work: Any) -> None:
+    def _has_listen_key(self) -> bool:
+        return any(isinstance(kind, dict) and kind.get("listenKey") for kind in self._raw.options.values())
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
-async def _close(socket: Any) -> None:
-    """Close a socket, which may still be dialling."""
-    if socket.connecting:
-        await asyncio.wait({socket.connected}, timeout=_DIAL_S)
-    await socket.close()
+def _gone() -> ConnectionError:
+    return ConnectionError("the socket was given up")
+
+
+def _is_dialled(socket: Any) -> bool:
+    """Whether it is more than a plain name, under which ccxt keeps what is under way."""
+    return "://" in socket.url
+
+
+def _is_logging_in(socket: Any) -> bool:
+    waiting = (f for name, f in socket.futures.items() if str(name).startswith("authenticat"))
+    return any(f.cancelled() or not f.done() for f in waiting)
 
 
 def _hush(socket: Any) -> None:
