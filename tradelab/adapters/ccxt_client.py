@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from tradelab.adapters.budget import Budget, BudgetError, Urgency, urgency
 from tradelab.adapters.ccxt_answers import require_whole
 from tradelab.adapters.ccxt_outcomes import Heard, heard, is_there_already, outcome_of, read_error
+from tradelab.model.approval import OrderApproved
 from tradelab.model.clock import Clock, elapsed_ns
 from tradelab.model.credentials import Credentials, Secret
 from tradelab.model.errors import ConfigError, MissingExtraError, UnknownNameError, VenueError
@@ -28,7 +29,7 @@ _DEFAULT_PAUSE_S = 60.0  # after a 429 that names none: the longest window venue
 _DEFAULT_BAN_S = 120.0  # after a ban that names none: Binance's shortest
 _CLOCK_SAMPLES = 5
 _ANSWER: ContextVar[Heard | None] = ContextVar("answer", default=None)  # to the request this task makes
-_LAST_LOOK: ContextVar[Callable[[], Refused | None] | None] = ContextVar("last_look", default=None)
+_ORDER: ContextVar[OrderApproved | None] = ContextVar("order", default=None)  # that this task is about to send
 _SHORT_WAY_NS = 1_000_000_000
 # When a task's request was let go, by our clock and by the machine's: a wait for room in the budget is not on the way.
 _LET_GO: ContextVar[tuple[int, int]] = ContextVar("let_go")
@@ -231,7 +232,7 @@ class CcxtClient:
 
     def _bind(self) -> None:
         """Let ccxt sign by the venue's time, spend our budget, and tell us of every answer."""
-        raw, handle, fetch = self.raw, self.raw.handle_errors, self.raw.fetch2
+        raw, handle, fetch, sign = self.raw, self.raw.handle_errors, self.raw.fetch2, self.raw.sign
 
         def handle_errors(
             status: int, reason: str, url: str, method: str, headers: Any, body: Any, parsed: Any, *rest: Any
@@ -253,6 +254,7 @@ class CcxtClient:
                 raise
 
         raw.fetch2 = fetch2
+        raw.sign = lambda *request, **more: self._signed(lambda *r: sign(*r, **more), *request)
         raw.throttle = _no_other_throttle
         raw.milliseconds = lambda: self.now_ns() // _NS_PER_MS
         raw.seconds = lambda: self.now_ns() // 1_000_000_000
@@ -264,12 +266,36 @@ class CcxtClient:
         """Wait until a request may leave; within the block it is on its way."""
         if self.order_budget is not None and self.makes_order(method, path):
             async with self.order_budget.spending(1.0), self.budget.spending(cost):
-                _look_once_more()
+                self._look_once_more()
                 yield
         else:
             async with self.budget.spending(cost):
-                _look_once_more()
+                self._look_once_more()
                 yield
+
+    def _look_once_more(self) -> None:
+        """Refuse to let an order leave that was decided on something which has grown too old in the queue."""
+        order = _ORDER.get()
+        refused = None if order is None else order.stale_at(self.now_ns())
+        if refused is not None:
+            error = BudgetError(f"{refused.says}; nothing was sent.")
+            error.code = refused.code
+            raise error
+
+    def _signed(self, sign: Callable[..., Any], *request: Any) -> Any:
+        """Sign a request; an order is to arrive before what it was decided on is too old, by the venue's own clock.
+
+        So if ours is off by less than anybody would notice, or the way there is long, the venue turns it away.
+        """
+        order, options = _ORDER.get(), self.raw.options
+        usual, until_ns = options.get("recvWindow"), None if order is None else order.fresh_until_ns
+        if until_ns is None or usual is None:
+            return sign(*request)
+        options["recvWindow"] = max(1, min(int(usual), (until_ns - self.now_ns()) // _NS_PER_MS))
+        try:
+            return sign(*request)
+        finally:
+            options["recvWindow"] = usual
 
     def _learn(self, status: int, headers: Mapping[str, str]) -> None:
         """Close the budget when the venue says so, and take over what it has counted."""
@@ -288,22 +314,13 @@ class CcxtClient:
 
 
 @contextmanager
-def last_look(at: Callable[[], Refused | None]) -> Iterator[None]:
-    """Let every request of this block be looked at once more when its turn has come, before it leaves."""
-    token = _LAST_LOOK.set(at)
+def about_to_send(order: OrderApproved) -> Iterator[None]:
+    """Let every request of this block be held against what the order was decided on, when its turn has come."""
+    token = _ORDER.set(order)
     try:
         yield
     finally:
-        _LAST_LOOK.reset(token)
-
-
-def _look_once_more() -> None:
-    at = _LAST_LOOK.get()
-    refused = None if at is None else at()
-    if refused is not None:
-        error = BudgetError(f"{refused.says}; nothing was sent.")
-        error.code = refused.code
-        raise error
+        _ORDER.reset(token)
 
 
 async def _no_other_throttle(cost: float | None = None) -> None:

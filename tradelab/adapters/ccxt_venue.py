@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradelab.adapters.budget import Urgency, urgency
-from tradelab.adapters.ccxt_client import last_look
+from tradelab.adapters.ccxt_client import about_to_send
 from tradelab.adapters.ccxt_data import CcxtData
 from tradelab.adapters.ccxt_grid import off_grid, told_apart
 from tradelab.adapters.ccxt_words import order_of, position_of
@@ -38,9 +38,9 @@ class CcxtVenue(CcxtData):
         """Send an order once; an answer without an id is no answer.
 
         What it was decided on is held against its age limit by the venue's clock just before the order leaves, however
-        long it has waited for room in the request budget.
+        long it has waited for room in the request budget; and it is signed to arrive before that limit or not at all.
         """
-        with last_look(lambda: order.stale_at(self._client.now_ns())):
+        with about_to_send(order):
             return await self._submit(order.intent)
 
     async def _submit(self, intent: OrderIntent) -> Outcome:

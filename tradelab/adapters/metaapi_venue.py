@@ -219,7 +219,7 @@ class MetaApiVenue:
         """Send an order once; one of the same client id that is there already is the answer instead."""
         intent = order.intent
         lacking = self.capabilities.lacks(intent) or impossible(intent, self._is_mt4)
-        return lacking or await self._orders().submit(intent)
+        return lacking or order.stale_at(self._venue_now_ns()) or await self._orders().submit(intent)
 
     async def cancel(self, ref: OrderRef) -> Outcome:
         """Cancel one order."""

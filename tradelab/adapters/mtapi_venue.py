@@ -182,8 +182,8 @@ class MtapiVenue:
 
     async def submit(self, order: OrderApproved) -> Outcome:
         """Send an order once; one of its name that is there already is its answer."""
-        missing = self.capabilities.lacks(order.intent)
-        return missing if missing is not None else await self._trader.submit(order.intent)
+        refused = self.capabilities.lacks(order.intent) or order.stale_at(self._session.clock.now_ns())
+        return refused if refused is not None else await self._trader.submit(order.intent)
 
     async def cancel(self, ref: OrderRef) -> Outcome:
         """Cancel one order that waits."""

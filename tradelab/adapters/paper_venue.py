@@ -166,7 +166,7 @@ class PaperVenue:
         self._matching.expire()
         if (first := account.clients.get(intent.client_order_id)) is not None:
             return _accepted(account.orders[first])
-        if (refused := self.capabilities.lacks(intent)) is not None:
+        if (refused := self.capabilities.lacks(intent) or order.stale_at(account.now_ns)) is not None:
             return refused
         if intent.symbol not in account.instruments:
             return Refused(RefusalCode.UNKNOWN_SYMBOL, f"{intent.symbol} is not traded here")

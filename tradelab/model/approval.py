@@ -91,6 +91,11 @@ class OrderApproved(Plain):
         if self.seal is not _SEAL:
             raise InvariantError("an OrderApproved is made by approve() and by nothing else.")
 
+    @property
+    def fresh_until_ns(self) -> int | None:
+        """When the first of what it was decided on is too old, by the venue's clock; ``None`` where nothing ever is."""
+        return min((each.ts_ns + int(each.max_age_s * NS_PER_S) for each in self.decided_on), default=None)
+
     def stale_at(self, now_ns: int) -> Refused | None:
         """Return why it is too late to send it at ``now_ns`` of the venue's clock; ``None`` while it is not."""
         return next((refused for each in self.decided_on if (refused := each.stale_at(now_ns)) is not None), None)
