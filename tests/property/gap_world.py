@@ -152,7 +152,7 @@ class World:
         self._names = 0
 
     async def run(self) -> None:
-        """Play the whole script, then let all be well for ten minutes."""
+        """Play the whole script, then let all be well for ten minutes and to the middle of one."""
         await self.meanwhile(self.venue.connect())
         feeds = Feeds(
             self.catalog, self.venue, clock=self.clock, chance=random.Random(5), on_alarm=self.told.alarms.append
@@ -172,6 +172,8 @@ class World:
                 self.at.direct.all_well()
                 tasks[2].cancel()
                 await self.pass_time(600)
+                half_past = 90 - self.clock.now_ns() // NS_PER_S % 60  # every bar that is over has been over for long
+                await self.pass_time(half_past)
             finally:
                 for task in tasks:
                     task.cancel()

@@ -39,8 +39,8 @@ def test_bars_are_those_of_the_run_without_gaps_and_each_fill_is_booked_once(pla
 
     assert len(told.fills) > 2 * play.stalls, "there was something to lose"
     assert len({(f.symbol, f.trade_id) for f in told.fills}) == len(told.fills), "double-booked"
-    assert Counter(map(_facts, told.fills)) == Counter(map(_facts, told.true_fills)), "missed"
-    assert _money(told) == 0
+    assert Counter(map(facts, told.fills)) == Counter(map(facts, told.true_fills)), "missed"
+    assert money_missing(told) == 0
 
     kinds = Counter(type(alarm) for alarm in told.alarms)
     assert kinds[FeedStale] >= play.stalls // 2
@@ -49,12 +49,12 @@ def test_bars_are_those_of_the_run_without_gaps_and_each_fill_is_booked_once(pla
     assert told.left == [], "a task that outlived the connection"
 
 
-def _facts(fill: Fill | SimFill) -> tuple[object, ...]:
+def facts(fill: Fill | SimFill) -> tuple[object, ...]:
     """What both sides know of a fill; not every list of Binance's tells our id of the order."""
     return fill.side, fill.qty, fill.price, fill.fee, fill.fee_currency, fill.ts_ns // 1_000_000
 
 
-def _money(told: Told) -> Decimal:
+def money_missing(told: Told) -> Decimal:
     """Return by how much the venue's money differs from what the booked fills made of the money at the start."""
     if isinstance(told.ledger, PerpLedger):
         position = told.ledger.position("BTCUSDT")
