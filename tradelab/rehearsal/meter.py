@@ -38,10 +38,11 @@ class Verdict:
 class Meter:
     """Windows are of the clock, as Binance's are: all is forgotten when a window ends.
 
-    Whoever goes on asking while limited is banned, each time for twice as long.
+    Whoever goes on asking while limited is banned, each time for twice as long. Of each scope only the window that ran
+    at the last request is kept, so a meter does not grow with time.
     """
 
-    used: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    used: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # the window, and what was used in it
     refused: dict[str, int] = field(default_factory=dict)
     banned_until_ns: dict[str, int] = field(default_factory=dict)
     bans: dict[str, int] = field(default_factory=dict)
@@ -55,12 +56,10 @@ class Meter:
             self.in_ban += 1
             return Verdict(False, banned=True, wait_s=(until - now_ns) / NS_PER_S)
         for scope, weight in weights.items():
-            window = now_ns // (scope.window_s * NS_PER_S)
-            if self.used.get((who, scope.name, window), 0) + weight > scope.limit:
-                return self._limit(who, scope, now_ns, window)
+            if self.used_now(who, scope, now_ns) + weight > scope.limit:
+                return self._limit(who, scope, now_ns)
         for scope, weight in weights.items():
-            key = (who, scope.name, now_ns // (scope.window_s * NS_PER_S))
-            self.used[key] = self.used.get(key, 0) + weight
+            self.used[who, scope.name] = (_window(scope, now_ns), self.used_now(who, scope, now_ns) + weight)
         self.refused.pop(who, None)
         return Verdict(True)
 
@@ -70,9 +69,10 @@ class Meter:
 
     def used_now(self, who: str, scope: Scope, now_ns: int) -> int:
         """Return the weight used in the window that runs now."""
-        return self.used.get((who, scope.name, now_ns // (scope.window_s * NS_PER_S)), 0)
+        window, used = self.used.get((who, scope.name), (0, 0))
+        return used if window == _window(scope, now_ns) else 0
 
-    def _limit(self, who: str, scope: Scope, now_ns: int, window: int) -> Verdict:
+    def _limit(self, who: str, scope: Scope, now_ns: int) -> Verdict:
         self.limited += 1
         self.refused[who] = self.refused.get(who, 0) + 1
         if scope.patience is not None and self.refused[who] > scope.patience:
@@ -81,5 +81,10 @@ class Meter:
             self.refused.pop(who)
             self.ban(who, seconds, now_ns)
             return Verdict(False, banned=True, wait_s=seconds, scope=scope)
-        rest_ns = (window + 1) * scope.window_s * NS_PER_S - now_ns
+        rest_ns = (_window(scope, now_ns) + 1) * scope.window_s * NS_PER_S - now_ns
         return Verdict(False, wait_s=rest_ns / NS_PER_S, scope=scope)
+
+
+def _window(scope: Scope, now_ns: int) -> int:
+    """Return the number of the window that runs at a time."""
+    return now_ns // (scope.window_s * NS_PER_S)

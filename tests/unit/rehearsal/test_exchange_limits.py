@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradelab.model.units import NS_PER_S
 from tradelab.rehearsal.meter import Meter, Scope
 
 NOW = 1_700_000_000 * 1_000_000_000
@@ -30,3 +31,13 @@ def test_by_default_the_sixth_refusal_in_a_row_bans_for_two_minutes_as_binance_d
     meter.charge("a", {scope: 1}, NOW)
     banned = [meter.charge("a", {scope: 1}, NOW).banned for _ in range(6)]
     assert banned == [False] * 5 + [True]
+
+
+def test_a_meter_does_not_grow_with_time() -> None:
+    meter = Meter()
+    minute, second = Scope("weight", 100, 60), Scope("orders", 10, 1)
+    for step in range(10_000):
+        assert meter.charge("a", {minute: 1, second: 1}, NOW + step * NS_PER_S).allowed
+    assert len(meter.used) == 2
+    assert meter.used_now("a", second, NOW + 9_999 * NS_PER_S) == 1
+    assert meter.used_now("a", second, NOW + 10_000 * NS_PER_S) == 0
