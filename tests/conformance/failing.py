@@ -49,7 +49,7 @@ class Failing:
 
     @card(
         prerequisite="A gateway answers the next order with 502 and a page of HTML.",
-        action="Send a limit that rests; ask for it by our id.",
+        action="Send a limit that rests; ask for it by our id; send it again once it cannot arrive any more.",
         expects="Unknown.",
         passes="It is not there; sent again it is one order.",
         needs=(LIMIT, BY_CLIENT_ID, stages(Fault.ERROR_PAGE)),
@@ -60,6 +60,7 @@ class Failing:
         assert isinstance(await on.venue.submit(order), Unknown)
         ours = OrderRef(symbol=on.symbol, client_order_id=order.intent.client_order_id)
         assert await on.venue.order(ours) is None
+        await on.advance((on.venue.capabilities.request_life_ms or 0) / 1000 + 1)
         assert isinstance(await on.venue.submit(order), Accepted)
         assert len(await on.venue.open_orders()) == 1
 

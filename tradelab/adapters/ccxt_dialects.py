@@ -25,6 +25,7 @@ class Margin:
 
 
 _ALL_STREAMS = frozenset(Stream)
+_NEEDS_END = {TimeInForce.GTD}  # ccxt has no word of its own for when an order ends
 
 
 PAYLOAD_TESTED = frozenset({"okx", "kraken"})  # tests/unit/adapters/test_ccxt_payloads.py
@@ -75,7 +76,7 @@ class Ways:
         }  # fmt: skip
         return VenueCapabilities(
             order_types=frozenset(types),
-            times_in_force=frozenset({TimeInForce.GTC} | {t for t in TimeInForce if lives.get(t.name)}),
+            times_in_force=frozenset({TimeInForce.GTC} | {t for t in TimeInForce if lives.get(t.name)} - _NEEDS_END),
             position_mode=PositionMode.NETTING if linear else PositionMode.NONE,
             attached_protection_types=frozenset({OrderType.MARKET, OrderType.LIMIT}) if attached else frozenset(),
             reduce_only=linear,
@@ -219,7 +220,8 @@ class BinanceLinear(BinanceSpot):
 
     def capabilities(self) -> VenueCapabilities:
         """Return what USD-M offers; price and quantity of a limit order can be changed in place."""
-        return replace(super().capabilities(), modify=frozenset({"qty", "price"}))
+        told = super().capabilities()
+        return replace(told, modify=frozenset({"qty", "price"}), times_in_force=told.times_in_force | _NEEDS_END)
 
     def order_params(self, intent: OrderIntent) -> dict[str, Any]:
         """Return the parameters; a good-till-date order names its end."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from tradelab.adapters.budget import Urgency, urgency
 from tradelab.adapters.ccxt_client import about_to_send
 from tradelab.adapters.ccxt_data import CcxtData
-from tradelab.adapters.ccxt_grid import off_grid, told_apart
+from tradelab.adapters.ccxt_grid import change_off_grid, off_grid, told_apart, unsaid
+from tradelab.adapters.ccxt_sent import Sent
 from tradelab.adapters.ccxt_words import order_of, position_of
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
 from tradelab.model.approval import OrderApproved
 from tradelab.model.errors import VenueError
 from tradelab.model.orders import Fill, Order, OrderIntent, OrderRef, Side
-from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown
+from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown, already_there
 
 _NO_ORDERS = Refused(RefusalCode.ORDER_NOT_FOUND, "the venue has no such order")
 
@@ -40,12 +42,20 @@ class CcxtVenue(CcxtData):
         What it was decided on is held against its age limit by the venue's clock just before the order leaves, however
         long it has waited for room in the request budget; and it is signed to arrive before that limit or not at all.
         """
-        with about_to_send(order):
-            return await self._submit(order.intent)
+        name = order.intent.client_order_id
+        async with self._sent.alone(name):
+            before = await self._sent_before(order.intent) if name in self._sent else None
+            if before is not None:
+                return before
+            with about_to_send(order):
+                outcome = await self._submit(order.intent)
+            if isinstance(outcome, Refused):
+                self._sent.forget(name)
+            return outcome
 
     async def _submit(self, intent: OrderIntent) -> Outcome:
         wrong = self.capabilities.lacks(intent) or self._unknown(intent.symbol)
-        wrong = wrong or off_grid(intent, self._instruments[intent.symbol])
+        wrong = wrong or unsaid(intent) or off_grid(intent, self._instruments[intent.symbol])
         if wrong is not None:
             return wrong
         level = self._urgency_of(intent)
@@ -55,6 +65,7 @@ class CcxtVenue(CcxtData):
         if meant_otherwise is not None:
             return meant_otherwise
         self._trades.remember(intent.symbol)
+        self._sent.mark(intent.client_order_id, self._client.now_ns())
         answer = await self._client.send(
             level, self._client.raw.create_order, intent.symbol,
             "limit" if intent.type.needs_price else "market", intent.side.value, str(intent.qty),
@@ -102,8 +113,15 @@ class CcxtVenue(CcxtData):
         asked = {n for n, v in (("qty", qty), ("price", price), ("stop_price", stop_price)) if v is not None}
         if not asked <= self.capabilities.modify:
             return Refused(RefusalCode.NOT_SUPPORTED, f"{self.name} cannot change {', '.join(sorted(asked))} in place")
-        with urgency(Urgency.EXIT):
-            now = await self.order(ref)
+        wrong = self._unknown(ref.symbol)
+        wrong = wrong or change_off_grid(self._instruments[ref.symbol], qty=qty, price=price, stop_price=stop_price)
+        if wrong is not None:
+            return wrong
+        try:
+            with urgency(Urgency.EXIT):
+                now = await self.order(ref)
+        except VenueError as error:
+            return _not_sent(error)
         if now is None:
             return _NO_ORDERS
         if not now.status.is_open:
@@ -129,8 +147,11 @@ class CcxtVenue(CcxtData):
             return Refused(
                 RefusalCode.NOT_SUPPORTED, f"{self.name} keeps no stop loss with a position; send a stop order"
             )
-        with urgency(Urgency.PROTECT):
-            held = next(iter(await self.positions(symbol)), None)
+        try:
+            with urgency(Urgency.PROTECT):
+                held = next(iter(await self.positions(symbol)), None)
+        except VenueError as error:
+            return _not_sent(error)
         if held is None:
             return Refused(RefusalCode.POSITION_NOT_FOUND, f"no position in {symbol}")
         side = Side.BUY if held.qty > 0 else Side.SELL
@@ -201,13 +222,33 @@ class CcxtVenue(CcxtData):
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @cached_property
+    def _sent(self) -> Sent:
+        return Sent()
+
+    async def _sent_before(self, intent: OrderIntent) -> Outcome | None:
+        """Return what became of an order of that name that was sent before; ``None`` if it can be sent again."""
+        missing = self._unknown(intent.symbol)
+        if missing is not None:
+            return missing
+        name = intent.client_order_id
+        try:
+            there = await self.order(OrderRef(symbol=intent.symbol, client_order_id=name))
+        except VenueError as error:
+            return Unknown(f"{name!r} was sent before, and what became of it could not be asked: {error}")
+        if there is not None:
+            return already_there(intent, there)
+        if self._sent.is_under_way(name, self._client.now_ns(), self.capabilities.request_life_ms or 0):
+            return Unknown(f"{name!r} was sent a moment ago and is not at the venue yet; it may still arrive")
+        return None
+
     async def _already_there(self, intent: OrderIntent, unknown: Unknown) -> Outcome:
         """Ask for the order that a duplicate was refused for."""
         try:
             there = await self.order(OrderRef(symbol=intent.symbol, client_order_id=intent.client_order_id))
         except VenueError:
             return unknown
-        return unknown if there is None else Accepted(there.client_order_id, there.venue_order_id, there)
+        return unknown if there is None else already_there(intent, there)
 
     async def _closed_already(self, ref: OrderRef, answer: Refused | Unknown) -> Outcome:
         """Tell an order that had ended from one that never was."""
@@ -240,9 +281,16 @@ class CcxtVenue(CcxtData):
         return Urgency.PROTECT if intent.type.needs_stop_price else Urgency.EXIT
 
     def _unknown(self, symbol: str) -> Refused | None:
+        if not self._connected:
+            return Refused(RefusalCode.NOT_SENT, f"{self.name} is not connected; nothing was sent")
         if symbol in self._instruments:
             return None
         return Refused(RefusalCode.UNKNOWN_SYMBOL, f"{self.name} lists no {symbol} in its {self.market} market")
+
+
+def _not_sent(error: VenueError) -> Refused:
+    """Return that nothing was sent, because what had to be known before could not be asked."""
+    return Refused(RefusalCode.NOT_SENT, f"nothing was sent: {error}", getattr(error, "retry_after_s", None))
 
 
 def _told_whole(answer: dict[str, Any]) -> Order | None:
