@@ -31,7 +31,7 @@ from tradelab.model.errors import ConnectivityError, QualityError, RequestError,
 from tradelab.model.instrument import Instrument
 from tradelab.model.market import Candle, Quote
 from tradelab.model.orders import Fill, Order, OrderRef, OrderStatus
-from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused
+from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, already_there
 from tradelab.model.ports import ConnectionTest
 
 _NS_PER_MS = 1_000_000
@@ -165,7 +165,7 @@ class PaperVenue:
         account, intent = self._account, order.intent
         self._matching.expire()
         if (first := account.clients.get(intent.client_order_id)) is not None:
-            return _accepted(account.orders[first])
+            return already_there(intent, account.orders[first].told())
         if (refused := self.capabilities.lacks(intent) or order.stale_at(account.now_ns)) is not None:
             return refused
         if intent.symbol not in account.instruments:
@@ -227,6 +227,9 @@ class PaperVenue:
             return order
         asked = {"qty": qty, "price": price, "stop_price": stop_price}
         changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        for name, value in changes.items():
+            if not isinstance(value, Decimal) or not value.is_finite() or value <= 0:
+                return Refused(RefusalCode.BAD_REQUEST, f"{name}={value} must be a Decimal above zero")
         if all(getattr(order, name) == value for name, value in changes.items()):
             return Refused(RefusalCode.NO_CHANGE, "it is so already")
         for name in changes:

@@ -370,12 +370,34 @@ def test_a_client_id_names_one_order_for_ever_also_when_it_has_filled_and_after_
     desk = Desk()
     desk.quote("99.99", "100.00")
     first = desk.send(BUY, "1", client_order_id="mine")
-    assert desk.send(SELL, "5", client_order_id="mine") == first
+    assert desk.send(BUY, "1", client_order_id="mine") == first
     again = PaperVenue(desk.config, [X], clock=desk.clock, saved=desk.venue.export_state())
     now(again.connect())
     desk.venue = again
-    assert desk.send(SELL, "5", client_order_id="mine") == first
+    assert desk.send(BUY, "1", client_order_id="mine") == first
     assert desk.fills() == [(BUY, 1, 100)]
+
+
+def test_the_name_of_a_buy_is_no_name_for_a_sell():
+    desk = Desk()
+    desk.quote("99.99", "100.00")
+    desk.send(BUY, "1", client_order_id="mine")
+    told = desk.send(SELL, "1", client_order_id="mine")
+    assert isinstance(told, Refused)
+    assert told.code is RefusalCode.BAD_REQUEST
+    assert desk.fills() == [(BUY, 1, 100)]
+
+
+@pytest.mark.parametrize("value", [D(0), D(-1), D("NaN"), D("Infinity"), 12.5])
+@pytest.mark.parametrize("name", ["price", "qty"])
+def test_an_order_is_not_changed_to_what_no_order_can_have(name, value):
+    desk = Desk()
+    desk.quote("99.99", "100.00")
+    desk.send(BUY, "1", OrderType.LIMIT, price="95.00")
+    told = now(desk.venue.modify(OrderRef(symbol="X", client_order_id="c1"), **{name: value}))
+    assert isinstance(told, Refused)
+    assert told.code is RefusalCode.BAD_REQUEST
+    assert (desk.order(1).qty, desk.order(1).price) == (1, D("95.00"))
 
 
 def test_a_restart_goes_on_with_what_is_left_of_a_quote_and_of_an_order():
