@@ -27,7 +27,9 @@ import tempfile
 from decimal import Decimal
 
 os.environ["TRADELAB_HOME"] = tempfile.mkdtemp()  # a place of its own: your records and bars stay as they are
-os.environ["TRADELAB_KEY"] = base64.b64encode(os.urandom(32)).decode()  # seals the credentials; yours is in your keyring
+os.environ["TRADELAB_KEY"] = base64.b64encode(
+    os.urandom(32)
+).decode()  # seals the credentials; yours is in your keyring
 
 import tradelab as tl
 
