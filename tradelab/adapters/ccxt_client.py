@@ -207,7 +207,7 @@ class CcxtClient:
         """Return the error of ours that a failed question raises; an answer ccxt cannot read is no answer."""
         told = self._heard(error)
         self._heed(outcome_of(error, self.id, told))
-        return read_error(error, self.id, told)
+        return read_error(error, self.id, told).with_traceback(None)  # its frames hold signed requests
 
     def _heed(self, outcome: Refused | Unknown) -> None:
         """Ask nothing while a limit lasts that was told in the body of an answer, with a status of 200."""
