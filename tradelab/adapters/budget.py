@@ -28,7 +28,7 @@ class Urgency(enum.IntEnum):
 
 
 # Fraction of a window that may be full when each urgency goes; what is left is kept for what is more urgent.
-_SHARE = {Urgency.PROTECT: 1.0, Urgency.EXIT: 0.95, Urgency.ENTRY: 0.9, Urgency.ACCOUNT: 0.85, Urgency.DATA: 0.7}
+_SHARE = {Urgency.PROTECT: 1.0, Urgency.EXIT: 0.9, Urgency.ENTRY: 0.85, Urgency.ACCOUNT: 0.8, Urgency.DATA: 0.7}
 # Fraction, or one request, that each can have of a window while it waits, however much is asked for by what is more
 # urgent. Protection alone may take all there is.
 _FLOOR = {Urgency.PROTECT: 0.0, Urgency.EXIT: 0.1, Urgency.ENTRY: 0.05, Urgency.ACCOUNT: 0.1, Urgency.DATA: 0.1}
@@ -127,7 +127,7 @@ class Budget:
 
     @asynccontextmanager
     async def spending(self, cost: float) -> AsyncIterator[None]:
-        """Make a request of this cost within the block, which ends with its answer.
+        """Make a request of this cost within the block, which ends with its answer; one of no cost waits for nobody.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Budget:
         """
         level = _URGENCY.get()
         self.require_open()
-        if self._must_queue(level) or not self._fits(cost, level):
+        if cost and (self._must_queue(level) or not self._fits(cost, level)):
             await self._wait(cost, level)
         else:
             self._depart(cost, level)

@@ -7,15 +7,16 @@ import ipaddress
 import logging
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from tradelab.adapters.budget import Budget, BudgetError, Urgency, urgency
+from tradelab.adapters.budget import BudgetError, Urgency, urgency
 from tradelab.adapters.ccxt_answers import require_whole
+from tradelab.adapters.ccxt_limits import Budgets, Limits
 from tradelab.adapters.ccxt_outcomes import Heard, heard, is_there_already, outcome_of, read_error
 from tradelab.model.approval import OrderApproved
 from tradelab.model.clock import Clock, elapsed_ns
@@ -26,7 +27,6 @@ from tradelab.model.outcome import RefusalCode, Refused, Unknown
 T = TypeVar("T")
 _NS_PER_MS = 1_000_000
 _DEFAULT_PAUSE_S = 60.0  # after a 429 that names none: the longest window venues count in
-_DEFAULT_BAN_S = 120.0  # after a ban that names none: Binance's shortest
 _CLOCK_SAMPLES = 5
 _ANSWER: ContextVar[Heard | None] = ContextVar("answer", default=None)  # to the request this task makes
 _ORDER: ContextVar[OrderApproved | None] = ContextVar("order", default=None)  # that this task is about to send
@@ -49,8 +49,8 @@ class CcxtClient:
         ccxt's own ``options``, such as ``{"defaultType": "swap"}``.
     base_url
         A rehearsal venue on this machine; see :func:`point_at`.
-    budget
-        That of the client before this one: a ban outlives a connection.
+    budgets
+        Those of the client before this one: what was spent, and a ban, outlive a connection.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class CcxtClient:
         sandbox: bool = False,
         base_url: str | None = None,
         timeout_s: float = 10.0,
-        budget: Budget | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self.id = exchange
         self.clock = clock
@@ -86,20 +86,8 @@ class CcxtClient:
             self.raw.set_sandbox_mode(True)
         if base_url is not None:
             point_at(self.raw, base_url)
-        self.weight_per_min: int | None = None
-        self.ban_s = _DEFAULT_BAN_S
-        self.budget = budget or self.new_budget(None, 1.0)
-        self.order_budget: Budget | None = None
-        self.makes_order: Callable[[str, str], bool] = lambda method, path: False
+        self.budgets = budgets or Budgets(clock, Limits(self.raw, "spot"))
         self._bind()
-
-    def new_budget(self, window_s: float | None, share: float, burst: float = 1.0) -> Budget:
-        """Return a budget of a share of ccxt's own rate for this exchange, counted in windows of that length.
-
-        Where the venue's is not known it is a second, or room for ten requests: a burst no longer than that.
-        """
-        window_s = window_s or max(1.0, 10 * self.raw.rateLimit / 1000)
-        return Budget(self.clock, share * window_s * 1000 / self.raw.rateLimit, window_s, burst=burst)
 
     def __repr__(self) -> str:
         return f"<ccxt client of {self.id}>"
@@ -213,8 +201,8 @@ class CcxtClient:
         """Ask nothing while a limit lasts that was told in the body of an answer, with a status of 200."""
         if isinstance(outcome, Refused) and outcome.code in (RefusalCode.RATE_LIMITED, RefusalCode.BANNED):
             banned = outcome.code is RefusalCode.BANNED
-            if outcome.retry_after_s and self.budget.closed_for_s < outcome.retry_after_s:
-                self.budget.close_for(outcome.retry_after_s, banned=banned)
+            if outcome.retry_after_s and self.budgets.whole.closed_for_s < outcome.retry_after_s:
+                self.budgets.whole.close_for(outcome.retry_after_s, banned=banned)
 
     async def _set_clock_right(self) -> None:
         try:
@@ -246,7 +234,8 @@ class CcxtClient:
             cost = float(raw.calculate_rate_limiter_cost(api, method, path, params, *rest))
             _ANSWER.set(None)
             try:
-                async with self._departure(cost, method, path):
+                async with self.budgets.departure(api, method, path, cost):
+                    self._look_once_more()
                     _LET_GO.set((elapsed_ns(self.clock), time.monotonic_ns()))
                     return await fetch(path, api, method, params, *rest)
             except Exception as error:
@@ -260,18 +249,6 @@ class CcxtClient:
         raw.seconds = lambda: self.now_ns() // 1_000_000_000
         raw.microseconds = lambda: self.now_ns() // 1_000
         raw.handle_errors = handle_errors
-
-    @asynccontextmanager
-    async def _departure(self, cost: float, method: str, path: str) -> AsyncIterator[None]:
-        """Wait until a request may leave; within the block it is on its way."""
-        if self.order_budget is not None and self.makes_order(method, path):
-            async with self.order_budget.spending(1.0), self.budget.spending(cost):
-                self._look_once_more()
-                yield
-        else:
-            async with self.budget.spending(cost):
-                self._look_once_more()
-                yield
 
     def _look_once_more(self) -> None:
         """Refuse to let an order leave that was decided on something which has grown too old in the queue."""
@@ -305,12 +282,10 @@ class CcxtClient:
             asked = max(0.0, reset_ms / 1000 - self.now_ns() / 1e9)
         banned = status == 418 or (status == 403 and self.id.startswith("bybit"))
         if banned or status == 429:
-            asked = asked or (self.ban_s if banned else _DEFAULT_PAUSE_S)
-            self.budget.close_for(asked, banned=banned)
+            asked = asked or (self.budgets.limits.ban_s if banned else _DEFAULT_PAUSE_S)
+            self.budgets.whole.close_for(asked, banned=banned)
         _ANSWER.set(Heard(None, "", asked, status))
-        used = told.get("x-mbx-used-weight-1m")
-        if used is not None and used.isdigit() and self.weight_per_min is not None:
-            self.budget.learn_used(int(used) / self.weight_per_min * self.budget.capacity)
+        self.budgets.learn(told)
 
 
 @contextmanager

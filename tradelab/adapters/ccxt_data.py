@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from tradelab.adapters.budget import Budget, Urgency, urgency
+from tradelab.adapters.budget import Urgency, urgency
 from tradelab.adapters.ccxt_client import CcxtClient
 from tradelab.adapters.ccxt_dialects import Ways, ways_of
 from tradelab.adapters.ccxt_fills import Trades
+from tradelab.adapters.ccxt_limits import Budgets, limits_of
 from tradelab.adapters.ccxt_streams import CcxtStreams
 from tradelab.adapters.ccxt_words import candle_of, instrument_of, quote_of, tick_of
 from tradelab.model.capabilities import DataCapabilities, Stream, VenueCapabilities
@@ -68,31 +69,19 @@ class CcxtData:
         self._has_account = bool(self._credentials.get("api_key"))
         self._instruments: dict[str, Instrument] = {}
         self._connected = False
-        self._budget: Budget | None = None
-        self._order_budget: Budget | None = None
+        self._budgets: Budgets | None = None
         self._open()
 
     def _open(self) -> None:
         """Make a ccxt client: one that was closed cannot be used again."""
-        self._client = CcxtClient(
-            self._exchange, self.clock, credentials=self._credentials, budget=self._budget, **self._more
-        )
+        self._client = CcxtClient(self._exchange, self.clock, credentials=self._credentials, **self._more)
         self._ways: Ways = ways_of(self._client.raw, self.market)
-        self._client.weight_per_min = self._ways.weight_per_min
-        self._client.ban_s = self._ways.ban_s or self._client.ban_s
-        self._keep_budgets()
+        self._budgets = self._budgets or Budgets(self.clock, limits_of(self._client.raw, self.market))
+        self._client.budgets = self._budgets  # what was spent, and a ban, outlive a connection
         self._client.raw.options.update(self._ways.options())
         self._streams = CcxtStreams(self._client, self._ways.money)
         self._trades = Trades(self._client, self._ways, self._symbols)
         self._closed = False
-
-    def _keep_budgets(self) -> None:
-        """Go on with the budgets of the client before: what it spent, and a ban, outlive a connection."""
-        ways, client = self._ways, self._client
-        self._budget = self._budget or client.new_budget(ways.budget_window_s, ways.budget_share, ways.budget_burst)
-        if ways.orders_per_s is not None and self._order_budget is None:
-            self._order_budget = Budget(self.clock, *ways.orders_per_s, burst=ways.budget_burst)
-        client.budget, client.order_budget, client.makes_order = self._budget, self._order_budget, ways.makes_order
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.market} through ccxt, {'connected' if self._connected else 'not connected'}>"

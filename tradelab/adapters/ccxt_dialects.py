@@ -44,12 +44,6 @@ class Ways:
 
     fills_need_symbol = True
     cancels_by_venue_id = True  # our own id is not enough to cancel by
-    weight_per_min: int | None = None  # what an address may use, where the venue tells what it has used
-    ban_s: float | None = None  # how long a ban lasts at least that names no end
-    budget_window_s: float | None = None  # in which the venue counts; None spreads requests as evenly as ccxt does
-    budget_share = 1.0  # of ccxt's own rate
-    budget_burst = 1.0  # fraction of the window that goes at once; the rest is spread
-    orders_per_s: tuple[int, float] | None = None  # so many new orders in so many seconds, beside the budget
     longest_fill_span_s: int | None = None  # of one question for fills
 
     def __init__(self, raw: Any, market: str) -> None:
@@ -90,10 +84,6 @@ class Ways:
         """Return ccxt's description of this market's functions."""
         told = (self.raw.features or {}).get("spot" if self.market == "spot" else "swap") or {}
         return told if self.market == "spot" else told.get("linear") or {}
-
-    def makes_order(self, method: str, path: str) -> bool:
-        """Return whether a request counts as a new order."""
-        return False
 
     async def prepare(self) -> None:
         """Learn about the account what the first order would otherwise wait for."""
@@ -169,10 +159,6 @@ class BinanceSpot(Ways):
     """Binance, spot."""
 
     cancels_by_venue_id = False
-    weight_per_min = 6000  # source: exchangeInfo's rateLimits, api.binance.com
-    budget_window_s = 60.0
-    budget_burst = 0.25
-    orders_per_s = (100, 10.0)  # source: the same, ORDERS
     longest_fill_span_s = 86_400
 
     def options(self) -> dict[str, Any]:
@@ -195,10 +181,6 @@ class BinanceSpot(Ways):
         """Cancel by our id or by the venue's."""
         return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol, self.names(order)))
 
-    def makes_order(self, method: str, path: str) -> bool:
-        """Return whether Binance counts it as a new order; a changed one is counted too, a cancelled one not."""
-        return method in ("POST", "PUT") and (path.startswith("order") or path == "algoOrder")
-
     def names(self, ref: OrderRef) -> dict[str, Any]:
         """Return the parameter that names an order by our id, where the venue's is not known."""
         return {} if ref.venue_order_id is not None else {"clientOrderId": ref.client_order_id}
@@ -208,8 +190,6 @@ class BinanceLinear(BinanceSpot):
     """Binance, USD-M perpetuals; conditional orders are algo orders with ids of their own."""
 
     cancels_by_venue_id = True
-    weight_per_min = 2400  # source: the same of fapi.binance.com
-    orders_per_s = (200, 10.0)  # 300 in 10 seconds and 1200 in a minute: this is within both
     longest_fill_span_s = 7 * 86_400
     TRIGGER = "algo-"  # put before the id of an algo order, which might be the id of another order too
 
@@ -318,9 +298,6 @@ class Bybit(Ways):
 
     fills_need_symbol = False
     cancels_by_venue_id = False
-    budget_window_s = 1.0  # source: V5 "Rate Limit", so many requests a second for each endpoint
-    budget_share = 0.45  # ccxt reckons with 20 orders a second; accounts below VIP have 10
-    ban_s = 600.0  # source: the same, "wait for at least 10 minutes"
     longest_fill_span_s = 7 * 86_400
 
     def options(self) -> dict[str, Any]:
