@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, field, replace
 
 from tradelab.model.errors import ParameterError, UnknownNameError
@@ -91,8 +92,10 @@ class Script:
     def __post_init__(self) -> None:
         if not self.fault.is_of_streams and self.on != "*" and self.on not in REQUESTS:
             raise UnknownNameError.of("kind of request", self.on, [*REQUESTS, "*"])
-        if self.seconds < 0 or self.skip < 0 or (self.times is not None and self.times < 1):
-            raise ParameterError(f"a script needs seconds, skip >= 0 and times >= 1, not {self}.")
+        counts = isinstance(self.skip, int) and self.skip >= 0
+        counts = counts and (self.times is None or (isinstance(self.times, int) and self.times >= 1))
+        if not counts or not 0 <= self.seconds < math.inf:
+            raise ParameterError(f"a script needs seconds >= 0, whole skip >= 0 and whole times >= 1, not {self}.")
 
 
 class Faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 from tradelab.model.errors import ParameterError, UnknownNameError
@@ -45,6 +46,8 @@ class Director:
 
     def skew(self, seconds: float) -> None:
         """Set the venue's clock wrong; above zero it is ahead."""
+        if not (isinstance(seconds, int | float) and math.isfinite(seconds)):
+            raise ParameterError(f"seconds={seconds!r} is no number of seconds.")
         self._exchange.clock.skew_s = seconds
 
     def move_price(self, symbol: str, price: Decimal, *, depth: Decimal | None = None) -> None:
@@ -54,6 +57,9 @@ class Director:
         trades at the price; else what it held at first.
         """
         self._require(symbol)
+        _require_above_zero("price", price)
+        if depth is not None:
+            _require_above_zero("depth", depth)
         exchange = self._exchange
         exchange.advance()
         exchange.pinned[symbol] = price
@@ -68,6 +74,8 @@ class Director:
     def fill(self, number: int, qty: Decimal | None = None) -> None:
         """Trade an open order, or a part of it, at its own price."""
         order = self._open(number)
+        if qty is not None:
+            _require_above_zero("qty", qty)
         price = order.price or self._exchange.worst_price(order)
         self._exchange.fill(order, min(qty or order.leaves_qty, order.leaves_qty), price, maker=True)
 
@@ -88,6 +96,8 @@ class Director:
         """Give an account money from outside."""
         if account not in self._exchange.accounts:
             raise UnknownNameError.of("account", account, self._exchange.accounts)
+        if not Decimal(amount).is_finite():
+            raise ParameterError(f"amount={amount} is no amount of money.")
         self._exchange.deposit(account, currency, amount)
 
     def disconnect(self, part: str = "*") -> int:
@@ -107,3 +117,8 @@ class Director:
     def _require(self, symbol: str) -> None:
         if symbol not in self._exchange.tapes:
             raise UnknownNameError.of("market", symbol, self._exchange.tapes)
+
+
+def _require_above_zero(name: str, value: Decimal) -> None:
+    if not Decimal(value).is_finite() or value <= 0:
+        raise ParameterError(f"{name}={value} must be a number above zero.")

@@ -92,6 +92,15 @@ class Params:
         return value
 
 
+def whole_or(default: int, text: str | None) -> int:
+    """Return the whole number of a text, the default where it is none or no whole number of a sensible length.
+
+    >>> whole_or(100, "500"), whole_or(100, None), whole_or(100, "x"), whole_or(100, "9" * 5000)
+    (500, 100, 100, 100)
+    """
+    return int(text) if text is not None and re.fullmatch(WHOLE, text) else default
+
+
 def places(value: Decimal) -> int:
     """Return how many decimals a number has, trailing zeros not counted.
 

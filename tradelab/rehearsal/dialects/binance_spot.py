@@ -12,6 +12,7 @@ from tradelab.rehearsal.dialects import binance_spot_shapes as shapes
 from tradelab.rehearsal.dialects.binance_door import Door, Limits
 from tradelab.rehearsal.dialects.binance_errors import BinanceError
 from tradelab.rehearsal.dialects.binance_market import Market, Style
+from tradelab.rehearsal.dialects.binance_params import whole_or
 from tradelab.rehearsal.dialects.binance_spot_account import SpotAccount
 from tradelab.rehearsal.dialects.binance_spot_info import SpotInfo
 from tradelab.rehearsal.dialects.binance_spot_orders import SpotOrders
@@ -32,8 +33,8 @@ FAULTS = {
 
 
 def _depth(params: Mapping[str, str]) -> int:
-    limit = int(params.get("limit", "100")) if params.get("limit", "100").isdigit() else 100
-    return next(weight for most, weight in ((100, 5), (500, 25), (1000, 50), (10**20, 250)) if limit <= most)
+    limit = whole_or(100, params.get("limit"))
+    return next((weight for most, weight in ((100, 5), (500, 25), (1000, 50)) if limit <= most), 250)
 
 
 def _by_symbol(one: int, all_of_them: int) -> Callable[[Mapping[str, str]], int]:

@@ -12,6 +12,7 @@ from tradelab.rehearsal.dialects import binance_usdm_shapes as shapes
 from tradelab.rehearsal.dialects.binance_door import Door, Limits
 from tradelab.rehearsal.dialects.binance_errors import BinanceError
 from tradelab.rehearsal.dialects.binance_market import Market, Style
+from tradelab.rehearsal.dialects.binance_params import whole_or
 from tradelab.rehearsal.dialects.binance_usdm_account import UsdmAccount
 from tradelab.rehearsal.dialects.binance_usdm_algo import UsdmAlgo
 from tradelab.rehearsal.dialects.binance_usdm_info import UsdmInfo
@@ -34,7 +35,7 @@ FAULTS = {
 
 def _by_limit(default: str, *steps: tuple[int, int]) -> Callable[[Mapping[str, str]], int]:
     def weigh(params: Mapping[str, str]) -> int:
-        limit = int(params.get("limit", default)) if params.get("limit", default).isdigit() else int(default)
+        limit = whole_or(int(default), params.get("limit"))
         return next((weight for most, weight in steps if limit <= most), steps[-1][1])
 
     return weigh
