@@ -36,7 +36,7 @@ Each class of `ccxt.base.errors` has an outcome too; what is in no table is unkn
 [`test_ccxt_outcomes.py`](../tests/unit/adapters/test_ccxt_outcomes.py) holds it to the classes that the installed ccxt
 has. How often a wrong clock costs a request is held by
 [`test_clock_skew.py`](../tests/conformance/test_clock_skew.py), and that no limit is met at ten times the demand by
-`bench/soak.py` (not on main yet).
+[`test_rate_soak.py`](../tests/property/test_rate_soak.py), whose figures [`bench/soak.py`](../bench/soak.py) prints.
 """
 
 

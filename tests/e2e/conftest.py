@@ -1,4 +1,4 @@
-"""Share one Chromium among all browser tests: the system's, else playwright's own, else skip and say why."""
+"""Give each module of browser tests a Chromium: the system's, else playwright's own, else skip and say why."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ _FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium (a playwright ``Browser``)."""
+    """A headless Chromium (a playwright ``Browser``), closed before other modules: while it is open a loop is running.
+
+    Whoever calls ``asyncio.run`` on this thread meanwhile would be refused.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     system = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with playwright.sync_playwright() as session:

@@ -107,9 +107,9 @@ class Lab:
             expect.set_options(timeout=5_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def jupyterlab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One JupyterLab for the session, with settings, workspaces and runtime files of its own."""
+    """One JupyterLab for the module, with settings, workspaces and runtime files of its own."""
     pytest.importorskip("jupyterlab", reason="jupyterlab is not installed")
     home, root = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("notebooks")
     with _serving(home, root) as (base, token):

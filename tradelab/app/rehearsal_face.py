@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 import weakref
@@ -35,7 +36,9 @@ class RehearsalProcess:
         self._secret = _told(said, r"^secret\s+(\S+)")
         self.symbol = _told(said, r"tradelab data stream \S+ (\S+)")
         self._process = process
-        self._finalize = weakref.finalize(self, _end, process)
+        listener = threading.Thread(target=_listen, args=(process,), daemon=True)
+        listener.start()  # what nobody reads fills the pipe, and then the venue stands still in the middle of a word
+        self._finalize = weakref.finalize(self, _end, process, listener)
 
     def connect(self, name: str = "rehearsal") -> Connection:
         """Make a connection to it, test it and activate it; the connection is for data and execution."""
@@ -148,7 +151,14 @@ def _told(said: str, pattern: str) -> str:
     return found.group(1)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _listen(process: subprocess.Popen[str]) -> None:
+    """Let a process say what it likes until it ends."""
+    assert process.stdout is not None
+    for _ in process.stdout:
+        pass
+
+
+def _end(process: subprocess.Popen[str], listener: threading.Thread | None = None) -> None:
     if process.poll() is None:
         process.terminate()
         try:
@@ -156,5 +166,7 @@ def _end(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if listener is not None:
+        listener.join(timeout=5)
     if process.stdout is not None:
         process.stdout.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +47,12 @@ def test_what_the_command_refuses_is_said_and_nothing_runs() -> None:
 
 def test_its_repr_shows_no_secret(venue: RehearsalProcess) -> None:
     assert venue._secret not in repr(venue)
+
+
+def test_a_venue_that_has_much_to_say_goes_on_answering(venue: RehearsalProcess) -> None:
+    host, port = venue.url.removeprefix("http://").split(":")
+    for _ in range(250):  # each makes the server print some 600 letters; a pipe holds 65 536
+        with socket.create_connection((host, int(port)), timeout=20) as line:
+            line.sendall(b"GET /\xff bad y HTTP/1.1\r\n\r\n")
+            assert b"400" in line.recv(1000)
+    assert venue.told("clock")["speed"] == 60.0
