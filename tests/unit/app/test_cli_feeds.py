@@ -140,6 +140,7 @@ def test_alarms_are_printed_and_their_end(venue: Make) -> None:
 def test_ctrl_c_says_what_is_safe(venue: Make, command: str) -> None:
     """SIGINT to this process, as a terminal sends it, once the command is at work."""
     provider = venue(350.5)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     at_work = threading.Event()
     if command == "backfill":
 
@@ -171,6 +172,7 @@ def test_ctrl_c_says_what_is_safe(venue: Make, command: str) -> None:
     finally:
         at_work.set()
         thread.join()
+        signal.signal(signal.SIGINT, before)
         if command == "stream":
             cli_feeds._line = tell
     assert told.exit_code == 130, told.output
