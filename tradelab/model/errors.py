@@ -13,6 +13,7 @@ TradelabError
 │   ├── CorruptFileError     a file that cannot be read or whose hash is wrong
 │   └── LookaheadError       a strategy that saw the future
 ├── StorageError             make room, then try again: disk full, locked, not writable
+├── LeaseError               another engine has the account: stop one of them
 ├── VenueError               the outside world said no
 │   ├── ConnectivityError    try again; what was fetched is kept
 │   └── RequestError         do not try again: the request itself is wrong
@@ -121,6 +122,10 @@ class LookaheadError(DataError):
 
 class StorageError(TradelabError):
     """Make room or free the lock, then try again; nothing is half-written."""
+
+
+class LeaseError(TradelabError):
+    """Another engine trades this account, or may: stop one of them; nothing was sent."""
 
 
 class VenueError(TradelabError):

@@ -1,4 +1,4 @@
-"""Lay out the records: connections, their sealed credentials, their tests, the audit, the vault's key.
+"""Lay out the records: connections, their credentials, tests and audit, the vault's key; the journals of live engines.
 
 Times are UTC nanoseconds. JSON is text written by us with sorted keys, so that a value is the same bytes on both
 databases. The tables are made and changed by the migrations beside this file; a test holds the two together.
@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "r0001"  # the newest migration; a test compares it with the scripts
+HEAD = "r0002"  # the newest migration; a test compares it with the scripts
 
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
@@ -107,4 +107,81 @@ vault = Table(
     Column("derivation", Text),  # for a passphrase: Scrypt's salt and cost
     Column("created_ns", BigInteger),
     CheckConstraint("id = 1", name="ck_vault_one"),
+)
+
+# ── live engines ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# All that an engine has said, in order; each row's digest is over its own words and the digest before.
+journal = Table(
+    "journal",
+    metadata,
+    Column("node", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("ts_event_ns", BigInteger, nullable=False),
+    Column("ts_init_ns", BigInteger, nullable=False),
+    Column("cause", BigInteger),
+    Column("kind", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("ix_journal_kind", "node", "kind", "seq"),
+)
+
+# Where each journal ends: rows cut off its end are missed, and of two writers only one goes on.
+journal_heads = Table(
+    "journal_heads",
+    metadata,
+    Column("node", String(64), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+)
+
+# Every fill that was ever booked, once; the fill itself stands in the journal.
+fills = Table(
+    "fills",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("symbol", String(64), primary_key=True),
+    Column("trade_id", String(128), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+)
+
+# Who may send orders to an account; the fence counts its holders.
+leases = Table(
+    "leases",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("holder", String(128)),  # absent where nobody holds it
+    Column("fence", BigInteger, nullable=False),
+    Column("until_ns", BigInteger, nullable=False),
+    Column("home", String(256), nullable=False),  # the database and machine it was taken in: a copy is another one
+)
+
+# What may be sent, by scope; absent is active. Written by the engine, or past it by who wants it to stop.
+trading_states = Table(
+    "trading_states",
+    metadata,
+    Column("node", String(64), primary_key=True),
+    Column("scope", String(80), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("says", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    CheckConstraint("state in ('active', 'reducing', 'halted')", name="ck_trading_states_state"),
+)
+
+# What people and programs asked an engine for: each once, however often it was sent.
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("name", String(32), nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("done", SmallInteger),  # absent until it is answered
+    Column("done_ns", BigInteger),
+    Column("says", Text),
+    Index("ix_commands_node", "node", "done_ns"),
 )

@@ -1,0 +1,1 @@
+"""Asks a model to confirm a signal; its silence is a no unless the bot says otherwise."""

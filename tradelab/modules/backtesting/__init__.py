@@ -1,0 +1,1 @@
+"""Runs the same strategy and gates over history."""

@@ -1,0 +1,1 @@
+"""Turns a leader's trades into signals of its followers."""

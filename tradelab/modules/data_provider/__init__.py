@@ -1,0 +1,1 @@
+"""Brings in bars and quotes of the connections that bots follow."""

@@ -1,0 +1,1 @@
+"""Makes each order happen exactly once, and knows what the venue has."""

@@ -1,0 +1,1 @@
+"""Lets a signal pass where a condition on indicators of its bars holds."""

@@ -1,0 +1,1 @@
+"""Keeps every closed bar in the catalogue, and its series in order."""

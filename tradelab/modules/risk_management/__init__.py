@@ -1,0 +1,1 @@
+"""Guards the account, and sizes what passes."""

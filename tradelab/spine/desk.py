@@ -1,0 +1,116 @@
+"""Hand a module what it works with; it is all that a module ever gets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tradelab.model.clock import Clock
+from tradelab.model.errors import UnknownNameError
+from tradelab.model.messages import Recorded
+from tradelab.model.ports import DataProvider, ExecutionVenue
+from tradelab.model.signal import Signal, Verdict
+from tradelab.model.units import Timeframe
+from tradelab.spine.bus import Bus
+from tradelab.spine.config import BotConfig, NodeConfig
+from tradelab.spine.ledger import Ledger
+from tradelab.spine.snapshot import Snapshot
+from tradelab.spine.tasks import Tasks
+from tradelab.spine.view import SeenQuote, View, Window
+
+
+class Permit(Protocol):
+    """Says, in the transaction in which an intent is kept, whether this engine may send to an account now."""
+
+    def fence(self, account: str) -> int:
+        """Return the number of the lease under which an order of ``account`` is written now.
+
+        Raises
+        ------
+        LeaseError
+            The lease is lost or over, or somebody has halted the account past this engine: nothing may be sent.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Market:
+    """The newest quotes and the bars of every series that is followed; written by ``data_provider`` alone."""
+
+    quotes: dict[tuple[str, str], SeenQuote] = field(default_factory=dict)
+    windows: dict[tuple[str, str, Timeframe], Window] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a module works with.
+
+    Parameters
+    ----------
+    settings
+        The module's own table in the node's file.
+    venues, providers
+        Connections by name; they are connected and closed by the node, never by a module.
+    permit
+        Asked before an intent is kept.
+    tasks
+        What runs beside the bus: a task that fails is a failure of the module that began it.
+    """
+
+    config: NodeConfig
+    settings: Mapping[str, Any]
+    bus: Bus
+    ledger: Ledger
+    clock: Clock
+    market: Market
+    venues: Mapping[str, ExecutionVenue]
+    providers: Mapping[str, DataProvider]
+    permit: Permit
+    tasks: Tasks
+    log: logging.Logger
+
+    def snapshot(self) -> Snapshot:
+        """Return what is true now."""
+        return self.ledger.snapshot()
+
+    def view(self, bot: BotConfig) -> View:
+        """Return what a decision about one of a bot's signals is made on."""
+        return View(self.snapshot(), bot, self.clock.now_ns(), self.market.quotes, self.market.windows)
+
+    def venue(self, account: str) -> ExecutionVenue:
+        """Return the venue that an account is at."""
+        if account not in self.venues:
+            raise UnknownNameError.of("account", account, self.venues)
+        return self.venues[account]
+
+
+class Stage(Protocol):
+    """The part of a module that lives in a node; a gate has ``review`` besides.
+
+    Its constructor takes the :class:`Desk` and says on the bus what it hears; it sends nothing and asks nothing yet.
+    """
+
+    def remember(self, recorded: Recorded[Any]) -> None:
+        """Take in one message of the journal at a start, and every message after: what a stage knows is a fold too."""
+        ...
+
+    async def start(self) -> None:
+        """Begin to work: everything that was ever said is remembered, and every connection stands."""
+        ...
+
+    async def stop(self) -> None:
+        """End all that it began; calling it twice does no harm."""
+        ...
+
+
+class Gate(Stage, Protocol):
+    """A module that lets signals pass or not."""
+
+    def review(self, signal: Signal, view: View) -> Verdict | Coroutine[Any, Any, Verdict]:
+        """Judge a signal; what takes time is a coroutine, and its result is heard when it is there."""
+        ...
+
+
+MakeStage = Callable[[Desk], Stage]

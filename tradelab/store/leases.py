@@ -1,0 +1,194 @@
+"""Let one engine at a time send orders to an account: a lease that ends by itself, with a number that only counts up.
+
+Who writes an intent shows the number in the very transaction that keeps the intent (:func:`require`): an engine that
+was asleep while its lease ended, and another took over, is refused there. A database remembers the machine and file it
+lives in; a copy of it is another one, whose leases are worth nothing until a person says that the first is gone.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy
+from sqlalchemy import insert, select, text, update
+
+from tradelab.model.clock import Clock, SystemClock
+from tradelab.model.errors import LeaseError
+from tradelab.model.units import NS_PER_S
+from tradelab.store import schema
+from tradelab.store.database import Database
+
+LENGTH_S = 15.0  # longer than the longest a venue lets a request live, so that a stopped holder's are dead before
+_ROW = schema.leases.c
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to send orders to ``account`` until ``until_ns`` of the database's time."""
+
+    account: str
+    holder: str
+    fence: int
+    until_ns: int
+
+
+class Leases:
+    """The leases of a database, taken for one holder.
+
+    Parameters
+    ----------
+    database
+        The records.
+    holder
+        Who takes them: an engine's name, its machine and process.
+    length_s
+        How long one lasts without being renewed.
+    clock
+        What a SQLite file's time is told by; a PostgreSQL server has its own, the same for all machines.
+    machine
+        Names this machine; by default its own id.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Database(f"sqlite:///{folder}/records.sqlite") as database:
+    ...     mine = Leases(database, "paper@here").acquire("paper")
+    ...     try:
+    ...         Leases(database, "paper@there").acquire("paper")
+    ...     except LeaseError as error:
+    ...         mine.fence, error.problem.split(" until")[0]
+    (1, "account 'paper' is traded by paper@here")
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        holder: str,
+        *,
+        length_s: float = LENGTH_S,
+        clock: Clock | None = None,
+        machine: Callable[[], str] | None = None,
+    ) -> None:
+        self._database = database
+        self._holder = holder
+        self._length_ns = int(length_s * NS_PER_S)
+        self._clock = clock or SystemClock()
+        self._machine = machine or machine_id
+
+    def acquire(self, account: str) -> Lease:
+        """Take an account that nobody holds, or whose holder's time is over.
+
+        Raises
+        ------
+        LeaseError
+            Somebody holds it, or this database is a copy.
+        """
+        with self._database.writing(f"lease account {account!r} in") as transaction:
+            now_ns, home = self._now_ns(transaction), self._home(transaction)
+            found = self._found(transaction, account)
+            if found is not None and found.home != home:
+                raise LeaseError(
+                    f"these records were made elsewhere ({found.home}; here it is {home}), and the engine there may "
+                    f"still trade account {account!r}.",
+                    fix=f"Stop it; if it is gone, say so: tradelab lease adopt {account}",
+                )
+            if found is not None and found.holder not in (None, self._holder) and found.until_ns > now_ns:
+                left_s = (found.until_ns - now_ns) / NS_PER_S
+                raise LeaseError(
+                    f"account {account!r} is traded by {found.holder} until {left_s:.0f} s from now.",
+                    fix="Stop that engine, or wait until it has been silent for so long.",
+                )
+            lease = Lease(account, self._holder, 1 if found is None else found.fence + 1, now_ns + self._length_ns)
+            self._write(transaction, lease, home, is_new=found is None)
+        return lease
+
+    def renew(self, lease: Lease) -> Lease:
+        """Prolong a lease that is still held, even if its time is over and nobody has taken it.
+
+        Raises
+        ------
+        LeaseError
+            It was lost.
+        """
+        with self._database.writing(f"renew the lease of {lease.account!r} in") as transaction:
+            self._held(transaction, lease)
+            renewed = Lease(lease.account, lease.holder, lease.fence, self._now_ns(transaction) + self._length_ns)
+            transaction.execute(
+                update(schema.leases).where(_ROW.account == lease.account).values(until_ns=renewed.until_ns)
+            )
+        return renewed
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back; one that was lost already is nobody's to give."""
+        mine = (_ROW.account == lease.account) & (_ROW.fence == lease.fence) & (_ROW.holder == lease.holder)
+        with self._database.writing(f"release account {lease.account!r} in") as transaction:
+            transaction.execute(update(schema.leases).where(mine).values(holder=None, until_ns=0))
+
+    def adopt(self, account: str) -> None:
+        """Say that the place where these records were made is gone: this one takes over, and nobody holds the lease."""
+        with self._database.writing(f"adopt account {account!r} in") as transaction:
+            values = {"holder": None, "until_ns": 0, "home": self._home(transaction)}
+            transaction.execute(update(schema.leases).where(_ROW.account == account).values(**values))
+
+    def require(self, transaction: sqlalchemy.Connection, lease: Lease) -> None:
+        """Refuse, in the transaction that keeps an intent, what a holder writes whose lease is over or lost.
+
+        Raises
+        ------
+        LeaseError
+            Nothing of the transaction may be kept.
+        """
+        self._held(transaction, lease)
+        until_ns = transaction.scalar(select(_ROW.until_ns).where(_ROW.account == lease.account))
+        if until_ns is None or until_ns <= self._now_ns(transaction):
+            raise LeaseError(
+                f"the lease of account {lease.account!r} is over: this engine has not renewed it in time.",
+                fix="It is renewed, and the account compared with the venue, before anything is sent.",
+            )
+
+    def _held(self, transaction: sqlalchemy.Connection, lease: Lease) -> None:
+        found = self._found(transaction, lease.account)
+        if found is None or (found.holder, found.fence) != (lease.holder, lease.fence):
+            by = "nobody" if found is None or found.holder is None else found.holder
+            raise LeaseError(
+                f"the lease of account {lease.account!r} was lost: it is held by {by}.",
+                fix="This engine must not send anything any more; stop it.",
+            )
+        home = self._home(transaction)
+        if found.home != home:
+            raise LeaseError(f"these records were moved ({found.home}; here it is {home}).", fix="Stop this engine.")
+
+    def _found(self, transaction: sqlalchemy.Connection, account: str) -> sqlalchemy.Row[tuple[object, ...]] | None:
+        return transaction.execute(select(schema.leases).where(_ROW.account == account).with_for_update()).one_or_none()
+
+    def _write(self, transaction: sqlalchemy.Connection, lease: Lease, home: str, *, is_new: bool) -> None:
+        values = {"holder": lease.holder, "fence": lease.fence, "until_ns": lease.until_ns, "home": home}
+        if is_new:
+            transaction.execute(insert(schema.leases).values(account=lease.account, **values))
+        else:
+            transaction.execute(update(schema.leases).where(_ROW.account == lease.account).values(**values))
+
+    def _now_ns(self, transaction: sqlalchemy.Connection) -> int:
+        if self._database.is_sqlite:
+            return self._clock.now_ns()
+        return int(transaction.scalar(text("select (extract(epoch from clock_timestamp()) * 1000000)::bigint"))) * 1000
+
+    def _home(self, transaction: sqlalchemy.Connection) -> str:
+        """Name the one place where this database lives: a file of a machine, or a database of a server."""
+        if self._database.is_sqlite:
+            told = Path(self._database.url.database or "").stat()
+            return f"{self._machine()}:{told.st_dev}:{told.st_ino}"
+        server = "select system_identifier from pg_control_system()"
+        here = "select oid from pg_database where datname = current_database()"
+        return f"{transaction.scalar(text(server))}:{transaction.scalar(text(here))}"
+
+
+def machine_id() -> str:
+    """Return what tells this machine from others: its id where it has one, else its name."""
+    try:
+        return Path("/etc/machine-id").read_text(encoding="ascii").strip() or socket.gethostname()
+    except OSError:
+        return socket.gethostname()
