@@ -44,7 +44,7 @@ class BotConfig(Table):
 
     name: str
     strategy: str | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     symbols: tuple[str, ...]
     timeframe: Timeframe
     source: str
@@ -79,8 +79,8 @@ class AccountConfig(Table):
     """
 
     kind: Literal["connection", "paper"] = "connection"
-    balances: dict[str, Above] = {}
-    settings: dict[str, Any] = {}
+    balances: dict[str, Above] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict)
     stop_policy: Literal["keep", "cancel_entries", "flatten"] = "cancel_entries"
 
     @model_validator(mode="after")
@@ -94,13 +94,13 @@ class NodeConfig(Table):
     """All that a node runs."""
 
     name: str = "default"
-    modules: dict[str, dict[str, Any] | bool] = {}
-    accounts: dict[str, AccountConfig] = {}
+    modules: dict[str, dict[str, Any] | bool] = Field(default_factory=dict)
+    accounts: dict[str, AccountConfig] = Field(default_factory=dict)
     bots: tuple[BotConfig, ...] = ()
-    presets: dict[str, Preset] = {}
-    filters: dict[str, dict[str, Any]] = {}
-    ai: dict[str, dict[str, Any]] = {}
-    groups: dict[str, tuple[str, ...]] = {}  # symbols that move together: limits may be set on them as one
+    presets: dict[str, Preset] = Field(default_factory=dict)
+    filters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    ai: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # symbols that move together: limits may be set on them as one
 
     @model_validator(mode="after")
     def _consistent(self) -> NodeConfig:
