@@ -12,54 +12,26 @@ from decimal import Decimal
 from tradelab.model.account import AccountInfo
 from tradelab.model.instrument import Instrument
 from tradelab.model.market import Candle
-from tradelab.model.messages_orders import (
-    CancelIntended as CancelIntended,
-)
-from tradelab.model.messages_orders import (
-    CancelWanted as CancelWanted,
-)
-from tradelab.model.messages_orders import (
-    ChangeIntended as ChangeIntended,
-)
-from tradelab.model.messages_orders import (
-    ChangeWanted as ChangeWanted,
-)
-from tradelab.model.messages_orders import (
-    OrderAbandoned as OrderAbandoned,
-)
-from tradelab.model.messages_orders import (
-    OrderAbsent as OrderAbsent,
-)
-from tradelab.model.messages_orders import (
-    OrderAccepted as OrderAccepted,
-)
-from tradelab.model.messages_orders import (
-    OrderIntended as OrderIntended,
-)
-from tradelab.model.messages_orders import (
-    OrderRefused as OrderRefused,
-)
-from tradelab.model.messages_orders import (
-    OrderReported as OrderReported,
-)
-from tradelab.model.messages_orders import (
-    OrderSentAgain as OrderSentAgain,
-)
-from tradelab.model.messages_orders import (
-    OrderUnknown as OrderUnknown,
-)
-from tradelab.model.messages_orders import (
-    OrderWanted as OrderWanted,
-)
-from tradelab.model.messages_orders import (
-    RequestAnswered as RequestAnswered,
-)
-from tradelab.model.messages_orders import (
-    TradeExecuted as TradeExecuted,
+from tradelab.model.messages_orders import (  # noqa: F401 (a part of this file, in a file of its own)
+    CancelIntended,
+    CancelWanted,
+    ChangeIntended,
+    ChangeWanted,
+    OrderAbandoned,
+    OrderAbsent,
+    OrderAccepted,
+    OrderIntended,
+    OrderRefused,
+    OrderReported,
+    OrderSentAgain,
+    OrderUnknown,
+    OrderVanished,
+    OrderWanted,
+    RequestAnswered,
+    TradeExecuted,
 )
 from tradelab.model.orders import OrderIntent
-from tradelab.model.recorded import Message as Message
-from tradelab.model.recorded import Recorded as Recorded
+from tradelab.model.recorded import Message, Recorded  # noqa: F401 (a part of this file, too)
 from tradelab.model.signal import DropCode, Inputs, Signal, Verdict
 from tradelab.model.states import BotStatus, Severity, TradingState
 from tradelab.model.units import Timeframe

@@ -111,6 +111,14 @@ class OrderAbsent(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OrderVanished(Message):
+    """An order that the venue had is known to it no more, and nobody can say how it ended: what it filled is booked."""
+
+    account: str
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class OrderAbandoned(Message):
     """An order that the venue certainly does not have will not be sent again."""
 

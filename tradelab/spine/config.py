@@ -100,7 +100,7 @@ class NodeConfig(Table):
     presets: dict[str, Preset] = Field(default_factory=dict)
     filters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     ai: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # symbols that move together: limits may be set on them as one
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> NodeConfig:

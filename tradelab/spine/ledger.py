@@ -59,6 +59,7 @@ class Ledger:
             said.OrderAbsent: self._order_absent,
             said.OrderSentAgain: self._order_sent_again,
             said.OrderAbandoned: self._order_abandoned,
+            said.OrderVanished: self._order_vanished,
             said.OrderReported: self._order_reported,
             said.CancelIntended: self._cancel_intended,
             said.RequestAnswered: self._request_answered,
@@ -159,6 +160,9 @@ class Ledger:
 
     def _order_abandoned(self, it: said.OrderAbandoned, _: Recorded[Any]) -> None:
         self._move(it.client_order_id, Happened.ABANDONED)
+
+    def _order_vanished(self, it: said.OrderVanished, _: Recorded[Any]) -> None:
+        self._move(it.client_order_id, Happened.VANISHED)
 
     def _order_reported(self, it: said.OrderReported, _: Recorded[Any]) -> None:
         order = it.order

@@ -33,6 +33,7 @@ class Happened(enum.Enum):
     ABSENT = "absent"
     ABANDONED = "abandoned"
     SENT_AGAIN = "sent_again"
+    VANISHED = "vanished"
     TOLD_OPEN = "told_open"
     TOLD_CLOSED = "told_closed"
 
@@ -50,6 +51,7 @@ _BY_US: dict[tuple[Phase, Happened], Phase] = {
     (_P.ABSENT, _H.ABANDONED): _P.ABANDONED,
     (_P.REFUSED, _H.SENT_AGAIN): _P.INTENDED,
     (_P.REFUSED, _H.ABANDONED): _P.ABANDONED,
+    (_P.OPEN, _H.VANISHED): _P.CLOSED,
     # the stream was faster than the answer
     (_P.OPEN, _H.ACCEPTED): _P.OPEN,
     (_P.CLOSED, _H.ACCEPTED): _P.CLOSED,
