@@ -133,7 +133,6 @@ class OrderSentAgain(Message):
 
     account: str
     client_order_id: str
-    fence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -24,14 +24,18 @@ from tradelab.spine.view import SeenQuote, View, Window
 class Permit(Protocol):
     """Says, in the transaction in which an intent is kept, whether this engine may send to an account now."""
 
-    def fence(self, account: str) -> int:
+    def fence(self, account: str, *, bot: str | None, reduces: bool) -> int:
         """Return the number of the lease under which an order of ``account`` is written now.
 
         Raises
         ------
         LeaseError
-            The lease is lost or over, or somebody has halted the account past this engine: nothing may be sent.
+            The lease is lost or over, or, for what takes on risk, somebody has halted the account past this engine.
         """
+        ...
+
+    def left_s(self, account: str) -> float:
+        """Return for how long an order may still leave under the lease."""
         ...
 
 

@@ -210,6 +210,8 @@ class Ledger:
             raise InvariantError(f"fill {fill.trade_id!r} of {fill.symbol} on {it.account!r} was booked twice.")
         self._fills.add(key)
         self._book(PositionKey(it.account, it.bot, fill.symbol)).add(Booked.of(fill))
+        state = self._accounts.get(it.account, AccountState())
+        self._accounts[it.account] = replace(state, last_fill_ns=max(state.last_fill_ns or 0, fill.ts_ns))
         order = self.order_of(it.account, fill.client_order_id, fill.venue_order_id)
         if order is not None:
             self._orders[order.client_order_id] = replace(order, filled_qty=order.filled_qty + fill.qty)
@@ -243,8 +245,10 @@ class Ledger:
         state = self._accounts.get(it.account, AccountState())
         self._accounts[it.account] = replace(state, info=it.info, told_ns=recorded.ts_init_ns)
 
-    def _reconcile_began(self, it: said.ReconcileBegan, _: Recorded[Any]) -> None:
-        self._accounts[it.account] = replace(self._accounts.get(it.account, AccountState()), reconciling=True)
+    def _reconcile_began(self, it: said.ReconcileBegan, recorded: Recorded[Any]) -> None:
+        state = self._accounts.get(it.account, AccountState())
+        since_ns = recorded.ts_init_ns if state.since_ns is None else state.since_ns
+        self._accounts[it.account] = replace(state, reconciling=True, since_ns=since_ns)
 
     def _reconcile_ended(self, it: said.ReconcileEnded, recorded: Recorded[Any]) -> None:
         state = replace(self._accounts.get(it.account, AccountState()), findings=it.findings)

@@ -43,6 +43,7 @@ _BY_US: dict[tuple[Phase, Happened], Phase] = {
     (_P.INTENDED, _H.ACCEPTED): _P.OPEN,
     (_P.INTENDED, _H.REFUSED): _P.REFUSED,
     (_P.INTENDED, _H.UNKNOWN): _P.UNKNOWN,
+    (_P.INTENDED, _H.ABANDONED): _P.ABANDONED,  # it was about to be sent, and must not be
     (_P.INTENDED, _H.ABSENT): _P.ABSENT,  # after a restart, nobody having seen how the request ended
     (_P.UNKNOWN, _H.ACCEPTED): _P.OPEN,
     (_P.UNKNOWN, _H.UNKNOWN): _P.UNKNOWN,

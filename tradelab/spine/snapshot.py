@@ -93,6 +93,8 @@ class AccountState(Plain):
     told_ns: int | None = None
     reconciling: bool = True
     reconciled_ns: int | None = None
+    since_ns: int | None = None  # when it was first looked at: fills before that are none of ours
+    last_fill_ns: int | None = None
     findings: tuple[str, ...] = ()
 
 

@@ -74,6 +74,7 @@ class Leases:
     ) -> None:
         self._database = database
         self._holder = holder
+        self.length_s = length_s
         self._length_ns = int(length_s * NS_PER_S)
         self._clock = clock or SystemClock()
         self._machine = machine or machine_id

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "r0002"  # the newest migration; a test compares it with the scripts
+HEAD = "r0003"  # the newest migration; a test compares it with the scripts
 
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
@@ -107,6 +107,16 @@ vault = Table(
     Column("derivation", Text),  # for a passphrase: Scrypt's salt and cost
     Column("created_ns", BigInteger),
     CheckConstraint("id = 1", name="ck_vault_one"),
+)
+
+# What is sealed and belongs to no connection, by its name: `notify phone`, `webhook paper`.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("by", String(64), nullable=False),
 )
 
 # ── live engines ─────────────────────────────────────────────────────────────────────────────────────────────────────

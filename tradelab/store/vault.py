@@ -21,6 +21,7 @@ from tradelab.store.sealing import Derivation, Key, Place, sealed_with
 
 _ROW = schema.vault.c
 _SEALED = schema.credentials.c
+_NAMED = schema.secrets.c
 _ALL = (
     select(_SEALED.connection_id, _SEALED.field, _SEALED.sealed, schema.connections.c.name)
     .join(schema.connections)
@@ -30,7 +31,7 @@ _ALL = (
 
 
 class Vault:
-    """The sealed credentials of all connections in one database.
+    """The sealed credentials of all connections in one database, and the secrets that belong to none.
 
     The key is looked for when it is first needed, and then kept for the life of this object: listing connections
     needs none. Nothing here is logged.
@@ -110,22 +111,33 @@ class Vault:
                 sealed = new.key.seal(old.open(row.sealed, place), place)
                 here = (_SEALED.connection_id == row.connection_id) & (_SEALED.field == row.field)
                 connection.execute(update(schema.credentials).where(here).values(sealed=sealed))
+            named = _reseal_named(connection, old, new.key)
             for of in sorted({(row.connection_id, row.name) for row in rows}):
                 note(connection, self._clock(), who or user(), "reseal", of, {"key": old.id}, {"key": new.key.id})
             _set_record(connection, new, self._clock())
         self._key = new.key
-        return len(rows)
+        return len(rows) + named
+
+    # ── for secrets.py, inside its transactions ──────────────────────────────────────────────────────────────────
+
+    def seal_named(self, connection: Connection, key: Key, name: str, secret: Secret) -> bytes:
+        """Return ``secret`` sealed with the present key, to be kept under a name that is no connection's."""
+        self._require_present(connection, key)
+        return key.seal(secret, _named(name))
+
+    def open_named(self, name: str, sealed: bytes) -> Secret:
+        """Open what :meth:`seal_named` gave."""
+        what = f"secret {name!r}"
+        key = self.key(what)
+        if sealed_with(sealed) != key.id:
+            key = self.key(what, again=True)
+        return key.open(sealed, _named(name))
 
     # ── for connections.py, inside its transactions ──────────────────────────────────────────────────────────────
 
     def put(self, connection: Connection, key: Key, of: tuple[str, str], given: Mapping[str, Secret]) -> None:
         """Seal ``given`` in place of what the connection ``of`` (id, name) has, with ``key``."""
-        record = _record(connection, lock=True)
-        if record is None or record.key_id != key.id:
-            self._key = None
-            raise StorageError(
-                "the key of the credentials was changed meanwhile.", fix="Try again; nothing was written."
-            )
+        self._require_present(connection, key)
         connection.execute(delete(schema.credentials).where(schema.credentials.c.connection_id == of[0]))
         for field, secret in given.items():
             sealed = key.seal(secret, Place(*of, field))
@@ -141,6 +153,14 @@ class Vault:
         if any(sealed_with(value) != key.id for value in sealed.values()):
             key, sealed = self.key(what, again=True), self._sealed(of[0])
         return Credentials({field: key.open(value, Place(*of, field)) for field, value in sealed.items()})
+
+    def _require_present(self, connection: Connection, key: Key) -> None:
+        record = _record(connection, lock=True)
+        if record is None or record.key_id != key.id:
+            self._key = None
+            raise StorageError(
+                "the key of the credentials was changed meanwhile.", fix="Try again; nothing was written."
+            )
 
     def _find(self) -> Key:
         while True:
@@ -186,4 +206,17 @@ def _set_record(connection: Connection, held: HeldKey, now_ns: int) -> None:
 
 
 def _nothing_sealed(connection: Connection) -> bool:
-    return connection.scalar(select(_SEALED.field).limit(1)) is None
+    return all(connection.scalar(select(kept).limit(1)) is None for kept in (_SEALED.field, _NAMED.name))
+
+
+def _named(name: str) -> Place:
+    """Say where a secret belongs that is no connection's; no connection's id is this long or this word."""
+    return Place("secrets", "none", name)
+
+
+def _reseal_named(connection: Connection, old: Key, new: Key) -> int:
+    rows = connection.execute(select(_NAMED.name, _NAMED.sealed).order_by(_NAMED.name).with_for_update()).all()
+    for row in rows:
+        sealed = new.seal(old.open(bytes(row.sealed), _named(row.name)), _named(row.name))
+        connection.execute(update(schema.secrets).where(_NAMED.name == row.name).values(sealed=sealed))
+    return len(rows)

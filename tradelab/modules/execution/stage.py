@@ -1,0 +1,322 @@
+"""Make each order happen exactly once: keep the intent, send, hear the answer, ask where there is none, book fills."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tradelab.feeds.fills import FillRhythm
+from tradelab.model.capabilities import Stream
+from tradelab.model.errors import ConnectivityError, LeaseError
+from tradelab.model.messages import (
+    AlarmRaised,
+    CancelIntended,
+    CancelWanted,
+    ChangeIntended,
+    ChangeWanted,
+    Message,
+    OrderAbandoned,
+    OrderAbsent,
+    OrderIntended,
+    OrderRefused,
+    OrderSentAgain,
+    OrderUnknown,
+    OrderWanted,
+    Recorded,
+    RiskCalculated,
+    SignalDropped,
+)
+from tradelab.model.signal import Drop, DropCode
+from tradelab.model.states import Leg, Severity, TradingState
+from tradelab.model.units import NS_PER_S
+from tradelab.modules.execution.booking import Booker, fills_since_ns
+from tradelab.modules.execution.config import Config
+from tradelab.modules.execution.reconcile import Reconciler
+from tradelab.modules.execution.resolving import Resolver
+from tradelab.modules.execution.sending import Sender
+from tradelab.spine.desk import Desk
+from tradelab.spine.order_life import Phase
+from tradelab.spine.snapshot import OrderState
+
+_FIRST_PAUSE_S = 0.5
+
+
+class Stage:
+    """The executor.
+
+    What is to be sent is kept by the handlers, in the transaction of what it followed from, and sent after it. All that
+    a start has to do is to look at the ledger: orders that were kept and have no answer are asked for.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.config = Config.model_validate(dict(desk.settings))
+        self.sender = Sender(desk)
+        self.resolver = Resolver(desk, self.config, self.sender)
+        self.bookers = {account: Booker(desk, account) for account in desk.venues}
+        self.reconcilers = {account: Reconciler(desk, account, booker) for account, booker in self.bookers.items()}
+        self._refusals: dict[str, int] = {}  # in a row: how long to wait is no matter of record
+        bus = desk.bus
+        bus.hear(RiskCalculated, self._passed)
+        bus.hear(OrderWanted, self._wanted)
+        bus.hear(CancelWanted, self._cancel_wanted)
+        bus.hear(ChangeWanted, self._change_wanted)
+        bus.hear(OrderUnknown, self._unknown)
+        bus.hear(OrderRefused, self._refused)
+        bus.hear(OrderAbsent, self._absent)
+        bus.hear(OrderSentAgain, self._sent_again)
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def remember(self, recorded: Recorded[Any]) -> None:
+        """Remember nothing: all it needs stands in the ledger."""
+
+    async def start(self) -> None:
+        """Compare every account with its venue, follow what the venues tell, and take up what was left open."""
+        for account, reconciler in self.reconcilers.items():
+            reconciler.begin("a start")
+            await self.bookers[account].learn()
+            symbols = {s for bot in self._desk.config.bots if bot.execution == account for s in bot.symbols}
+            self.bookers[account].list_symbols(tuple(sorted(symbols)))
+        for order in self._desk.snapshot().orders.values():
+            self._take_up(order)
+        for account in self.reconcilers:
+            self._desk.tasks.begin(self._account(account), f"account {account}")
+
+    async def stop(self) -> None:
+        """End everything that runs; what was sent stays at the venue, and is known."""
+        await self._desk.tasks.stop()
+
+    def _take_up(self, order: OrderState) -> None:
+        """Go on with an order that was kept and has no answer."""
+        if order.phase in (Phase.INTENDED, Phase.UNKNOWN):
+            self.resolver.follow(order.client_order_id)
+        elif order.phase is Phase.REFUSED and order.refused is not None and order.refused.may_pass_later:
+            self._again_later(order)
+        elif order.phase is Phase.ABSENT:
+            self._again_or_not(order)
+
+    async def _account(self, account: str) -> None:
+        """Compare at once, then follow the account for ever."""
+        await self.reconcilers[account].until_done()
+        since_ns = fills_since_ns(self._desk, account)
+        look = FillRhythm(look_s=min(30.0, self.config.reconcile_s))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.bookers[account].follow_fills(since_ns, look))
+            group.create_task(self._follow_orders(account))
+            group.create_task(self._follow_money(account))
+            group.create_task(self._compare_again(account))
+
+    async def _follow_orders(self, account: str) -> None:
+        if Stream.ORDERS not in self._desk.venue(account).capabilities.streams:
+            return await self._poll_orders(account)
+        failures = 0
+        while True:
+            try:
+                async for order in self._desk.venue(account).watch_orders():
+                    self.bookers[account].report(order)
+                    failures = 0
+            except ConnectivityError:
+                failures += 1
+            await self._desk.clock.sleep(min(_FIRST_PAUSE_S * 2**failures, self.config.longest_pause_s))
+            self.reconcilers[account].begin("the stream of orders was lost")
+            await self.reconcilers[account].until_done()
+
+    async def _poll_orders(self, account: str) -> None:
+        while True:
+            await self._desk.clock.sleep(self.config.poll_s)
+            await self.reconcilers[account].until_done()
+
+    async def _follow_money(self, account: str) -> None:
+        while True:
+            try:
+                await self.bookers[account].report_account()
+            except ConnectivityError as error:
+                await self._desk.clock.sleep(error.retry_after_s or 0.0)
+            await self._desk.clock.sleep(self.config.account_s)
+
+    async def _compare_again(self, account: str) -> None:
+        while True:
+            await self._desk.clock.sleep(self.config.reconcile_s)
+            await self.reconcilers[account].until_done()
+
+    # ── what is wanted ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _passed(self, recorded: Recorded[RiskCalculated]) -> None:
+        told = recorded.message
+        if told.intent is None or isinstance(told.verdict, Drop) or told.reference_price is None:
+            return
+        state = self._desk.snapshot().signals.get(told.signal_id)
+        if state is None or self._desk.ledger.order(told.intent.client_order_id) is not None:
+            return
+        signal, bot = state.signal, self._desk.config.bot(told.bot)
+        enters = signal.action.enters
+        protects_ns = recorded.ts_init_ns + int(self.config.protects_for_s * NS_PER_S)
+        meant = OrderIntended(
+            account=bot.execution,
+            bot=bot.name,
+            signal_id=signal.id,
+            leg=Leg.ENTRY if enters else Leg.EXIT,
+            intent=told.intent,
+            approved_by=self._gates(),
+            reference_price=told.reference_price,
+            fresh_until_ns=signal.expires_ns if enters else max(signal.expires_ns, protects_ns),
+            fence=0,
+        )
+        self._mean(meant, reduces=not enters)
+
+    def _wanted(self, recorded: Recorded[OrderWanted]) -> None:
+        it = recorded.message
+        if self._desk.ledger.order(it.intent.client_order_id) is not None:
+            return
+        meant = OrderIntended(
+            account=it.account,
+            bot=it.bot,
+            signal_id=it.signal_id,
+            leg=it.leg,
+            intent=it.intent,
+            approved_by=(it.by,),
+            reference_price=it.reference_price,
+            fresh_until_ns=it.fresh_until_ns,
+            fence=0,
+        )
+        self._mean(meant, reduces=it.leg is not Leg.HAND or it.intent.reduce_only)
+
+    def _mean(self, meant: OrderIntended, *, reduces: bool) -> None:
+        """Keep an intent under the lease of its account, and send it once it is kept."""
+        try:
+            fence = self._desk.permit.fence(meant.account, bot=meant.bot, reduces=reduces)
+        except LeaseError as error:
+            self._not_meant(meant, str(error))
+            return
+        name = meant.intent.client_order_id
+        kept = {field: getattr(meant, field) for field in OrderIntended.__slots__} | {"fence": fence}
+        self._desk.bus.say(OrderIntended(**kept))
+        self._desk.bus.then(lambda: self.sender.begin(name))
+
+    def _not_meant(self, meant: OrderIntended, says: str) -> None:
+        if meant.bot is not None:
+            dropped = SignalDropped(
+                bot=meant.bot, signal_id=meant.signal_id, by="execution", code=DropCode.NO_LEASE, says=says
+            )
+            self._desk.bus.say(dropped)
+        about = f"{meant.account} {meant.intent.symbol}"
+        self._desk.bus.say(AlarmRaised(kind="lease", about=about, severity=Severity.CRITICAL, says=says))
+
+    def _cancel_wanted(self, recorded: Recorded[CancelWanted]) -> None:
+        it = recorded.message
+        order = self._desk.ledger.order_of(it.account, it.ref.client_order_id, it.ref.venue_order_id or "")
+        if order is not None and (order.cancelling or not order.phase.may_trade):
+            return
+        meant = CancelIntended(account=it.account, ref=it.ref if order is None else order.ref, says=it.says)
+        if self._may_ask(it.account, meant):
+            self._desk.bus.then(lambda: self.sender.begin_cancel(meant))
+
+    def _change_wanted(self, recorded: Recorded[ChangeWanted]) -> None:
+        it = recorded.message
+        order = self._desk.ledger.order_of(it.account, it.ref.client_order_id, it.ref.venue_order_id or "")
+        if order is not None and not order.phase.may_trade:
+            return
+        meant = ChangeIntended(
+            account=it.account,
+            ref=it.ref if order is None else order.ref,
+            qty=it.qty,
+            price=it.price,
+            stop_price=it.stop_price,
+            says=it.says,
+        )
+        if self._may_ask(it.account, meant):
+            self._desk.bus.then(lambda: self.sender.begin_change(meant))
+
+    def _may_ask(self, account: str, meant: Message) -> bool:
+        """Keep what is meant if the lease is held; what only takes away is stopped by nothing else."""
+        try:
+            self._desk.permit.fence(account, bot=None, reduces=True)
+        except LeaseError as error:
+            self._desk.bus.say(AlarmRaised(kind="lease", about=account, severity=Severity.CRITICAL, says=str(error)))
+            return False
+        self._desk.bus.say(meant)
+        return True
+
+    def _gates(self) -> tuple[str, ...]:
+        on = self._desk.config.modules_on
+        return tuple(name for name in ("filter_strategy", "ai_analysis", "risk_management") if name in on)
+
+    # ── what became of it ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _unknown(self, recorded: Recorded[OrderUnknown]) -> None:
+        name = recorded.message.client_order_id
+        self._desk.bus.then(lambda: self.resolver.follow(name))
+
+    def _refused(self, recorded: Recorded[OrderRefused]) -> None:
+        it = recorded.message
+        order = self._desk.ledger.order(it.client_order_id)
+        if order is None or order.phase is not Phase.REFUSED:
+            return
+        if it.code.may_pass_later:
+            self._again_later(order)
+            return
+        if not _reduces(order):
+            return
+        says = f"{order.intended.leg.value} order refused ({it.code.value}): {it.says}"
+        about = f"{it.account} {order.intended.intent.symbol}"
+        self._desk.bus.say(AlarmRaised(kind="order", about=about, severity=Severity.CRITICAL, says=says))
+
+    def _absent(self, recorded: Recorded[OrderAbsent]) -> None:
+        order = self._desk.ledger.order(recorded.message.client_order_id)
+        if order is not None and order.phase is Phase.ABSENT:
+            self._again_or_not(order)
+
+    def _again_later(self, order: OrderState) -> None:
+        """Wait as long as the venue asked, or twice as long each time, and send a refused order again."""
+        name = order.client_order_id
+        tries = self._refusals[name] = self._refusals.get(name, 0) + 1
+        pause_s = min(_FIRST_PAUSE_S * 2.0 ** (tries - 1), self.config.longest_pause_s)
+        until_ns = max(order.retry_ns or 0, self._desk.clock.now_ns() + int(pause_s * NS_PER_S))
+        if until_ns >= order.intended.fresh_until_ns:
+            says = "it was refused for the moment, and the moment will last longer than it is good for"
+            self._desk.bus.say(OrderAbandoned(account=order.intended.account, client_order_id=name, says=says))
+            return
+
+        async def wait() -> None:
+            await self._desk.clock.sleep((until_ns - self._desk.clock.now_ns()) / NS_PER_S)
+            now = self._desk.ledger.order(name)
+            if now is not None and now.phase is Phase.REFUSED:
+                self._again_or_not(now)
+
+        self._desk.bus.then(lambda: _begin(self._desk, wait(), f"wait to send {name}"))
+
+    def _again_or_not(self, order: OrderState) -> None:
+        """Send an order that the venue certainly does not have once more, or give it up."""
+        meant = order.intended
+        account = {"account": meant.account, "client_order_id": order.client_order_id}
+        state = self._desk.snapshot().state(f"account {meant.account}", f"bot {meant.bot}")
+        if self._desk.clock.now_ns() >= meant.fresh_until_ns:
+            self._desk.bus.say(OrderAbandoned(**account, says="it is too old to be sent again"))
+        elif state is not TradingState.ACTIVE and not _reduces(order):
+            self._desk.bus.say(OrderAbandoned(**account, says=f"trading is {state.value}"))
+        else:
+            self._desk.bus.say(OrderSentAgain(**account))
+
+    def _sent_again(self, recorded: Recorded[OrderSentAgain]) -> None:
+        it = recorded.message
+        order = self._desk.ledger.order(it.client_order_id)
+        if order is None or order.phase is not Phase.INTENDED:
+            return
+        try:
+            self._desk.permit.fence(it.account, bot=order.intended.bot, reduces=_reduces(order))
+        except LeaseError as error:
+            gone = OrderAbandoned(account=it.account, client_order_id=it.client_order_id, says=str(error))
+            self._desk.bus.say(gone)
+            return
+        self._desk.bus.then(lambda: self.sender.begin(it.client_order_id))
+
+
+def _reduces(order: OrderState) -> bool:
+    return order.intended.leg is not Leg.ENTRY and (
+        order.intended.leg is not Leg.HAND or order.intended.intent.reduce_only
+    )
+
+
+def _begin(desk: Desk, work: Any, name: str) -> None:
+    desk.tasks.begin(work, name)
