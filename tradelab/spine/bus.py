@@ -7,6 +7,7 @@ process killed in between has neither said nor done it, or has said it, and does
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +16,8 @@ from typing import Any, Protocol, TypeVar
 from tradelab.model.clock import Clock
 from tradelab.model.errors import InvariantError
 from tradelab.model.messages import Message, Recorded, TradeExecuted
+
+_log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
 Heard = Callable[[Recorded[Any]], None]
@@ -39,6 +42,10 @@ class Keeping(Protocol):
 
 class Keeper(Protocol):
     """What keeps messages: a journal in a database, or in memory for a replay."""
+
+    def recorded(self, after: int = 0) -> Iterator[Recorded[Any]]:
+        """Yield all that was said behind number ``after``, in order."""
+        ...
 
     def writing(self) -> AbstractContextManager[Keeping]:
         """Give a transaction."""
@@ -68,14 +75,24 @@ class Bus:
         self._deeds: list[Callable[[], None]] = []
         self._keeping: Keeping | None = None
         self._cause: int | None = None
-        self._is_broken = False
+        self.is_broken = False
+        self._is_showing = False
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it has stopped: what is in memory may be more than what is kept, or a deed was not begun."""
+        return self.is_broken
 
     def hear(self, kind: type[M], hearer: Callable[[Recorded[M]], None]) -> None:
         """Let every message of exactly this kind be heard; hearers hear in the order in which they asked."""
         self._hearers[kind].append(hearer)
 
     def look_on(self, onlooker: Heard) -> None:
-        """Let somebody see every message once it is kept: what is shown outside is what will still be true tomorrow."""
+        """Let somebody see every message once it is kept: what is shown outside is what will still be true tomorrow.
+
+        Who looks on cannot influence: what it says is refused, and one that fails is written to the log and shown
+        nothing more.
+        """
         self._onlookers.append(onlooker)
 
     def say(self, message: Message, *, ts_event_ns: int | None = None) -> None:
@@ -92,14 +109,20 @@ class Bus:
             A transaction could not be kept before: what is in memory is more than what is kept, and nobody may act
             on it. Start again from the journal.
         """
-        if self._is_broken:
+        if self.is_broken:
             raise InvariantError("the bus has stopped: what was said last could not be kept.", fix="Start it again.")
+        if self._is_showing:
+            raise InvariantError(f"who looks on said {type(message).__name__}, and may say nothing.")
         self._queue.append((message, ts_event_ns, self._cause))
         if self._keeping is None:
             self._run()
 
     def then(self, deed: Callable[[], None]) -> None:
-        """Do something in the world as soon as all that has been said so far is kept; nothing, if it cannot be."""
+        """Do something in the world as soon as all that has been said so far is kept; nothing, if it cannot be.
+
+        A deed begins something and returns. One that fails is a mistake of ours: what was meant and what was begun are
+        no longer the same, so all others are done, then the bus stops, and starting again finds out.
+        """
         if self._keeping is None:
             deed()
         else:
@@ -123,12 +146,33 @@ class Bus:
                 self._fold(recorded)
                 for hearer in self._hearers[type(recorded.message)]:
                     hearer(recorded)
+        self._show(said)
+        self._do()
+
+    def _show(self, said: list[Recorded[Any]]) -> None:
+        self._is_showing = True
+        try:
+            for onlooker in tuple(self._onlookers):
+                try:
+                    for recorded in said:
+                        onlooker(recorded)
+                except Exception:
+                    self._onlookers.remove(onlooker)
+                    _log.exception("who looked on failed, and is shown nothing more: %r", onlooker)
+        finally:
+            self._is_showing = False
+
+    def _do(self) -> None:
         deeds, self._deeds = self._deeds, []
-        for recorded in said:
-            for onlooker in self._onlookers:
-                onlooker(recorded)
+        failures: list[Exception] = []
         for deed in deeds:
-            deed()
+            try:
+                deed()
+            except Exception as error:  # noqa: BLE001 (raised below, when the others are done)
+                failures.append(error)
+        if failures:
+            self.is_broken = True
+            raise failures[0]
 
     def _record(self, keeping: Keeping, message: Message, ts_ns: int | None, cause: int | None) -> Recorded[Any]:
         now_ns = self._clock.now_ns()
@@ -143,7 +187,7 @@ class Bus:
         try:
             yield
         except BaseException:
-            self._is_broken = True
+            self.is_broken = True
             self._queue.clear()
             self._deeds.clear()
             raise

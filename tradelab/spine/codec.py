@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
-from tradelab.model.errors import CorruptFileError
+from tradelab.model.errors import CorruptFileError, TradelabError
 from tradelab.model.messages import KINDS, Message
 
 
 def encode(message: Message) -> tuple[str, str]:
-    """Return a message's kind and body, JSON with fields in their declared order."""
+    """Return a message's kind and body, JSON with fields in their declared order.
+
+    Text that is no Unicode (half a surrogate pair, as a venue may send in JSON) is escaped, and comes back as it was.
+    """
+    from pydantic_core import PydanticSerializationError
+
     kind = type(message).__name__
-    return kind, _adapter(kind).dump_json(message).decode()
+    adapter = _adapter(kind)
+    try:
+        return kind, adapter.dump_json(message).decode()
+    except PydanticSerializationError:
+        return kind, json.dumps(adapter.dump_python(message, mode="json"), separators=(",", ":"))
 
 
 def decode(kind: str, body: str) -> Message:
@@ -27,17 +37,21 @@ def decode(kind: str, body: str) -> Message:
 
     if kind not in KINDS:
         raise CorruptFileError(f"the journal holds a {kind!r}, which this tradelab does not know.", fix=_FIX)
+    adapter = _adapter(kind)
     try:
-        message: Message = _adapter(kind).validate_json(body)
+        told: Message = adapter.validate_python(json.loads(body)) if _ESCAPED in body else adapter.validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "body"
         raise CorruptFileError(
             f"the journal holds a {kind} whose {where} is wrong: {first['msg']}.", fix=_FIX
         ) from None
-    return message
+    except (TradelabError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        raise CorruptFileError(f"the journal holds a {kind} that cannot be: {error}", fix=_FIX) from None
+    return told
 
 
+_ESCAPED = "\\ud"  # only half a surrogate pair is written so; whole characters are written as they are
 _FIX = "Use the tradelab that wrote it, and see: tradelab audit verify"
 
 

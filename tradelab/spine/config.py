@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from tradelab.model.errors import ConfigError, UnknownNameError
 from tradelab.model.units import Timeframe
 from tradelab.spine.presets import Preset
+from tradelab.spine.refused import refused
 from tradelab.spine.tables import Above, Seconds, Table
 
 
@@ -114,7 +115,10 @@ class NodeConfig(Table):
                 ("ai", bot.ai, self.ai),
             ):
                 if named is not None and named not in known:
-                    raise ValueError(str(UnknownNameError.of(f"{kind} of bot {bot.name!r}", named, known)))
+                    raise ValueError(str(UnknownNameError.of(f"{kind} for bot {bot.name!r}", named, known)))
+            account = self.accounts.get(bot.execution)
+            if bot.mode is Mode.LIVE and account is not None and account.kind == "paper":
+                raise ValueError(f"bot {bot.name!r} is live, and its account {bot.execution!r} is a paper one")
         return self
 
     @property
@@ -165,11 +169,4 @@ def parse_node(told: dict[str, Any], where: str = "the node's settings") -> Node
     try:
         return NodeConfig.model_validate(told)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_first(error)}") from None
-
-
-def _first(error: ValidationError) -> str:
-    one = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(map(str, one["loc"]))
-    more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
-    return f"{field or 'the file'}: {one['msg'].removeprefix('Value error, ')}{more}."
+        raise refused(error, NodeConfig, where) from None

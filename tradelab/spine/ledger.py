@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from tradelab.model import messages as said
@@ -18,8 +17,9 @@ from tradelab.model.messages import Message, Recorded
 from tradelab.model.orders import Order
 from tradelab.model.states import BotStatus, TradingState
 from tradelab.model.units import NS_PER_S
+from tradelab.spine.kept import RECENT, Kept
 from tradelab.spine.order_life import Happened, Phase, moved, told
-from tradelab.spine.positions import Book, Booked, Round
+from tradelab.spine.positions import EXACT, Book, Booked, Round
 from tradelab.spine.snapshot import AccountState, OrderState, PositionKey, SignalState, Snapshot
 
 
@@ -36,17 +36,19 @@ class Ledger:
     def __init__(self) -> None:
         self.seq = 0
         self._ts_ns = 0
-        self._orders: dict[str, OrderState] = {}
+        self._orders: Kept[str, OrderState] = Kept(lambda order: order.is_settled)
         self._by_venue_id: dict[tuple[str, str], str] = {}
-        self._foreign: dict[tuple[str, str], Order] = {}
+        self._foreign: Kept[tuple[str, str], Order] = Kept()
         self._books: dict[PositionKey, Book] = {}
+        self._held: Kept[PositionKey, Round] = Kept()
+        self._closed: Kept[PositionKey, tuple[Round, ...]] = Kept()
         self._fills: set[tuple[str, str, str]] = set()
-        self._signals: dict[str, SignalState] = {}
-        self._accounts: dict[str, AccountState] = {}
-        self._instruments: dict[tuple[str, str], Instrument] = {}
-        self._states: dict[str, TradingState] = {}
-        self._bots: dict[str, BotStatus] = {}
-        self._commands: dict[str, tuple[bool, str] | None] = {}
+        self._signals: Kept[str, SignalState] = Kept(lambda state: not state.is_pending)
+        self._accounts: Kept[str, AccountState] = Kept()
+        self._instruments: Kept[tuple[str, str], Instrument] = Kept()
+        self._states: Kept[str, TradingState] = Kept()
+        self._bots: Kept[str, BotStatus] = Kept()
+        self._commands: Kept[str, tuple[bool, str] | None] = Kept(lambda answer: answer is not None)
         self._shown: Snapshot | None = None
         self._folds: dict[type[Message], Callable[[Any, Recorded[Any]], None]] = {
             said.InstrumentListed: self._instrument_listed,
@@ -93,31 +95,54 @@ class Ledger:
             fold(recorded.message, recorded)
 
     def snapshot(self) -> Snapshot:
-        """Return what is true now; asked twice with nothing said in between, it is the same object."""
+        """Return what is true now; asked twice with nothing said in between, it is the same object.
+
+        It holds all that is under way and the newest of what is settled; what was settled long ago is asked for by its
+        name (:meth:`order`, :meth:`signal`, :meth:`command`, :meth:`closed`), so that a snapshot costs the same after
+        years.
+        """
         if self._shown is None:
             self._shown = Snapshot(
                 seq=self.seq,
                 ts_ns=self._ts_ns,
-                orders=MappingProxyType(dict(self._orders)),
-                foreign_orders=MappingProxyType(dict(self._foreign)),
-                positions=MappingProxyType({k: b.now for k, b in self._books.items() if not b.now.is_flat}),
-                closed_rounds=MappingProxyType({key: book.closed for key, book in self._books.items()}),
-                signals=MappingProxyType(dict(self._signals)),
-                accounts=MappingProxyType(dict(self._accounts)),
-                instruments=MappingProxyType(dict(self._instruments)),
-                states=MappingProxyType(dict(self._states)),
-                bots=MappingProxyType(dict(self._bots)),
-                commands=MappingProxyType(dict(self._commands)),
+                orders=self._orders.shown(),
+                foreign_orders=self._foreign.shown(),
+                positions=self._held.shown(),
+                closed_rounds=self._closed.shown(),
+                signals=self._signals.shown(),
+                accounts=self._accounts.shown(),
+                instruments=self._instruments.shown(),
+                states=self._states.shown(),
+                bots=self._bots.shown(),
+                commands=self._commands.shown(),
             )
         return self._shown
 
     def order(self, client_order_id: str) -> OrderState | None:
-        """Return one of our orders."""
+        """Return one of our orders, however long ago it ended."""
         return self._orders.get(client_order_id)
+
+    def signal(self, signal_id: str) -> SignalState | None:
+        """Return a signal and what became of it, however long ago."""
+        return self._signals.get(signal_id)
+
+    def has_command(self, command_id: str) -> bool:
+        """Whether a command was ever received."""
+        return command_id in self._commands
+
+    def command(self, command_id: str) -> tuple[bool, str] | None:
+        """Return what came of a command, however long ago; ``None`` while it is not answered."""
+        return self._commands.get(command_id)
+
+    def closed(self, key: PositionKey) -> tuple[Round, ...]:
+        """Return every round of a position that is over, oldest first."""
+        return self._books[key].closed if key in self._books else ()
 
     def order_of(self, account: str, client_order_id: str | None, venue_order_id: str) -> OrderState | None:
         """Return the order of ours that a venue means, by our name or else by its own; ``None`` for a foreign one."""
-        name = client_order_id if client_order_id in self._orders else self._by_venue_id.get((account, venue_order_id))
+        if client_order_id is not None and client_order_id in self._orders:
+            return self._orders[client_order_id]
+        name = self._by_venue_id.get((account, venue_order_id))
         return None if name is None else self._orders[name]
 
     def has_fill(self, account: str, symbol: str, trade_id: str) -> bool:
@@ -136,13 +161,13 @@ class Ledger:
             raise InvariantError(f"order {name!r} was intended twice.")
         self._orders[name] = OrderState(it, Phase.INTENDED, asked_ns=recorded.ts_init_ns)
         state = self._signals.get(it.signal_id)
-        if state is not None:
+        if state is not None and state.is_pending:  # a stop or a target of it comes later, and is not what it led to
             self._signals[it.signal_id] = replace(state, client_order_id=name)
 
     def _order_accepted(self, it: said.OrderAccepted, _: Recorded[Any]) -> None:
         self._move(it.client_order_id, Happened.ACCEPTED, venue_order_id=it.venue_order_id)
         self._by_venue_id[it.account, it.venue_order_id] = it.client_order_id
-        self._foreign.pop((it.account, it.venue_order_id), None)
+        self._foreign.remove((it.account, it.venue_order_id))
 
     def _order_refused(self, it: said.OrderRefused, recorded: Recorded[Any]) -> None:
         wait_ns = int((it.retry_after_s or 0) * NS_PER_S)
@@ -172,10 +197,10 @@ class Ledger:
             if order.status.is_open:
                 self._foreign[key] = order
             else:
-                self._foreign.pop(key, None)
+                self._foreign.remove(key)
             return
         self._by_venue_id[it.account, order.venue_order_id] = known.client_order_id
-        self._foreign.pop((it.account, order.venue_order_id), None)
+        self._foreign.remove((it.account, order.venue_order_id))
         if known.told is not None and _is_older(order, known.told):
             return
         changes: dict[str, Any] = {"venue_order_id": order.venue_order_id, "told": order}
@@ -209,16 +234,31 @@ class Ledger:
         if key in self._fills:
             raise InvariantError(f"fill {fill.trade_id!r} of {fill.symbol} on {it.account!r} was booked twice.")
         self._fills.add(key)
-        self._book(PositionKey(it.account, it.bot, fill.symbol)).add(Booked.of(fill))
-        state = self._accounts.get(it.account, AccountState())
-        self._accounts[it.account] = replace(state, last_fill_ns=max(state.last_fill_ns or 0, fill.ts_ns))
+        self._add(PositionKey(it.account, it.bot, fill.symbol), Booked.of(fill))
         order = self.order_of(it.account, fill.client_order_id, fill.venue_order_id)
-        if order is not None:
-            self._orders[order.client_order_id] = replace(order, filled_qty=order.filled_qty + fill.qty)
+        if order is not None:  # whatever we believed of it, the venue has traded it
+            self._by_venue_id[it.account, fill.venue_order_id] = order.client_order_id
+            self._orders[order.client_order_id] = replace(
+                order,
+                phase=moved(order.phase, Happened.TOLD_OPEN) or order.phase,
+                venue_order_id=order.venue_order_id or fill.venue_order_id,
+                filled_qty=EXACT.add(order.filled_qty, fill.qty),
+            )
 
     def _position_adjusted(self, it: said.PositionAdjusted, recorded: Recorded[Any]) -> None:
         one = Booked(recorded.ts_event_ns, f"adjusted {recorded.seq}", it.qty, it.price, is_fill=False)
-        self._book(PositionKey(it.account, it.bot, it.symbol)).add(one)
+        self._add(PositionKey(it.account, it.bot, it.symbol), one)
+
+    def _add(self, key: PositionKey, one: Booked) -> None:
+        book = self._book(key)
+        before = book.ends
+        book.add(one)
+        if book.ends != before:
+            self._closed[key] = book.recent(RECENT)
+        if book.now.is_flat:
+            self._held.remove(key)
+        else:
+            self._held[key] = book.now
 
     def _book(self, key: PositionKey) -> Book:
         if key not in self._books:
@@ -234,7 +274,8 @@ class Ledger:
         self._instruments[it.account, it.instrument.symbol] = it.instrument
 
     def _signal_raised(self, it: said.SignalRaised, _: Recorded[Any]) -> None:
-        self._signals.setdefault(it.signal.id, SignalState(it.signal))
+        if it.signal.id not in self._signals:
+            self._signals[it.signal.id] = SignalState(it.signal)
 
     def _signal_dropped(self, it: said.SignalDropped, _: Recorded[Any]) -> None:
         state = self._signals.get(it.signal_id)
@@ -242,16 +283,16 @@ class Ledger:
             self._signals[it.signal_id] = replace(state, dropped=it.code)
 
     def _account_reported(self, it: said.AccountReported, recorded: Recorded[Any]) -> None:
-        state = self._accounts.get(it.account, AccountState())
+        state = self._account(it.account)
         self._accounts[it.account] = replace(state, info=it.info, told_ns=recorded.ts_init_ns)
 
     def _reconcile_began(self, it: said.ReconcileBegan, recorded: Recorded[Any]) -> None:
-        state = self._accounts.get(it.account, AccountState())
+        state = self._account(it.account)
         since_ns = recorded.ts_init_ns if state.since_ns is None else state.since_ns
         self._accounts[it.account] = replace(state, reconciling=True, since_ns=since_ns)
 
     def _reconcile_ended(self, it: said.ReconcileEnded, recorded: Recorded[Any]) -> None:
-        state = replace(self._accounts.get(it.account, AccountState()), findings=it.findings)
+        state = replace(self._account(it.account), findings=it.findings)
         if it.complete:
             state = replace(state, reconciling=False, reconciled_ns=recorded.ts_init_ns)
         self._accounts[it.account] = state
@@ -263,15 +304,19 @@ class Ledger:
         self._bots[it.bot] = it.status
 
     def _command_received(self, it: said.CommandReceived, _: Recorded[Any]) -> None:
-        self._commands.setdefault(it.command_id, None)
+        if it.command_id not in self._commands:
+            self._commands[it.command_id] = None
 
     def _command_done(self, it: said.CommandDone, _: Recorded[Any]) -> None:
         self._commands[it.command_id] = (it.done, it.says)
 
     def _node_started(self, _: said.NodeStarted, __: Recorded[Any]) -> None:
         """After a start nothing is known to agree with any venue."""
-        for account, state in self._accounts.items():
-            self._accounts[account] = replace(state, reconciling=True)
+        for account in self._accounts.keys():
+            self._accounts[account] = replace(self._accounts[account], reconciling=True)
+
+    def _account(self, account: str) -> AccountState:
+        return self._accounts.get(account) or AccountState()
 
 
 def _is_older(report: Order, than: Order) -> bool:

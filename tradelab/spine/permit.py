@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 
-from sqlalchemy import select
-
 from tradelab.model.clock import Clock, elapsed_ns
 from tradelab.model.errors import LeaseError
 from tradelab.model.states import TradingState
 from tradelab.model.units import NS_PER_S
 from tradelab.spine.bus import Bus
-from tradelab.store import schema
-from tradelab.store.leases import LENGTH_S, Lease, Leases
+from tradelab.store.leases import Lease, Leases
+from tradelab.store.states import TradingStates
 
-RENEW_S = LENGTH_S / 3
-_MARGIN_S = LENGTH_S / 5  # a request that leaves later than this before the lease ends does not leave
+_RENEWED = 1 / 3  # of its length, after which a lease is renewed
+_MARGIN = 1 / 5  # of its length: nothing leaves so near its end
 
 
 class FreePermit:
@@ -43,16 +41,21 @@ class LeasedPermit:
         Of the records in which the journal is kept.
     bus
         Gives the transaction.
-    node
-        Whose trading states are looked at.
+    states
+        What may be sent, as everybody can change it.
     """
 
-    def __init__(self, leases: Leases, bus: Bus, node: str, clock: Clock) -> None:
+    def __init__(self, leases: Leases, bus: Bus, states: TradingStates, clock: Clock) -> None:
         self._leases = leases
         self._bus = bus
-        self._node = node
+        self._states = states
         self._clock = clock
         self._held: dict[str, tuple[Lease, int]] = {}  # and when it was renewed, by a clock that is never set
+
+    @property
+    def renew_s(self) -> float:
+        """How often leases are to be renewed."""
+        return self._leases.length_s * _RENEWED
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -110,16 +113,12 @@ class LeasedPermit:
             return 0.0
         _, renewed_ns = self._held[account]
         gone_s = (elapsed_ns(self._clock) - renewed_ns) / NS_PER_S
-        return max(0.0, self._leases.length_s - _MARGIN_S - gone_s)
+        return max(0.0, self._leases.length_s * (1 - _MARGIN) - gone_s)
 
     def _require_active(self, account: str, bot: str | None) -> None:
-        states = schema.trading_states.c
-        scopes = ["node", f"account {account}", *([] if bot is None else [f"bot {bot}"])]
-        shut = select(states.scope, states.state, states.by, states.says).where(
-            states.node == self._node, states.scope.in_(scopes), states.state != TradingState.ACTIVE.value
-        )
-        found = self._bus.transaction.execute(shut).first()
-        if found is not None:
-            raise LeaseError(
-                f"{found.scope} is {found.state} by {found.by}: {found.says}.", fix="Resume it: tradelab resume"
-            )
+        standing = self._states.read(self._bus.transaction)
+        for scope in ("node", f"account {account}", f"bot {bot}"):
+            told = standing.get(scope)
+            if told is not None and told.state is not TradingState.ACTIVE:
+                says = f"{scope} is {told.state.value} by {told.by}: {told.says}."
+                raise LeaseError(says, fix="Resume it: tradelab resume")

@@ -3,6 +3,10 @@
 Money is counted as cash: what was received less what was paid. A position that is flat again has earned its cash less
 its fees, to the last digit; one that is open is worth its cash and what it would fetch now. No average is needed for
 that, and none is used: averages are for people to look at.
+
+Funding, swaps and dividends are not in it: no message tells of them yet, so what a perpetual earned is before funding.
+The account's equity, which the venue tells, has them, and the guards look at that. Inverse contracts, whose worth is
+not quantity times price, are none of ours: no adapter lists them.
 """
 
 from __future__ import annotations
@@ -13,10 +17,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradelab.model.instrument import Instrument, InstrumentKind
-from tradelab.model.orders import Fill
+from tradelab.model.orders import Fill, Side
 from tradelab.model.plain import Plain
 
-_EXACT = decimal.Context(prec=120, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
+EXACT = decimal.Context(prec=120, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
 _ZERO = Decimal(0)
 
 
@@ -26,10 +30,12 @@ class Round(Plain):
 
     ``qty`` is held now, signed; ``cash`` what its trades brought, below zero while a long is open; ``fees`` are in the
     quote currency, those taken in another in ``other_fees``. ``entered`` and ``entry_value`` are all that opened it,
-    ``left`` and ``exit_value`` all that closed.
+    ``left`` and ``exit_value`` all that closed. ``dust`` is what a fee in the base currency left over, too little to be
+    sold: no position, counted as worth nothing, and taken in by the round that comes next.
     """
 
     qty: Decimal = _ZERO
+    dust: Decimal = _ZERO
     cash: Decimal = _ZERO
     fees: Decimal = _ZERO
     other_fees: tuple[tuple[str, Decimal], ...] = ()
@@ -61,12 +67,13 @@ class Round(Plain):
     def pnl(self, price: Decimal | None = None) -> Decimal | None:
         """What it has earned after fees, if what is held were sold at ``price``; ``None`` where that cannot be told.
 
-        It cannot where something is held and there is no price, and where it was adjusted.
+        It cannot where something is held and there is no price, and where it was adjusted. Fees in other currencies, and
+        those that the venue has not said (``other_fees``, ``unknown_fees``), are not in it.
         """
         if self.adjusted or (self.qty and price is None):
             return None
-        held = _ZERO if price is None else _EXACT.multiply(_EXACT.multiply(self.qty, price), self.contract_size)
-        return _EXACT.subtract(_EXACT.add(self.cash, held), self.fees)
+        held = _ZERO if price is None else EXACT.multiply(EXACT.multiply(self.qty, price), self.contract_size)
+        return EXACT.subtract(EXACT.add(self.cash, held), self.fees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +96,17 @@ class Booked:
     @classmethod
     def of(cls, fill: Fill) -> Booked:
         """Return a fill as it is booked."""
-        qty = fill.side.sign * fill.qty
+        qty = fill.qty if fill.side is Side.BUY else fill.qty.copy_negate()
         return cls(fill.ts_ns, fill.trade_id, qty, fill.price, fill.fee, fill.fee_currency)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where a round ended: ``place`` is how many were booked by then, ``rounds`` how many were over."""
+
+    place: int
+    rounds: int
+    now: Round
 
 
 class Book:
@@ -115,67 +131,87 @@ class Book:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
+        self.ends = 0  # counts every change of the rounds that are over
+        self.now = Round()
         self._all: list[Booked] = []
-        self._states: list[Round] = []  # after each
-        self._ended: list[tuple[Round, ...]] = []  # by each
+        self._closed: list[Round] = []
+        self._marks = [_Mark(0, 0, Round())]  # where rounds ended: nothing before need be looked at again
 
     def __len__(self) -> int:
         return len(self._all)
 
     @property
-    def now(self) -> Round:
-        """What is held now."""
-        return self._states[-1] if self._states else Round()
-
-    @property
     def closed(self) -> tuple[Round, ...]:
         """Every round that is over, oldest first."""
-        return tuple(one for rounds in self._ended for one in rounds)
+        return tuple(self._closed)
+
+    def recent(self, count: int) -> tuple[Round, ...]:
+        """Return the newest ``count`` rounds that are over, oldest first."""
+        return tuple(self._closed[-count:])
 
     def add(self, one: Booked) -> tuple[Round, ...]:
         """Book one in its place, and return the rounds that are over now and were not before."""
         place = bisect.bisect_right(self._all, one.order, key=lambda each: each.order)
-        before = self.closed if place < len(self._all) else ()
         self._all.insert(place, one)
-        del self._states[place:], self._ended[place:]
-        for each in self._all[place:]:
-            ended, state = self._after(self.now, each)
-            self._states.append(state)
-            self._ended.append(ended)
-        return tuple(each for rounds in self._ended[place:] for each in rounds if each not in before)
+        if place == len(self._all) - 1:
+            return self._fold(place)
+        while self._marks[-1].place > place:
+            self._marks.pop()
+        mark = self._marks[-1]
+        before = self._closed[mark.rounds :]
+        del self._closed[mark.rounds :]
+        self.now = mark.now
+        self.ends += bool(before)
+        return tuple(each for each in self._fold(mark.place) if each not in before)
 
-    def _after(self, held: Round, one: Booked) -> tuple[tuple[Round, ...], Round]:
-        """What a round becomes by one more: those that it ends, and the one that is under way, or nothing."""
-        closing = min(abs(held.qty), abs(one.qty)) if held.qty * one.qty < 0 else _ZERO
-        opening = abs(one.qty) - closing
-        sign = 1 if one.qty > 0 else -1
-        ended: tuple[Round, ...] = ()
+    def _fold(self, place: int) -> tuple[Round, ...]:
+        """Take in all that is booked from ``place`` on, and return the rounds that ended."""
+        first = len(self._closed)
+        for at in range(place, len(self._all)):
+            ended, self.now = self._after(self.now, self._all[at])
+            if ended is not None:
+                self._closed.append(ended)
+                self.ends += 1
+                self._marks.append(_Mark(at + 1, len(self._closed), self.now))
+        return tuple(self._closed[first:])
+
+    def _after(self, held: Round, one: Booked) -> tuple[Round | None, Round]:
+        """What a round becomes by one more: the one that it ends, if it does, and the one that is under way."""
+        size = one.qty.copy_abs()
+        closing = min(held.qty.copy_abs(), size) if held.qty and held.qty.is_signed() != one.qty.is_signed() else _ZERO
+        opening = EXACT.subtract(size, closing)
+        ended: Round | None = None
         if closing:
-            held = self._charged(self._moved(held, sign * closing, one, opens=False), one)
-            if abs(held.qty) < self.instrument.qty_step:
-                ended, held = (held,), Round()
+            held = self._charged(self._moved(held, closing.copy_sign(one.qty), one, opens=False), one)
+            if opening or held.qty.copy_abs() < self.instrument.qty_step:
+                ended, held = replace(held, qty=_ZERO, dust=held.qty), Round(dust=held.qty)
         if opening:
-            held = self._moved(held, sign * opening, one, opens=True)
+            held = self._moved(held, opening.copy_sign(one.qty), one, opens=True)
             if not closing:  # the fee of what turns a position round belongs to what it closes
                 held = self._charged(held, one)
+            if not held.qty and ended is None:  # it sold the dust
+                ended, held = held, Round()
         return ended, held
 
     def _moved(self, held: Round, qty: Decimal, one: Booked, *, opens: bool) -> Round:
-        value = _ZERO if one.price is None else self._value(abs(qty), one.price)
+        value = _ZERO if one.price is None else self._value(qty.copy_abs(), one.price)
         held = replace(
             held,
-            qty=_EXACT.add(held.qty, qty),
-            cash=_EXACT.subtract(held.cash, value.copy_sign(qty) if value else value),
+            qty=EXACT.add(EXACT.add(held.qty, held.dust), qty),
+            dust=_ZERO,
+            cash=EXACT.subtract(held.cash, value.copy_sign(qty) if value else value),
             updated_ns=one.ts_ns,
             adjusted=held.adjusted or not one.is_fill,
             contract_size=self.instrument.contract_size,
         )
         if not opens:
-            return replace(held, left=held.left + abs(qty), exit_value=_EXACT.add(held.exit_value, value))
+            return replace(
+                held, left=EXACT.add(held.left, qty.copy_abs()), exit_value=EXACT.add(held.exit_value, value)
+            )
         return replace(
             held,
-            entered=held.entered + abs(qty),
-            entry_value=_EXACT.add(held.entry_value, value),
+            entered=EXACT.add(held.entered, qty.copy_abs()),
+            entry_value=EXACT.add(held.entry_value, value),
             opened_ns=one.ts_ns if held.opened_ns is None else held.opened_ns,
         )
 
@@ -184,14 +220,14 @@ class Book:
             return held
         if one.fee is None:
             return replace(held, unknown_fees=held.unknown_fees + 1)
-        if one.fee_currency in (None, self.instrument.quote, self.instrument.settle):
-            return replace(held, fees=_EXACT.add(held.fees, one.fee))
+        if one.fee_currency in (None, self.instrument.quote):
+            return replace(held, fees=EXACT.add(held.fees, one.fee))
         if one.fee_currency == self.instrument.base and self.instrument.kind is InstrumentKind.SPOT and one.qty > 0:
-            return replace(held, qty=_EXACT.subtract(held.qty, one.fee))
+            return replace(held, qty=EXACT.subtract(held.qty, one.fee))
         others = dict(held.other_fees)
         currency = one.fee_currency or ""
-        others[currency] = _EXACT.add(others.get(currency, _ZERO), one.fee)
+        others[currency] = EXACT.add(others.get(currency, _ZERO), one.fee)
         return replace(held, other_fees=tuple(sorted(others.items())))
 
     def _value(self, qty: Decimal, price: Decimal) -> Decimal:
-        return _EXACT.multiply(_EXACT.multiply(qty, price), self.instrument.contract_size)
+        return EXACT.multiply(EXACT.multiply(qty, price), self.instrument.contract_size)

@@ -60,6 +60,15 @@ class OrderState(Plain):
         )
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing more is expected of it: it is over, and all that it filled is booked."""
+        if self.phase is Phase.CLOSED:
+            return self.told is None or self.told.filled_qty <= self.filled_qty
+        if self.phase is Phase.REFUSED:
+            return self.refused is not None and not self.refused.may_pass_later
+        return self.phase is Phase.ABANDONED
+
+    @property
     def leaves_qty(self) -> Decimal:
         """What it may still trade, as far as we know; never below what it may."""
         if not self.phase.may_trade:
@@ -100,7 +109,11 @@ class AccountState(Plain):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Snapshot(Plain):
-    """All that is true after message ``seq``."""
+    """All that is true after message ``seq``.
+
+    ``orders``, ``signals``, ``commands`` and ``closed_rounds`` hold everything that is not settled, and the newest 256 of
+    what is; the ledger knows older ones by their name.
+    """
 
     seq: int
     ts_ns: int

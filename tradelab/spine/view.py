@@ -39,8 +39,8 @@ class Window:
         if not candle.closed or (self._end and candle.open_ns <= self._ts[self._end - 1]):
             return False
         if self._end == len(self._ts):
-            keep = self._length - 1
-            self._ts[:keep], self._values[:keep] = self._ts[-keep:].copy(), self._values[-keep:].copy()
+            first, keep = self._length + 1, self._length - 1
+            self._ts[:keep], self._values[:keep] = self._ts[first:].copy(), self._values[first:].copy()
             self._end = keep
         self._ts[self._end] = candle.open_ns
         self._values[self._end] = (candle.open, candle.high, candle.low, candle.close, candle.volume)

@@ -1,0 +1,217 @@
+"""Do what people and programs ask of an engine: each once, kept before it acts, answered with what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import time
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Protocol, TypeVar
+
+from tradelab.model.clock import Clock
+from tradelab.model.errors import ConfigError, ParameterError, UnknownNameError
+from tradelab.model.messages import (
+    BotStatusChanged,
+    CancelWanted,
+    CommandDone,
+    CommandReceived,
+    Recorded,
+    SignalRaised,
+    TradingStateChanged,
+)
+from tradelab.model.orders import OrderType
+from tradelab.model.signal import Action, Origin, Signal
+from tradelab.model.states import BotStatus, Leg, TradingState
+from tradelab.model.units import NS_PER_S
+from tradelab.spine.bus import Bus
+from tradelab.spine.config import NodeConfig
+from tradelab.spine.ledger import Ledger
+from tradelab.spine.snapshot import OrderState
+
+_STATES = {"halt": TradingState.HALTED, "reduce": TradingState.REDUCING, "resume": TradingState.ACTIVE}
+_BOTS = {
+    "start": (BotStatus.RUNNING, (BotStatus.STOPPED,)),
+    "resume_bot": (BotStatus.RUNNING, (BotStatus.PAUSED,)),
+    "pause": (BotStatus.PAUSED, (BotStatus.RUNNING,)),
+    "stop": (BotStatus.STOPPED, (BotStatus.RUNNING, BotStatus.PAUSED)),
+}
+Choice = TypeVar("Choice", bound=enum.Enum)
+ELSEWHERE = ("flatten",)  # carried out by execution, which says when it is done
+NAMES = (*_STATES, *_BOTS, "signal", *ELSEWHERE)
+_TTL_S = 60.0
+
+
+class Commands:
+    """The commands of one engine.
+
+    ``halt``, ``reduce``, ``resume`` and ``flatten`` take a ``scope`` (``node``, ``account NAME``, ``bot NAME``; by
+    default the node) and ``says``, why. ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``. ``signal`` takes
+    ``bot``, ``symbol``, ``action`` and, if wanted, ``qty``, ``order_type``, ``order_price``, ``stop_loss``,
+    ``take_profit``, ``ttl_s``: it passes the gates like any other.
+    """
+
+    def __init__(self, bus: Bus, ledger: Ledger, config: NodeConfig, clock: Clock) -> None:
+        self._bus = bus
+        self._ledger = ledger
+        self._config = config
+        self._clock = clock
+        self._waiting: dict[str, asyncio.Future[CommandDone]] = {}
+        bus.hear(CommandReceived, self._received)
+        bus.hear(CommandDone, self._done)
+
+    async def do(self, name: str, arguments: Mapping[str, str], *, command_id: str, by: str) -> CommandDone:
+        """Do it, or return what came of it the first time."""
+        known = self._ledger.snapshot().commands.get(command_id)
+        if known is not None:
+            return CommandDone(command_id=command_id, done=known[0], says=known[1])
+        waiting = self._waiting.setdefault(command_id, asyncio.get_running_loop().create_future())
+        if command_id not in self._ledger.snapshot().commands:
+            told = tuple(sorted((key, str(value)) for key, value in arguments.items()))
+            self._bus.say(CommandReceived(command_id=command_id, name=name, arguments=told, by=by))
+        return await asyncio.shield(waiting)
+
+    async def wind_down(self, policy: str | None) -> None:
+        """Do before an end what each account's policy says, or ``policy`` for all; wait until it is done."""
+        for account in {bot.execution for bot in self._config.bots}:
+            told = self._config.accounts.get(account)
+            asked = policy or ("cancel_entries" if told is None else told.stop_policy)
+            if asked == "flatten":
+                name = f"stop {account} {time.monotonic_ns()}"
+                await self.do("flatten", {"scope": f"account {account}"}, command_id=name, by="stop")
+            elif asked == "cancel_entries":
+                self._cancel_entries(f"account {account}", "the engine stops")
+                while self._entries(f"account {account}"):
+                    await self._clock.sleep(0.05)
+
+    # ── one run of the bus ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _received(self, recorded: Recorded[CommandReceived]) -> None:
+        it = recorded.message
+        if it.name in ELSEWHERE:
+            return
+        try:
+            says = self._carried_out(it, recorded.ts_init_ns)
+            done = True
+        except ConfigError as error:
+            says, done = str(error), False
+        self._bus.say(CommandDone(command_id=it.command_id, done=done, says=says))
+
+    def _carried_out(self, it: CommandReceived, now_ns: int) -> str:
+        given = dict(it.arguments)
+        if it.name in _STATES:
+            return self._set_state(it, given)
+        if it.name in _BOTS:
+            return self._set_bot(it, given)
+        if it.name == "signal":
+            return self._raise_signal(it, given, now_ns)
+        raise UnknownNameError.of("command", it.name, NAMES)
+
+    def _set_state(self, it: CommandReceived, given: Mapping[str, str]) -> str:
+        scope = given.get("scope", "node")
+        self._require_scope(scope)
+        state = _STATES[it.name]
+        self._bus.say(TradingStateChanged(scope=scope, state=state, by=it.by, says=given.get("says", it.name)))
+        if state is not TradingState.ACTIVE:
+            self._cancel_entries(scope, it.name)
+        return f"{scope} is {state.value}"
+
+    def _set_bot(self, it: CommandReceived, given: Mapping[str, str]) -> str:
+        bot = self._config.bot(given.get("bot", "")).name
+        becomes, allowed = _BOTS[it.name]
+        now = self._ledger.snapshot().bots.get(bot, BotStatus.STOPPED)
+        if now is becomes:
+            return f"bot {bot} is {now.value} already"
+        if now not in allowed:
+            raise ParameterError(f"bot {bot!r} is {now.value}.", allowed=[s.value for s in allowed])
+        self._bus.say(BotStatusChanged(bot=bot, status=becomes, by=it.by, says=given.get("says", "")))
+        return f"bot {bot} is {becomes.value}"
+
+    def _raise_signal(self, it: CommandReceived, given: Mapping[str, str], now_ns: int) -> str:
+        bot = self._config.bot(given.get("bot", ""))
+        symbol = given.get("symbol", "")
+        if symbol not in bot.symbols:
+            raise UnknownNameError.of(f"symbol of bot {bot.name!r}", symbol, bot.symbols)
+        signal = Signal(
+            id=f"{bot.name} {symbol} command {it.command_id}",
+            bot=bot.name,
+            symbol=symbol,
+            action=_choice(Action, "action", given.get("action", "")),
+            origin=_choice(Origin, "origin", given.get("origin", Origin.PERSON.value)),
+            decided_ns=now_ns,
+            expires_ns=now_ns + int(float(given.get("ttl_s", _TTL_S)) * NS_PER_S),
+            qty=_decimal(given, "qty"),
+            share=_decimal(given, "share") or Decimal(1),
+            order_type=_choice(OrderType, "order_type", given.get("order_type", OrderType.MARKET.value)),
+            order_price=_decimal(given, "order_price"),
+            stop_loss=_decimal(given, "stop_loss"),
+            take_profit=_decimal(given, "take_profit"),
+            says=given.get("says", ""),
+        )
+        self._bus.say(SignalRaised(signal))
+        return f"signal {signal.id!r} is raised"
+
+    def _done(self, recorded: Recorded[CommandDone]) -> None:
+        waiting = self._waiting.pop(recorded.message.command_id, None)
+        if waiting is not None and not waiting.done():
+            self._bus.then(lambda: waiting.set_result(recorded.message))
+
+    # ── orders that would open something ─────────────────────────────────────────────────────────────────────────
+
+    def _cancel_entries(self, scope: str, says: str) -> None:
+        for order in self._entries(scope):
+            self._bus.say(CancelWanted(account=order.intended.account, ref=order.ref, says=says))
+
+    def _entries(self, scope: str) -> list[OrderState]:
+        return [
+            order
+            for order in self._ledger.snapshot().orders.values()
+            if order.phase.may_trade and order.intended.leg is Leg.ENTRY and in_scope(order.intended, scope)
+        ]
+
+    def _require_scope(self, scope: str) -> None:
+        kind, _, name = scope.partition(" ")
+        if kind == "bot":
+            self._config.bot(name)
+        elif kind == "account":
+            accounts = {bot.execution for bot in self._config.bots} | set(self._config.accounts)
+            if name not in accounts:
+                raise UnknownNameError.of("account", name, accounts)
+        elif scope != "node":
+            raise ParameterError(f"scope {scope!r} is none.", allowed=["node", "account NAME", "bot NAME"])
+
+
+class Owned(Protocol):
+    """Something on an account, perhaps a bot's."""
+
+    @property
+    def account(self) -> str:
+        """Where."""
+        ...
+
+    @property
+    def bot(self) -> str | None:
+        """Whose."""
+        ...
+
+
+def in_scope(of: Owned, scope: str) -> bool:
+    """Whether something lies in a scope: ``"node"``, ``"account NAME"`` or ``"bot NAME"``."""
+    kind, _, name = scope.partition(" ")
+    return kind == "node" or (kind == "account" and of.account == name) or (kind == "bot" and of.bot == name)
+
+
+def _choice(kind: type[Choice], name: str, given: str) -> Choice:
+    try:
+        return kind(given)
+    except ValueError:
+        raise ParameterError(f"{name}={given!r} is not known.", allowed=[each.value for each in kind]) from None
+
+
+def _decimal(given: Mapping[str, str], name: str) -> Decimal | None:
+    if name not in given:
+        return None
+    try:
+        return Decimal(given[name])
+    except InvalidOperation:
+        raise ParameterError(f"{name}={given[name]!r} is no number.") from None
