@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from tradelab.model.errors import ParameterError, TradelabError, UnknownNameError
+from tradelab.rehearsal.reading import from_json
 from tradelab.rehearsal.script import Director
 from tradelab.rehearsal.server import Server
 
@@ -53,7 +54,7 @@ def _called(call: Callable[..., object], keep: Callable[[], None]) -> Callable[[
 
     async def answer(request: web.Request) -> web.Response:
         try:
-            given = await request.json() if request.can_read_body else {}
+            given = from_json(await request.text()) if request.can_read_body else {}
             if not isinstance(given, dict):
                 raise ParameterError("the body must be a JSON object.", allowed=known)
             for name in given:

@@ -214,7 +214,10 @@ async def _read(request: web.Request) -> Call:
     body = await request.read()
     params: dict[str, str] = dict(request.query)
     if request.content_type == "application/x-www-form-urlencoded":
-        params |= {k: str(v) for k, v in (await request.post()).items()}
+        try:
+            params |= {k: str(v) for k, v in (await request.post()).items()}
+        except (ValueError, LookupError):
+            raise web.HTTPBadRequest(text="the form cannot be read") from None
     return Call(request, request.rel_url.raw_query_string, body, params, dict(request.match_info))
 
 

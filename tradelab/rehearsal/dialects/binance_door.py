@@ -28,6 +28,7 @@ from tradelab.rehearsal.dialects.binance_errors import (
 from tradelab.rehearsal.dialects.binance_params import ALWAYS, WHOLE, Params
 from tradelab.rehearsal.faults import Fault, Script
 from tradelab.rehearsal.meter import Scope, Verdict
+from tradelab.rehearsal.reading import is_signed
 
 LONGEST_WINDOW_MS = 60_000
 DEFAULT_WINDOW_MS = 5_000
@@ -140,7 +141,7 @@ class Door:
             return None
         key = self.key_of(call.headers.get("X-MBX-APIKEY"))
         if route.security is Security.SIGNED:
-            signed = _unsigned(call.query) + _unsigned(call.body.decode())
+            signed = _unsigned(call.query) + _unsigned(call.body.decode("utf-8", "replace"))
             self.check(key, signed, call.params)
         return key
 
@@ -159,7 +160,7 @@ class Door:
             raise missing("signature")
         secret = self.desk.exchange.accounts[key].secret
         right = hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(right, signature.lower()):
+        if not is_signed(right, signature):
             raise BinanceError(-1022, "Signature for this request is not valid.")
         self._check_time(Params(params))
 

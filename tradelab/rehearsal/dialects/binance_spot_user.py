@@ -14,6 +14,7 @@ from tradelab.rehearsal.dialects.binance_errors import BinanceError
 from tradelab.rehearsal.dialects.binance_spot_account import SpotAccount
 from tradelab.rehearsal.events import MoneyChanged, OrderChanged
 from tradelab.rehearsal.hub import Hub, Session, converse
+from tradelab.rehearsal.reading import from_json
 
 MS = 1_000_000
 PING_S = 20.0
@@ -47,7 +48,7 @@ class UserStream:
     def _obey(self, session: Session, text: str, who: str) -> dict[str, Any]:
         asked: Any = None
         try:
-            asked = json.loads(text)
+            asked = from_json(text)
             result = self._do(session, str(asked["method"]), asked.get("params") or {}, who)
             return {"id": asked.get("id"), "status": 200, "result": result, "rateLimits": self._limits(who)}
         except BinanceError as error:

@@ -15,6 +15,7 @@ from tradelab.rehearsal.dialects.binance_errors import BinanceError
 from tradelab.rehearsal.dialects.binance_market import Market, PublicTrade, interval
 from tradelab.rehearsal.events import CandleChanged, Traded
 from tradelab.rehearsal.hub import Hub, Session, converse
+from tradelab.rehearsal.reading import from_json
 
 MS = 1_000_000
 COMBINED = "#combined"  # a topic's suffix where its frames carry the stream's name
@@ -65,7 +66,7 @@ class Streams:
     def _obey(self, session: Session, text: str, suffix: str) -> dict[str, Any]:
         """Do what a message asks and return the answer."""
         try:
-            asked = json.loads(text)
+            asked = from_json(text)
         except ValueError as error:
             return _no(3, f"Invalid JSON: {error}", None)
         if not isinstance(asked, dict):

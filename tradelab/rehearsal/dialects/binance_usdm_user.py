@@ -21,6 +21,7 @@ from tradelab.rehearsal.dialects.binance_usdm_account import UsdmAccount
 from tradelab.rehearsal.dialects.binance_usdm_algo import UsdmAlgo
 from tradelab.rehearsal.events import MoneyChanged, OrderChanged
 from tradelab.rehearsal.hub import Hub, Session, converse
+from tradelab.rehearsal.reading import from_json
 
 MS = 1_000_000
 PING_S = 180.0
@@ -114,7 +115,7 @@ class UsdmUserStream:
                 session.topics |= {topic(key.account, event): None for event in EVENTS}
 
         async def read(session: Session, text: str) -> None:
-            asked = json.loads(text)
+            asked = from_json(text)
             session.push(json.dumps({"result": None, "id": asked.get("id")}))
 
         return converse(request, self.hub, read, on_open=begin, heartbeat=PING_S)

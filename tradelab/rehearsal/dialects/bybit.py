@@ -25,6 +25,7 @@ from tradelab.rehearsal.dialects.bybit_wire import answer
 from tradelab.rehearsal.events import Event
 from tradelab.rehearsal.faults import Fault, Script
 from tradelab.rehearsal.meter import Scope, Verdict
+from tradelab.rehearsal.reading import is_whole
 
 _GATEWAY = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"  # noqa: E501
 
@@ -68,9 +69,9 @@ class Bybit:
             return web.Response(text=no.TOO_FREQUENT, status=403, content_type="text/plain")
         if script.fault is Fault.CLOCK:
             sent = call.headers.get("X-BAPI-TIMESTAMP", "")
-            stamp = int(sent) if sent.isdigit() else now + 2 * AHEAD_MS
+            stamp = int(sent) if is_whole(sent) else now + 2 * AHEAD_MS
             window = call.headers.get("X-BAPI-RECV-WINDOW", "5000")
-            return answer(no.expired(stamp, now, int(window) if window.isdigit() else 5000), now)
+            return answer(no.expired(stamp, now, int(window) if is_whole(window) else 5000), now)
         response = answer(no.of_fault(script.fault, linear=self._branch.linear), now)
         if script.fault is Fault.RATE_LIMITED:
             scope = limits.user_scope(call.request.path, "", linear=self._branch.linear)

@@ -13,6 +13,7 @@ from tradelab.rehearsal.dialects import bybit_errors as no
 from tradelab.rehearsal.dialects.bybit_branch import Branch
 from tradelab.rehearsal.dialects.bybit_errors import Refusal
 from tradelab.rehearsal.dialects.bybit_wire import Asked, Kind, Row, body_of, read
+from tradelab.rehearsal.reading import is_signed, is_whole
 from tradelab.rehearsal.settings import AccountSetup
 
 AHEAD_MS = 1000  # a time stamp may be so far in the future: server_time - recv_window <= timestamp < server_time + 1000
@@ -53,14 +54,14 @@ def authenticate(branch: Branch, call: Call) -> AccountSetup | Refusal:
     account = branch.exchange.accounts.get(key)
     if account is None:
         return no.BAD_KEY
-    if not (stamp.isdigit() and window.isdigit()):
+    if not (is_whole(stamp) and is_whole(window)):
         return no.wrong("timestamp")
     now = branch.now_ms
     hurry = branch.exchange.clock.hurry  # windows are moments of the machine, whatever the market's speed
     if not now - int(window) * hurry <= int(stamp) < now + AHEAD_MS * hurry:
         return no.expired(int(stamp), now, int(window))
     payload = call.body.decode("utf-8", "replace") if call.request.method == "POST" else call.query
-    if not hmac.compare_digest(sign.lower(), signature(account.secret, f"{stamp}{key}{window}{payload}")):
+    if not is_signed(signature(account.secret, f"{stamp}{key}{window}{payload}"), sign):
         return no.BAD_SIGN
     return account
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import itertools
 import json
 from collections.abc import Awaitable, Callable
@@ -19,6 +18,7 @@ from tradelab.rehearsal.dialects.bybit_market import INTERVALS, Market
 from tradelab.rehearsal.dialects.bybit_wire import Row, at
 from tradelab.rehearsal.events import CandleChanged, Event, MoneyChanged, OrderChanged, Traded
 from tradelab.rehearsal.hub import Hub, Session, converse
+from tradelab.rehearsal.reading import from_json, is_signed, is_whole
 
 DEPTHS = (1, 50, 200, 1000)
 PRIVATE = ("order", "execution", "execution.fast", "position", "wallet")
@@ -81,9 +81,9 @@ class Streams:
         account = self._branch.exchange.accounts.get(key)
         if account is None:
             self._push(session, self._refused(session, 10003, "Invalid apikey"))
-        elif not expires.isdigit() or int(expires) <= self._branch.now_ms:
+        elif not is_whole(expires) or int(expires) <= self._branch.now_ms:
             self._push(session, self._refused(session, 10004, "Params Error"))
-        elif not hmac.compare_digest(sign.lower(), signature(account.secret, f"GET/realtime{expires}")):
+        elif not is_signed(signature(account.secret, f"GET/realtime{expires}"), sign):
             self._push(session, self._refused(session, 10004, "Error sign"))
         else:
             session.account = key
@@ -229,7 +229,7 @@ class Streams:
 def _said(text: str) -> dict[str, Any]:
     """Read what a client says; what is no JSON object says nothing."""
     try:
-        found = json.loads(text)
+        found = from_json(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

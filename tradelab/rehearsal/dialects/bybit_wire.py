@@ -16,6 +16,7 @@ from aiohttp import web
 
 from tradelab.rehearsal.dialects import bybit_errors as no
 from tradelab.rehearsal.dialects.bybit_errors import Refusal
+from tradelab.rehearsal.reading import from_json
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -27,6 +28,7 @@ _SPOT_ORDERS = 1_321_003_749_000_000_000  # spot ids are whole numbers of 19 dig
 _SPOT_EXECS = 2_100_000_000_000_000_000
 _MASK = (1 << 48) - 1
 _EIGHT = Decimal("0.00000001")
+_LONGEST = 40  # digits of a number, and powers of ten that it may be away from one
 
 
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,11 +187,11 @@ def _read(value: Any, kind: Kind) -> Any:
     if kind is Kind.FLAG:
         return {"true": True, "false": False, "1": True, "0": False}.get(text.lower())
     try:
-        number = Decimal(text)
+        number = Decimal(text) if len(text) <= _LONGEST else None
     except InvalidOperation:
         return None
-    if not number.is_finite() or number < 0:
-        return None
+    if number is None or not number.is_finite() or number < 0 or abs(number.adjusted()) > _LONGEST:
+        return None  # Python would take for ever to write 1e999999999 as a whole number
     if kind is Kind.WHOLE:
         return int(number) if number == number.to_integral_value() else None
     return number
@@ -198,7 +200,7 @@ def _read(value: Any, kind: Kind) -> Any:
 def body_of(raw: bytes) -> dict[str, Any] | None:
     """Read a JSON object; ``None`` where it is none."""
     try:
-        found = json.loads(raw or b"{}")
+        found = from_json(raw or b"{}")
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

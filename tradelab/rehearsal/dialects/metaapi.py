@@ -6,7 +6,6 @@ account token that reaches the client APIs only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from tradelab.rehearsal.dialects.metaapi_trade import KINDS, Trades
 from tradelab.rehearsal.events import Event
 from tradelab.rehearsal.faults import Script
 from tradelab.rehearsal.meter import Scope, Verdict
+from tradelab.rehearsal.reading import from_json
 
 # Credits and what a read costs, from the examples of https://metaapi.cloud/docs/client/restApi/api/retrieveCPUCreditUsage/
 # and https://metaapi.cloud/docs/client/models/tooManyRequestsError/. What a trade costs is not documented there.
@@ -212,7 +212,7 @@ def _said(make_answer: Callable[[Call], web.Response]) -> Handler:
 def _kind(call: Call) -> str:
     """Say what a trade is for, so that faults can be aimed at it."""
     try:
-        trade: Any = json.loads(call.body)
+        trade: Any = from_json(call.body)
         return KINDS.get(str(trade.get("actionType")), "submit")
     except (ValueError, AttributeError):
         return "submit"

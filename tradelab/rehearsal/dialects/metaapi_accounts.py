@@ -6,7 +6,6 @@ models/metatraderAccount).
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +18,7 @@ from tradelab.rehearsal.dialects import metaapi_errors as say
 from tradelab.rehearsal.dialects.metaapi_times import iso
 from tradelab.rehearsal.exchange import Exchange
 from tradelab.rehearsal.ledger_hedging import HedgingLedger
+from tradelab.rehearsal.reading import from_json
 from tradelab.rehearsal.settings import AccountSetup
 
 SERVER = "Rehearsal-Demo"
@@ -137,7 +137,7 @@ class Accounts:
 
 def _object(raw: bytes) -> dict[str, Any]:
     try:
-        asked = json.loads(raw)
+        asked = from_json(raw)
     except ValueError:
         asked = None
     if not isinstance(asked, dict):

@@ -20,6 +20,7 @@ from tradelab.rehearsal.dialects.metaapi_times import BY_NAME, broker, iso, pars
 from tradelab.rehearsal.exchange import Exchange
 from tradelab.rehearsal.ledger_hedging import HedgingLedger
 from tradelab.rehearsal.orders import SimFill, SimOrder
+from tradelab.rehearsal.reading import is_whole
 from tradelab.rehearsal.tape import Print, Tape
 
 PAGE = 1000
@@ -56,7 +57,7 @@ class Reading:
     def order(self, call: Call, key: str) -> web.Response:
         """Answer with one open order."""
         number = call.path["order"]
-        one = self._exchange.find(key, number=int(number)) if number.isdigit() else None
+        one = self._exchange.find(key, number=int(number)) if is_whole(number) else None
         if one is None or not one.is_open:
             raise say.Told(say.not_found(f"Order id {number} not found"))
         return web.json_response(shape.order(self._exchange, one))
@@ -168,7 +169,7 @@ def _page(call: Call, rows: list[Row], when: Callable[[Row], int]) -> list[Row]:
 
 def _limit(call: Call) -> int:
     text = call.params.get("limit", str(PAGE))
-    if not text.isdigit() or not 1 <= int(text) <= PAGE:
+    if not is_whole(text) or not 1 <= int(text) <= PAGE:
         raise say.Told(say.invalid("limit", f"Must be 1 to {PAGE}."))
     return int(text)
 

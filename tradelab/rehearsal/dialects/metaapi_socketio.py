@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from tradelab.rehearsal.hub import Hub, Session, converse
+from tradelab.rehearsal.reading import from_json
 
 PING_S = 25
 _PATIENCE_S = 20
@@ -72,8 +73,9 @@ async def serve(
         elif version == "4" and text.startswith("40"):
             _welcome(session, greet, "40" + json.dumps({"sid": secrets.token_hex(10)}))
         elif text.startswith("42"):
-            name, *rest = json.loads(text[2:])
-            await on_event(session, str(name), rest[0] if rest else None)
+            event = _event(text[2:])
+            if event is not None:
+                await on_event(session, *event)
         elif text.startswith(("1", "41")):
             session.abort()
 
@@ -83,6 +85,15 @@ async def serve(
         on_close(session)
 
     return await converse(request, hub, on_text, on_open=open_, on_close=close)
+
+
+def _event(text: str) -> tuple[str, Any] | None:
+    """Return an event's name and what it carries; ``None`` for what is no event."""
+    try:
+        name, *rest = from_json(text)
+    except (ValueError, TypeError):
+        return None
+    return str(name), rest[0] if rest else None
 
 
 def _welcome(session: Session, greet: Callable[[Session], str | None], welcome: str | None) -> None:

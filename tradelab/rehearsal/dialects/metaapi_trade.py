@@ -6,7 +6,6 @@ two orders.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, overload
@@ -22,6 +21,7 @@ from tradelab.rehearsal.ledger_hedging import HedgingLedger, Ticket
 from tradelab.rehearsal.matching import meets
 from tradelab.rehearsal.orders import SimOrder
 from tradelab.rehearsal.protection import wrong_side
+from tradelab.rehearsal.reading import from_json, is_whole
 
 _ENTRIES = {
     f"ORDER_TYPE_{side.name}{suffix}": (side, kind)
@@ -76,7 +76,7 @@ class Trades:
 
     def _read(self, raw: bytes) -> dict[str, Any]:
         try:
-            trade = json.loads(raw, parse_float=Decimal)
+            trade = from_json(raw, parse_float=Decimal)
         except ValueError:
             raise say.Told(say.invalid("trade", "Body is not JSON.")) from None
         if not isinstance(trade, dict):
@@ -213,7 +213,7 @@ class Trades:
 
     def _pending(self, account: str, trade: dict[str, Any]) -> SimOrder:
         number = str(_required(trade, "orderId"))
-        one = self._exchange.find(account, number=int(number)) if number.isdigit() else None
+        one = self._exchange.find(account, number=int(number)) if is_whole(number) else None
         if one is None or not one.is_open:
             raise say.Told(say.trade_says(say.NO_ORDER))
         return one

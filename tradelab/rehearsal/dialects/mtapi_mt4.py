@@ -21,6 +21,7 @@ from tradelab.rehearsal.dialects.mtapi import Mtapi, Row, span
 from tradelab.rehearsal.dialects.mtapi_shapes import Shapes, digits, number, when
 from tradelab.rehearsal.dialects.mtapi_trade import Asked, Trades
 from tradelab.rehearsal.orders import SimFill, SimOrder
+from tradelab.rehearsal.reading import is_whole
 
 NEVER = "1970-01-01T00:00:00"
 _COMMENT_LENGTH = 31
@@ -58,7 +59,7 @@ class Mtapi4(Mtapi):
         symbol, told = self.market(asked), asked.get("timeframe", "")
         if told not in _CODES:
             raise say.Told(say.unreadable("timeframe", told or None))
-        if not asked.get("count", "").isdigit():
+        if not is_whole(asked.get("count", "")):
             raise say.Told(say.unreadable("count", asked.get("count")))
         until_ns, _ = span({"from": asked.get("from", ""), "to": asked.get("from", "")})
         timeframe, count = _CODES[told], int(asked["count"])

@@ -18,6 +18,7 @@ from tradelab.model.units import NS_PER_HOUR, NS_PER_S
 from tradelab.rehearsal.exchange import Exchange
 from tradelab.rehearsal.ledger_hedging import HedgingLedger, Ticket
 from tradelab.rehearsal.orders import SimFill, SimOrder
+from tradelab.rehearsal.reading import is_whole
 
 AHEAD_H = 2
 NEVER = "0001-01-01T00:00:00"
@@ -252,4 +253,4 @@ class Shapes:
 
 
 def _login(account: str) -> int:
-    return int(account) if account.isdigit() else 0
+    return int(account) if is_whole(account) else 0

@@ -18,6 +18,7 @@ from tradelab.rehearsal.exchange import Exchange
 from tradelab.rehearsal.ledger_hedging import Ticket
 from tradelab.rehearsal.orders import SimOrder
 from tradelab.rehearsal.protection import wrong_side
+from tradelab.rehearsal.reading import is_whole
 
 _ENTRIES = {
     f"{side.name.capitalize()}{suffix}": (kind, side)
@@ -123,7 +124,7 @@ class Trades:
 
     def _ticket(self, account: str, asked: Asked) -> tuple[Ticket | None, SimOrder]:
         told = _text(asked, "ticket")
-        if not told.isdigit():
+        if not is_whole(told):
             raise say.Told(say.unreadable("ticket", told))
         one = self._exchange.find(account, number=int(told))
         held = self._shapes.ledger(account).tickets.get(told)
