@@ -9,6 +9,7 @@ import aiohttp
 import httpx
 import pytest
 
+from tests.unit.rehearsal import bybit_world
 from tests.unit.rehearsal.binance_world import KEY, START_MS, scene
 from tests.unit.rehearsal.bybit_world import World, bybit
 from tests.unit.rehearsal.metaapi_world import TOKEN, world
@@ -41,13 +42,11 @@ def test_bybit_refuses_odd_headers_and_odd_bodies_in_its_own_words() -> None:
 
 
 async def _posted(on: World, body: str) -> tuple[int, dict[str, object]]:
-    from tests.unit.rehearsal.bybit_world import KEY as key
-    from tests.unit.rehearsal.bybit_world import SECRET, signature
-
     stamp = str(on.clock.now_ns() // 1_000_000)
     headers = {
-        "X-BAPI-API-KEY": key, "X-BAPI-TIMESTAMP": stamp, "X-BAPI-RECV-WINDOW": "5000",
-        "X-BAPI-SIGN": signature(SECRET, f"{stamp}{key}5000{body}"), "Content-Type": "application/json",
+        "X-BAPI-API-KEY": bybit_world.KEY, "X-BAPI-TIMESTAMP": stamp, "X-BAPI-RECV-WINDOW": "5000",
+        "X-BAPI-SIGN": bybit_world.signature(bybit_world.SECRET, f"{stamp}{bybit_world.KEY}5000{body}"),
+        "Content-Type": "application/json",
     }  # fmt: skip
     async with (
         aiohttp.ClientSession() as http,
@@ -89,6 +88,25 @@ def test_a_socket_of_binance_answers_odd_texts_and_stays_open(said: str) -> None
             assert "error" in json.loads(await socket.receive_str())
             await socket.send_str('{"method": "LIST_SUBSCRIPTIONS", "id": 7}')
             assert json.loads(await socket.receive_str())["id"] == 7
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("path", ["private", "public/linear"])
+@pytest.mark.parametrize(
+    "said", [DEEP, "5", '{"op": "auth", "args": 7}', '{"op": "subscribe", "args": 5}', '{"op": []}']
+)
+def test_a_socket_of_bybit_answers_odd_texts_and_stays_open(path: str, said: str) -> None:
+    async def play() -> None:
+        async with (
+            bybit(True) as on,
+            aiohttp.ClientSession() as http,
+            http.ws_connect(f"{on.at.url}/v5/{path}") as socket,
+        ):
+            await socket.send_str(said)
+            await socket.receive_str()
+            await socket.send_str('{"op": "ping", "req_id": "9"}')
+            assert json.loads(await socket.receive_str())["req_id"] == "9"
 
     asyncio.run(play())
 

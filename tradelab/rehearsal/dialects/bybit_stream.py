@@ -76,7 +76,7 @@ class Streams:
 
     def _log_in(self, session: Session, said: Row) -> None:
         """Check key, expiry and signature of ``GET/realtime<expires>``."""
-        args = [str(a) for a in said.get("args") or []]
+        args = _args(said)
         key, expires, sign = args if len(args) == 3 else ("", "", "")
         account = self._branch.exchange.accounts.get(key)
         if account is None:
@@ -90,7 +90,7 @@ class Streams:
             self._push(session, {"success": True, "ret_msg": "", "op": "auth", "conn_id": self._id(session)})
 
     def _subscribe_or_not(self, session: Session, said: Row, known: Callable[[str], bool]) -> None:
-        op, topics = said.get("op"), [str(a) for a in said.get("args") or []]
+        op, topics = said.get("op"), _args(said)
         if op not in ("subscribe", "unsubscribe"):
             self._push(session, self._ack(session, said, False, "error:invalid op"))
             return
@@ -233,3 +233,9 @@ def _said(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _args(said: dict[str, Any]) -> list[str]:
+    """Read what a message is about; what is no list names nothing."""
+    args = said.get("args")
+    return [str(a) for a in args] if isinstance(args, list) else []
