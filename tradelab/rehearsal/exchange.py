@@ -55,6 +55,7 @@ class Exchange:
         self.fills: list[SimFill] = []
         self.delisted: set[str] = set()
         self.pinned: dict[str, Decimal] = {}
+        self.thin: set[str] = set()  # pinned, and nobody but a script trades there
         self.funding: list[MoneyChanged] = []
         self.listeners: list[Callable[[Event], None]] = []
         self.watches = Watches(self)
@@ -189,7 +190,8 @@ class Exchange:
         until = self.clock.market_ns()
         if until <= self.now_ns:
             return
-        streams = [tape.prints(self.now_ns, until) for tape in self.tapes.values()]
+        moving = (tape for symbol, tape in self.tapes.items() if not (symbol in self.thin and symbol in self.pinned))
+        streams = [tape.prints(self.now_ns, until) for tape in moving]
         for trade in heapq.merge(*streams, key=lambda t: t.ts_ns):
             self._pass_time(trade.ts_ns)
             self.trade(trade)

@@ -53,8 +53,9 @@ class Director:
     def move_price(self, symbol: str, price: Decimal, *, depth: Decimal | None = None) -> None:
         """Trade at a price now, and keep the market there until :meth:`release_price`.
 
-        The candles go on telling the tape. With ``depth`` each level of the book holds so much from now on, and so much
-        trades at the price; else what it held at first.
+        The candles go on telling the tape. With ``depth`` each level of the book holds so much, so much trades at the
+        price, and then nothing more: the tape stops until the next call, or it would fill what was left unfilled. Else
+        a level holds what it held at first, and the tape goes on at this price.
         """
         self._require(symbol)
         _require_above_zero("price", price)
@@ -63,6 +64,7 @@ class Director:
         exchange = self._exchange
         exchange.advance()
         exchange.pinned[symbol] = price
+        (exchange.thin.discard if depth is None else exchange.thin.add)(symbol)
         book = exchange.books[symbol]
         book.level_qty = exchange.usual_level_qty(symbol) if depth is None else depth
         exchange.trade(Print(exchange.now_ns, symbol, price, book.level_qty))
@@ -70,6 +72,7 @@ class Director:
     def release_price(self, symbol: str) -> None:
         """Let the tape lead again."""
         self._exchange.pinned.pop(symbol, None)
+        self._exchange.thin.discard(symbol)
 
     def fill(self, number: int, qty: Decimal | None = None) -> None:
         """Trade an open order, or a part of it, at its own price."""

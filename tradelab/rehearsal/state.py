@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -74,6 +74,7 @@ class _Market:
     pinned: dict[str, Decimal]
     delisted: set[str]
     books: dict[str, _Shelf]
+    thin: set[str] = field(default_factory=set)
 
 
 _MARKET = TypeAdapter(_Market)
@@ -223,6 +224,7 @@ class StateFile:
         exchange.fills, exchange.funding = list(self._rows(_FILL, "fills")), list(self._rows(_MONEY, "funding"))
         market: _Market = self._read(_MARKET, "market")
         exchange.last_number, exchange.pinned, exchange.delisted = market.last_number, market.pinned, market.delisted
+        exchange.thin = market.thin
         for symbol, kept in market.books.items():
             exchange.books[symbol] = Book(
                 exchange.instrument(symbol), setup.spread_ticks, kept.level_qty, setup.levels, kept.last,
@@ -327,7 +329,7 @@ class _Transaction:
 def _parts(exchange: Exchange) -> dict[str, str]:
     """Return what is small enough to be looked at each time."""
     shelves = {s: _Shelf(b.last, b.level_qty, b.taken_ask, b.taken_bid) for s, b in exchange.books.items()}
-    market = _Market(exchange.last_number, exchange.pinned, exchange.delisted, shelves)
+    market = _Market(exchange.last_number, exchange.pinned, exchange.delisted, shelves, exchange.thin)
     return {
         "now_ns": str(exchange.now_ns),
         "market": _text(_MARKET, market),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pandas as pd
@@ -13,7 +14,10 @@ from tradelab.model.orders import OrderStatus, OrderType, Side
 from tradelab.model.outcome import RefusalCode
 from tradelab.rehearsal.clock import VenueClock
 from tradelab.rehearsal.exchange import Exchange
+from tradelab.rehearsal.faults import Faults
+from tradelab.rehearsal.hub import Hub
 from tradelab.rehearsal.ledger_perp import PerpLedger
+from tradelab.rehearsal.script import Director
 from tradelab.rehearsal.settings import AccountSetup, Ledger, VenueSetup
 from tradelab.rehearsal.tape import Print, Tape
 
@@ -101,3 +105,24 @@ def test_a_market_buy_on_spot_must_be_paid_for_down_to_its_last_level(venue: Exc
     assert refused.code is RefusalCode.BALANCE
     assert spot.place(spot.draft("k", "X", Side.BUY, OrderType.MARKET, D(2))) is None
     assert spot.ledgers["k"].free["USDT"] == D("300.5") - D("100.1") - D("100.2")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("depth", [D(1), None])
+def test_where_a_script_set_the_depth_nothing_more_trades_until_the_script_says_so(
+    venue: Exchange, depth: Decimal | None
+) -> None:
+    """A conformance card failed once in a while: the tape filled the rest of an order that was to stay half filled."""
+    direct = Director(venue, Faults(), Hub(venue.clock, Faults()))
+    direct.move_price("X", D(100), depth=depth)
+    order = venue.draft("k", "X", Side.BUY, OrderType.LIMIT, D(3), price=venue.best("X")[1])
+    assert venue.place(order) is None
+    clock = venue.clock.base
+    assert isinstance(clock, ManualClock)
+    asyncio.run(clock.advance(60))
+    venue.advance()
+    assert order.filled_qty == (3 if depth is None else 1)
+    direct.move_price("X", D(100), depth=D(1))
+    direct.release_price("X")
+    asyncio.run(clock.advance(60))
+    venue.advance()
+    assert order.filled_qty == 3, "the tape leads again"
