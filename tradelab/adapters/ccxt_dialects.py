@@ -45,6 +45,8 @@ class Ways:
     fills_need_symbol = True
     cancels_by_venue_id = True  # our own id is not enough to cancel by
     longest_fill_span_s: int | None = None  # of one question for fills
+    fills_kept_s: int | None = None  # how far back the venue tells any
+    fills_by_number = False  # whether they can be asked for from a number on
 
     def __init__(self, raw: Any, market: str) -> None:
         self.raw = raw
@@ -160,6 +162,7 @@ class BinanceSpot(Ways):
 
     cancels_by_venue_id = False
     longest_fill_span_s = 86_400
+    fills_by_number = True  # "fromId", which goes without any times
 
     def options(self) -> dict[str, Any]:
         """Return ccxt options: one market type, no warning about the weight of a question."""
@@ -299,6 +302,7 @@ class Bybit(Ways):
     fills_need_symbol = False
     cancels_by_venue_id = False
     longest_fill_span_s = 7 * 86_400
+    fills_kept_s = 2 * 366 * 86_400  # source: Bybit, V5 API explorer, "Get Execution (2 years)"
 
     def options(self) -> dict[str, Any]:
         """Return ccxt options; a market buy is asked in the base currency, as everywhere in the house."""

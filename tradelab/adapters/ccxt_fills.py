@@ -12,6 +12,7 @@ from tradelab.model.errors import RequestError
 from tradelab.model.orders import Fill
 
 _NS_PER_MS = 1_000_000
+_MANY_SPANS = 365  # more than so many are not walked where fills can be asked for by their numbers too
 Trade = dict[str, Any]
 # Bybit lists one kind of execution at a time; what a liquidation or a deleveraging traded is no "Trade".
 _KINDS: dict[str, tuple[dict[str, str], ...]] = {
@@ -32,7 +33,7 @@ class Trades:
         self._symbols.add(symbol)
 
     async def since(self, since_ns: int, symbol: str | None) -> list[Fill]:
-        """Return fills from ``since_ns``, oldest first.
+        """Return fills from ``since_ns``, oldest first; a time before the venue keeps any is as good as its first.
 
         Raises
         ------
@@ -60,12 +61,27 @@ class Trades:
         """Walk from ``since_ms`` to now, in the spans that the venue answers for."""
         if self._ways.longest_fill_span_s is None:
             return await self._forward(symbol, since_ms)
-        found: dict[str, Trade] = {}
         step, end = self._ways.longest_fill_span_s * 1000, self._client.now_ns() // _NS_PER_MS + 1000
+        if self._ways.fills_by_number and end - since_ms > _MANY_SPANS * step:
+            return await self._by_number(symbol)
+        found: dict[str, Trade] = {}
+        if self._ways.fills_kept_s is not None:
+            since_ms = max(since_ms, end - self._ways.fills_kept_s * 1000)
         for kind in _KINDS.get(self._client.id, ({},)):
             for start in range(since_ms, end + 1, step):
                 await self._span(symbol, start, min(start + step - 1, end), kind, found)
         return list(found.values())
+
+    async def _by_number(self, symbol: str | None) -> list[Trade]:
+        """Walk the account's fills in one symbol from the first there is: few requests, however long ago that was."""
+        found: dict[str, Trade] = {}
+        limit, first = self._limit(), 0
+        while True:
+            page = await self._client.ask(self._client.raw.fetch_my_trades, symbol, None, limit, {"fromId": first})
+            found |= {str(t["id"]): t for t in page}
+            if len(page) < limit:
+                return list(found.values())
+            first = max(int(t["id"]) for t in page) + 1
 
     async def _span(
         self, symbol: str | None, start: int, end: int, kind: dict[str, str], found: dict[str, Trade]

@@ -55,6 +55,7 @@ OUTCOMES: dict[str, RefusalCode | None] = {
     "CancelPending": None,
     "UnsubscribeError": None,
 }
+_NOT_CONNECTED = ("ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorCertificateError")
 _CODE = re.compile(r'"(?:code|retCode|sCode|error_code)"\s*:\s*"?(-?\d+)')
 _WORDS = re.compile(r'"(?:msg|retMsg|sMsg|message)"\s*:\s*"([^"]*)"')
 _QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
@@ -85,8 +86,9 @@ def outcome_of(error: Exception, venue: str, told: Heard) -> Refused | Unknown:
     """
     if isinstance(error, BudgetError):
         return Refused(error.code, error.problem, error.retry_after_s)
+    words = told.words.removeprefix(f"{venue} ")  # ccxt begins with the venue's name, as we do
     if _never_left(error):
-        return Refused(RefusalCode.NOT_SENT, f"{venue} could not be reached: {told.words}")
+        return Refused(RefusalCode.NOT_SENT, f"{venue} could not be reached: {words}")
     said = _said(venue, told)
     if said is not None:
         code_or_none = said.code
@@ -94,7 +96,7 @@ def outcome_of(error: Exception, venue: str, told: Heard) -> Refused | Unknown:
         code_or_none = next((OUTCOMES[k.__name__] for k in type(error).__mro__ if k.__name__ in OUTCOMES), None)
     if code_or_none is RefusalCode.RATE_LIMITED and told.status in (403, 418):
         code_or_none = RefusalCode.BANNED
-    says = f"{venue}: {told.words}" + (f" ({told.code})" if told.code else "")
+    says = f"{venue}: {words}" + (f" ({told.code})" if told.code else "")
     if code_or_none is None:
         return Unknown(f"{type(error).__name__}: {says}")
     return Refused(code_or_none, says, told.retry_after_s)
@@ -111,9 +113,14 @@ def read_error(error: Exception, venue: str, told: Heard) -> VenueError:
     if isinstance(error, VenueError):
         return error
     outcome = outcome_of(error, venue, told)
+    words = outcome.says.removeprefix(f"{venue}: ").rstrip(".")  # who says it is said in front of it
     if isinstance(outcome, Refused) and not outcome.code.may_pass_later:
-        return RequestError(f"{venue} refused the request: {outcome.says} [{outcome.code.value}].")
-    found = ConnectivityError(f"{venue} could not answer: {outcome.says}.", fix="Try again in a moment.")
+        return RequestError(f"{venue} refused the request: {words} [{outcome.code.value}].")
+    if isinstance(outcome, Refused) and outcome.code is RefusalCode.NOT_SENT:
+        found = ConnectivityError(f"{words}.", fix="Try again in a moment.")
+    else:
+        words = words.replace(f": {venue}: ", ": ", 1)
+        found = ConnectivityError(f"{venue} could not answer: {words}.", fix="Try again in a moment.")
     found.retry_after_s = told.retry_after_s
     return found
 
@@ -128,14 +135,7 @@ def _never_left(error: BaseException) -> bool:
     """Whether the connection could not even be made, so that no byte of the request was sent."""
     cause: BaseException | None = error
     while cause is not None:
-        if type(cause).__name__ in (
-            "ClientConnectorError",
-            "ClientConnectorDNSError",
-            "ClientConnectorCertificateError",
-        ):
+        if type(cause).__name__ in _NOT_CONNECTED:
             return True
         cause = cause.__cause__
     return False
-
-
-_NOT_CONNECTED = ("ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorCertificateError")

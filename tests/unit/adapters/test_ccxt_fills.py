@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.ccxt_stage import CcxtContract
 from tests.conformance.test_binance_spot import TestBinanceSpot as BinanceSpot
+from tests.conformance.test_binance_usdm import TestBinanceUsdm as BinanceUsdm
 from tests.conformance.test_bybit import TestBybitLinear as BybitLinear
 from tradelab.adapters.ccxt_fills import Trades
 from tradelab.model.errors import RequestError
@@ -51,7 +52,11 @@ def trades(times: list[int], page_of: Callable[[Rows], Rows], span_s: int | None
         id="made-up", ask=ask, now_ns=lambda: NOW_MS * 1_000_000, raw=SimpleNamespace(fetch_my_trades=fetch)
     )
     ways: Any = SimpleNamespace(
-        fills_need_symbol=False, longest_fill_span_s=span_s, features=lambda: {"fetchMyTrades": {"limit": LIMIT}}
+        fills_need_symbol=False,
+        longest_fill_span_s=span_s,
+        features=lambda: {"fetchMyTrades": {"limit": LIMIT}},
+        fills_kept_s=None,
+        fills_by_number=False,
     )
     return Trades(client, ways, ())
 
@@ -108,6 +113,41 @@ def test_more_fills_than_a_page_holds_are_all_told_by_the_real_client(contract: 
             assert len({f.trade_id for f in fills}) == len(fills) == len(on.at.exchange.fills) == 260
 
     asyncio.run(act())
+
+
+@pytest.mark.parametrize("contract", [BinanceSpot, BinanceUsdm], ids=lambda of: of.title)
+def test_every_fill_there_ever_was_is_told_in_a_few_requests(contract: type[CcxtContract]) -> None:
+    """Binance answers for a day or a week at once: from 1970 on that were twenty thousand questions."""
+
+    async def act() -> None:
+        async with contract().stage() as on:
+            most = int(on.venue._ways.features()["fetchMyTrades"]["limit"])
+            on.at.exchange.deposit(on.at.account.key, on.money, 100 * on.funds)
+            await on.placed(Side.BUY, (most + 1) * on.unit, OrderType.LIMIT, price=on.away(-1))
+            (order,) = on.at.exchange.open.values()
+            for _ in range(most + 1):
+                on.at.direct.fill(order.number, on.unit)
+            before = on.requests_sent()
+            fills = await on.venue.fills(0, on.symbol)
+            assert on.requests_sent() - before == 2
+            assert len({f.trade_id for f in fills}) == len(fills) == most + 1
+
+    asyncio.run(act())
+
+
+def test_no_fill_is_looked_for_before_the_venue_keeps_any() -> None:
+    walker = trades([9_000], FROM_ITS_BEGINNING, 1, False)
+    walker._ways.fills_kept_s = 4  # type: ignore[misc]
+    asked: list[int] = []
+    fetch = walker._client.raw.fetch_my_trades
+
+    async def note(symbol: str | None, since: int, *rest: Any) -> Rows:
+        asked.append(since)
+        return await fetch(symbol, since, *rest)
+
+    walker._client.raw.fetch_my_trades = note
+    assert len(asyncio.run(walker.since(0, None))) == 1
+    assert (min(asked), len(asked)) == (NOW_MS + 1000 - 4000, 5)
 
 
 def test_what_a_liquidation_traded_is_a_fill_too() -> None:

@@ -118,3 +118,21 @@ def test_a_question_is_worth_repeating_exactly_when_the_moment_was_wrong() -> No
     assert found.retry_after_s == 3.0
     wrong = raised.AuthenticationError("somevenue bad key")
     assert isinstance(read_error(wrong, "somevenue", heard(wrong)), RequestError)
+
+
+def test_a_failed_question_names_the_venue_once() -> None:
+    class ClientConnectorError(OSError):
+        pass
+
+    gone = raised.ExchangeNotAvailable("binance GET https://api.binance.com/api/v3/time")
+    gone.__cause__ = ClientConnectorError("refused")
+    said = {
+        gone: "binance could not be reached: GET https://api.binance.com/api/v3/time.",
+        raised.RequestTimeout("binance GET https://x/y"): "binance could not answer: RequestTimeout: GET https://x/y.",
+        raised.OnMaintenance("binance maintenance"): "binance could not answer: maintenance.",
+        raised.BadSymbol("binance does not have market symbol X"): (
+            "binance refused the request: does not have market symbol X [unknown_symbol]."
+        ),
+    }
+    for error, words in said.items():
+        assert read_error(error, "binance", heard(error)).problem == words
