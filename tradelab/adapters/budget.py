@@ -140,10 +140,13 @@ class Budget:
             await self._wait(cost, level)
         else:
             self._depart(cost, level)
+        sent = False
         try:
+            self.require_open()  # the door may have closed since this was let through it
+            sent = True
             yield
         finally:
-            self._arrive(cost, level)
+            self._arrive(cost, level, sent=sent)
 
     def close_for(self, seconds: float, *, banned: bool) -> None:
         """Send nothing for so long: the venue said so."""

@@ -25,6 +25,7 @@ class Sockets:
     """
 
     def __init__(self, client: CcxtClient) -> None:
+        self._client = client
         self._raw = client.raw
         self._clock = client.clock
         self._dial = self._raw.client
@@ -60,6 +61,8 @@ class Sockets:
     # ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _note(self, url: str) -> Any:
+        if "://" in url and url not in self._raw.clients:
+            self._client.budgets.whole.require_open()  # to dial is to ask, too
         socket = self._dial(url)
         if socket not in self._carries:
             self._carries[socket] = set()

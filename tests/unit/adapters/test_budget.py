@@ -316,3 +316,20 @@ def test_what_was_granted_to_somebody_who_gave_up_in_the_same_moment_is_not_spen
         assert (budget.used(), budget.in_flight) == (3.0, 0)
 
     _played(play)
+
+
+def test_what_was_let_go_in_the_moment_in_which_a_ban_was_told_is_not_sent() -> None:
+    async def play() -> None:
+        clock = ManualClock()
+        budget = Budget(clock, 10.0, 60.0)
+        await budget.spend(10.0)
+        late = asyncio.create_task(budget.spend(5.0))
+        await asyncio.sleep(0)
+        (waiting,) = (each for queue in budget._queues.values() for each in queue)
+        waiting.granted.add_done_callback(lambda _: budget.close_for(120.0, banned=True))
+        await clock.advance(60.0)
+        with pytest.raises(BudgetError, match="has banned this address"):
+            await late
+        assert (budget.in_flight, budget.used()) == (0, 0.0)
+
+    _played(play)
