@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ from tradelab.adapters.ccxt_outcomes import Heard, heard, is_there_already, outc
 from tradelab.model.approval import OrderApproved
 from tradelab.model.clock import Clock, elapsed_ns
 from tradelab.model.credentials import Credentials, Secret
-from tradelab.model.errors import ConfigError, MissingExtraError, UnknownNameError, VenueError
+from tradelab.model.errors import ConfigError, ConnectivityError, MissingExtraError, UnknownNameError, VenueError
 from tradelab.model.outcome import RefusalCode, Refused, Unknown
 
 T = TypeVar("T")
@@ -213,14 +212,15 @@ class CcxtClient:
 
     def _heard(self, error: Exception) -> Heard:
         answer = getattr(error, "answer", None) or Heard(None, "")
-        told = heard(error, status=answer.status, retry_after_s=answer.retry_after_s)
-        return replace(told, words=self._credentials.scrub(told.words))
+        scrub = self._credentials.scrub
+        return heard(error, status=answer.status, retry_after_s=answer.retry_after_s, scrub=scrub)
 
     # ── what ccxt is made to do ──────────────────────────────────────────────────────────────────────────────────
 
     def _bind(self) -> None:
         """Let ccxt sign by the venue's time, spend our budget, and tell us of every answer."""
         raw, handle, fetch, sign = self.raw, self.raw.handle_errors, self.raw.fetch2, self.raw.sign
+        _follow_nothing(raw)
 
         def handle_errors(
             status: int, reason: str, url: str, method: str, headers: Any, body: Any, parsed: Any, *rest: Any
@@ -337,6 +337,32 @@ def point_at(client: Any, base_url: str) -> None:
         return dial(url)
 
     client.fetch, client.client = fetch_here, dial_here
+
+
+def _follow_nothing(client: Any) -> None:
+    """Let a ccxt client follow no redirect: one would take a signed order, and the key, to wherever it leads."""
+    open_session = client.open
+
+    async def refuse(_session: Any, _context: Any, redirected: Any) -> None:
+        status, to = redirected.response.status, redirected.response.headers.get("Location", "")
+        host = urlsplit(to).hostname or "itself"
+        raise ConnectivityError(
+            f"{client.id} answered {status}, a redirect to {host}, which is not followed.",
+            fix="Check the address, and that no proxy or login page of this network is in the way.",
+        )
+
+    def open_(*args: Any, **more: Any) -> None:
+        before = client.session
+        open_session(*args, **more)
+        if client.session is not None and client.session is not before:
+            from aiohttp import TraceConfig
+
+            watch = TraceConfig()
+            watch.on_request_redirect.append(refuse)
+            watch.freeze()
+            client.session.trace_configs.append(watch)
+
+    client.open = open_
 
 
 def _keep_error_classes(client: Any, host: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tradelab.adapters.budget import BudgetError
@@ -71,9 +72,21 @@ class Heard:
     status: int | None = None
 
 
-def heard(error: BaseException, *, status: int | None = None, retry_after_s: float | None = None) -> Heard:
-    """Read the venue's own code and words out of an error of ccxt; addresses lose their query, where signatures are."""
-    text = _QUERY.sub(r"\1", " ".join(str(error).split()))
+def heard(
+    error: BaseException,
+    *,
+    status: int | None = None,
+    retry_after_s: float | None = None,
+    scrub: Callable[[str], str] = str,
+) -> Heard:
+    """Read the venue's own code and words out of an error of ccxt; addresses lose their query, where signatures are.
+
+    Parameters
+    ----------
+    scrub
+        Takes secrets out of a text; called with all of it, for half a secret is not found any more.
+    """
+    text = _QUERY.sub(r"\1", " ".join(scrub(str(error)).split()))
     code, words = _CODE.search(text), _WORDS.search(text)
     shown = words.group(1) if words else text[:200]
     return Heard(code.group(1) if code else None, shown or type(error).__name__, retry_after_s, status)

@@ -66,11 +66,14 @@ class CcxtVenue(CcxtData):
             return meant_otherwise
         self._trades.remember(intent.symbol)
         self._sent.mark(intent.client_order_id, self._client.now_ns())
-        answer = await self._client.send(
-            level, self._client.raw.create_order, intent.symbol,
-            "limit" if intent.type.needs_price else "market", intent.side.value, str(intent.qty),
-            None if intent.price is None else str(intent.price), self._ways.order_params(intent),
-        )  # fmt: skip
+        try:
+            answer = await self._client.send(
+                level, self._client.raw.create_order, intent.symbol,
+                "limit" if intent.type.needs_price else "market", intent.side.value, str(intent.qty),
+                None if intent.price is None else str(intent.price), self._ways.order_params(intent),
+            )  # fmt: skip
+        finally:  # it waited for its turn first: it has left by now, and no later
+            self._sent.mark(intent.client_order_id, self._client.now_ns())
         if isinstance(answer, Refused):
             return told_apart(answer, intent, self._instruments[intent.symbol])
         if isinstance(answer, Unknown):
@@ -147,6 +150,10 @@ class CcxtVenue(CcxtData):
             return Refused(
                 RefusalCode.NOT_SUPPORTED, f"{self.name} keeps no stop loss with a position; send a stop order"
             )
+        levels = {"stop_loss": stop_loss, "take_profit": take_profit}
+        wrong = self._unknown(symbol) or change_off_grid(self._instruments[symbol], **levels)
+        if wrong is not None:
+            return wrong
         try:
             with urgency(Urgency.PROTECT):
                 held = next(iter(await self.positions(symbol)), None)
@@ -155,8 +162,8 @@ class CcxtVenue(CcxtData):
         if held is None:
             return Refused(RefusalCode.POSITION_NOT_FOUND, f"no position in {symbol}")
         side = Side.BUY if held.qty > 0 else Side.SELL
-        levels = (str(stop_loss or 0), str(take_profit or 0))
-        answer = await self._client.send(Urgency.PROTECT, self._ways.protect, symbol, side, *levels)
+        told = (f"{level or 0:f}" for level in levels.values())
+        answer = await self._client.send(Urgency.PROTECT, self._ways.protect, symbol, side, *told)
         return answer if isinstance(answer, Refused | Unknown) else Accepted(None, symbol)
 
     # ── account ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,14 +238,14 @@ class CcxtVenue(CcxtData):
         missing = self._unknown(intent.symbol)
         if missing is not None:
             return missing
-        name = intent.client_order_id
+        name, asked_ns = intent.client_order_id, self._client.now_ns()  # what arrives after that, nobody tells
         try:
             there = await self.order(OrderRef(symbol=intent.symbol, client_order_id=name))
         except VenueError as error:
             return Unknown(f"{name!r} was sent before, and what became of it could not be asked: {error}")
         if there is not None:
             return already_there(intent, there)
-        if self._sent.is_under_way(name, self._client.now_ns(), self.capabilities.request_life_ms or 0):
+        if self._sent.is_under_way(name, asked_ns, self.capabilities.request_life_ms or 0):
             return Unknown(f"{name!r} was sent a moment ago and is not at the venue yet; it may still arrive")
         return None
 

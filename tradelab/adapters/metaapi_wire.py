@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -134,7 +134,7 @@ class Wire:
         except ValueError:
             body = None
         return Reply(
-            answer.status_code, body, self._credentials.scrub(_words(answer, body)),
+            answer.status_code, body, _words(answer, body, self._credentials.scrub),
             retry_after_s=self._wait(answer, body), headers=answer.headers,
         )  # fmt: skip
 
@@ -173,13 +173,14 @@ _REMEDIES = {
 }
 
 
-def _words(answer: httpx.Response, body: Any) -> str:
+def _words(answer: httpx.Response, body: Any, scrub: Callable[[str], str]) -> str:
+    """Return what is worth telling of an answer; cut after it was freed of secrets, for half of one is not found."""
     if isinstance(body, dict) and isinstance(body.get("message"), str):
         details = f" {json.dumps(body['details'], default=str)}" if body.get("details") else ""
-        return f"MetaApi says {answer.status_code} {body.get('error', '')}: {body['message']}{details}"[:_WORDS]
+        return scrub(f"MetaApi says {answer.status_code} {body.get('error', '')}: {body['message']}{details}")[:_WORDS]
     if answer.status_code < 400:
         return f"MetaApi's answer ({answer.status_code}) could not be read whole"
-    return f"MetaApi says {answer.status_code}: {' '.join(answer.text.split())[:80]}"
+    return f"MetaApi says {answer.status_code}: {' '.join(scrub(answer.text).split())[:80]}"
 
 
 def _date(text: str) -> int | None:

@@ -8,6 +8,7 @@ import pytest
 
 from tradelab.adapters.budget import BudgetError
 from tradelab.adapters.ccxt_outcomes import OUTCOMES, heard, is_there_already, outcome_of, read_error
+from tradelab.model.credentials import Credentials
 from tradelab.model.errors import ConnectivityError, RequestError
 from tradelab.model.outcome import RefusalCode, Refused, Unknown
 
@@ -136,3 +137,11 @@ def test_a_failed_question_names_the_venue_once() -> None:
     }
     for error, words in said.items():
         assert read_error(error, "binance", heard(error)).problem == words
+
+
+def test_half_a_secret_is_not_told_where_long_words_are_cut() -> None:
+    secret = "5ec2e7" * 10
+    told = heard(
+        raised.ExchangeError("x" * 170 + secret + " and more"), scrub=Credentials({"api_secret": secret}).scrub
+    )
+    assert "5ec2e7" not in told.words
