@@ -13,7 +13,20 @@ from tradelab.model.plain import Plain
 from tradelab.model.rounding import fit
 from tradelab.model.units import NS_PER_S
 
-_SEAL = object()
+
+class _Seal:
+    """What :func:`approve` let pass; on anything else it breaks."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, *of: object) -> None:
+        self._of = of
+
+    def fits(self, *of: object) -> bool:
+        """Whether this is what it was put on."""
+        return self._of == of
+
+
 _FROM_THE_FUTURE_S = 1.0  # clocks never agree to the millisecond
 
 
@@ -88,8 +101,9 @@ class OrderApproved(Plain):
     seal: object = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.seal is not _SEAL:
-            raise InvariantError("an OrderApproved is made by approve() and by nothing else.")
+        passed = (self.intent, self.approved_by, self.approved_ns, self.reference_price, self.decided_on)
+        if not (isinstance(self.seal, _Seal) and self.seal.fits(*passed)):
+            raise InvariantError("an OrderApproved is made by approve() and nothing else; nothing of it is replaced.")
 
     @property
     def fresh_until_ns(self) -> int | None:
@@ -137,5 +151,5 @@ def approve(
         return fitted
     return OrderApproved(
         intent=fitted, approved_by=by, approved_ns=at_ns, reference_price=reference_price, decided_on=decided_on,
-        seal=_SEAL,
+        seal=_Seal(fitted, by, at_ns, reference_price, decided_on),
     )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from tradelab.model.approval import DecidedOn, OrderApproved, approve
-from tradelab.model.errors import ParameterError
+from tradelab.model.errors import InvariantError, ParameterError
 from tradelab.model.instrument import Instrument
 from tradelab.model.orders import OrderIntent, OrderType, Side
 from tradelab.model.outcome import RefusalCode, Refused
@@ -64,3 +66,22 @@ def test_an_order_decided_on_nothing_with_a_limit_never_grows_stale() -> None:
 def test_a_limit_that_is_none_is_refused(limit: float) -> None:
     with pytest.raises(ParameterError, match="age limit of a quote"):
         DecidedOn(what="quote", ts_ns=0, max_age_s=limit)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"intent": replace(ORDER, qty=Decimal(1000))},
+        {"decided_on": ()},
+        {"decided_on": (DecidedOn(what="bar", ts_ns=NOW, max_age_s=5000.0),)},
+        {"approved_by": ("risk",)},
+        {"reference_price": Decimal(9)},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_nothing_of_what_was_approved_can_be_replaced(more: dict[str, Any]) -> None:
+    told = passed(DecidedOn(what="bar", ts_ns=NOW, max_age_s=5.0))
+    assert isinstance(told, OrderApproved)
+    with pytest.raises(InvariantError, match="nothing of it is replaced"):
+        replace(told, **more)
+    assert replace(told) == told
