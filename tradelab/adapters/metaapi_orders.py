@@ -25,6 +25,7 @@ from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unkn
 from tradelab.model.units import NS_PER_DAY, NS_PER_MIN
 
 AHEAD_NS = 5 * NS_PER_MIN  # by which the broker's clock may be ahead of MetaApi's
+Late = Callable[[], Refused | None]  # why an order may not leave any more
 _NONE = Refused(RefusalCode.ORDER_NOT_FOUND, "the account has no such order")
 _STATUS = {401: RefusalCode.AUTHENTICATION, 403: RefusalCode.PERMISSION}
 
@@ -54,23 +55,28 @@ class Orders:
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def submit(self, intent: OrderIntent) -> Outcome:
-        """Send an order, unless one of its name is there already: then that one is the answer."""
+    async def submit(self, intent: OrderIntent, late: Late) -> Outcome:
+        """Send an order, unless one of its name is there already: then that one is the answer.
+
+        To look takes a while; whether it is too ``late`` by now is asked when it could leave.
+        """
         of = self._specifications.get(intent.symbol)
         if of is None:
             return Refused(RefusalCode.UNKNOWN_SYMBOL, f"{self._settings.name} knows no {intent.symbol}")
         async with self._terminal.alone(
             intent.client_order_id
         ):  # two tasks with one wish would both look before either has sent
-            return await self._submit(intent, of)
+            return await self._submit(intent, of, late)
 
-    async def _submit(self, intent: OrderIntent, of: Specification) -> Outcome:
+    async def _submit(self, intent: OrderIntent, of: Specification, late: Late) -> Outcome:
         try:
             there, positions = await self._before(intent.client_order_id)
         except VenueError as error:
             return not_sent(error)
         if there is not None:
             return already_there(intent, there)
+        if (refused := late()) is not None:
+            return refused
         if intent.position_id is None:
             reply = await self._terminal.trade(trading.entry(intent, self._settings))
             told = trading.outcome(reply, intent.client_order_id, ("orderId", "positionId"))

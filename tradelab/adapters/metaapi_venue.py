@@ -28,7 +28,7 @@ from tradelab.adapters.metaapi_wire import RefusedError, Wire
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
 from tradelab.model.approval import OrderApproved
 from tradelab.model.capabilities import DataCapabilities, Evidence, Stream, VenueCapabilities
-from tradelab.model.clock import Clock, SystemClock
+from tradelab.model.clock import Clock, SystemClock, elapsed_ns
 from tradelab.model.credentials import Credentials
 from tradelab.model.errors import RequestError, UnknownNameError, VenueError
 from tradelab.model.instrument import Instrument
@@ -219,7 +219,11 @@ class MetaApiVenue:
         """Send an order once; one of the same client id that is there already is the answer instead."""
         intent = order.intent
         lacking = self.capabilities.lacks(intent) or impossible(intent, self._is_mt4)
-        return lacking or order.stale_at(self._venue_now_ns()) or await self._orders().submit(intent)
+
+        def late() -> Refused | None:
+            return order.stale_at(self._venue_now_ns())
+
+        return lacking or late() or await self._orders().submit(intent, late)
 
     async def cancel(self, ref: OrderRef) -> Outcome:
         """Cancel one order."""
@@ -324,7 +328,7 @@ class MetaApiVenue:
                 f"the account nets positions ({raw['marginMode']}); this adapter trades hedging accounts only.",
                 fix="Open a hedging account at the broker.",
             )
-        self._offset_ns = await terminal.time_ns() - self._clock.now_ns()
+        self._offset_ns = await terminal.time_ns() - elapsed_ns(self._clock)
         listed = await terminal.symbols()
         for symbol in self.settings.symbols:
             if symbol not in listed:
@@ -344,7 +348,7 @@ class MetaApiVenue:
         )
 
     def _venue_now_ns(self) -> int:
-        return self._clock.now_ns() + self._offset_ns
+        return elapsed_ns(self._clock) + self._offset_ns
 
     def _require(self, symbol: str | None = None) -> Terminal:
         if self._terminal is None:

@@ -23,6 +23,7 @@ from tradelab.model.units import NS_PER_DAY
 
 _WORDS: dict[tuple[OrderType, Side], str] = {meant: word for word, meant in wire.OPERATIONS.items()}
 _NONE = Decimal(0)  # how the wire says that a level is not set
+Late = Callable[[], Refused | None]  # why an order may not leave any more
 Looked = Callable[[], Awaitable[Outcome | None]]
 
 
@@ -39,17 +40,20 @@ class Trader:
         self._sending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._closed_by_name: dict[str, Accepted] = {}  # of MetaTrader 4, whose closes bear no name at the broker
 
-    async def submit(self, intent: OrderIntent) -> Outcome:
-        """Send an order, unless one of its name is there already."""
+    async def submit(self, intent: OrderIntent, late: Late) -> Outcome:
+        """Send an order, unless one of its name is there already.
+
+        To look takes a while, and to log in again too; whether it is too ``late`` by then is asked when it could leave.
+        """
         refused = self._cannot(intent)
         if refused is not None:
             return refused
         lock = self._sending.get(intent.client_order_id) or asyncio.Lock()
         self._sending[intent.client_order_id] = lock
         async with lock:
-            return self._closed_by_name.get(intent.client_order_id) or await self._submit(intent)
+            return self._closed_by_name.get(intent.client_order_id) or await self._submit(intent, late)
 
-    async def _submit(self, intent: OrderIntent) -> Outcome:
+    async def _submit(self, intent: OrderIntent, late: Late) -> Outcome:
         try:
             book = await self._book()
         except VenueError as error:
@@ -57,13 +61,15 @@ class Trader:
         known = book.find(_named(intent))
         if known is not None:
             return already_there(intent, known)
-        if intent.position_id is not None:
-            return await self._close(intent, book)
+        if (refused := late()) is not None:
+            return refused
 
         async def look() -> Outcome | None:
             found = (await self._book()).find(_named(intent))
-            return None if found is None else Accepted(intent.client_order_id, found.venue_order_id, found)
+            return late() if found is None else Accepted(intent.client_order_id, found.venue_order_id, found)
 
+        if intent.position_id is not None:
+            return await self._close(intent, book, look)
         heard = await self._send(intent, look)
         if not isinstance(heard, Answer | Silence):
             return heard
@@ -72,7 +78,7 @@ class Trader:
             return sharpen(good, heard, intent, self._at.instruments_by_symbol.get(intent.symbol))
         return self._taken(intent.client_order_id, good, symbol=intent.symbol)
 
-    async def _close(self, intent: OrderIntent, book: Book) -> Outcome:
+    async def _close(self, intent: OrderIntent, book: Book, look: Looked) -> Outcome:
         held = next((row for row in book.positions() if row.ticket == intent.position_id), None)
         if held is None or held.symbol != intent.symbol:
             return Refused(RefusalCode.POSITION_NOT_FOUND, f"no position {intent.position_id} in {intent.symbol}")
@@ -81,10 +87,6 @@ class Trader:
             return Refused(RefusalCode.BAD_REQUEST, f"a {side.value} position is not closed by a {side.value}")
         if intent.qty > held.lots:
             return Refused(RefusalCode.REDUCE_ONLY, f"qty={intent.qty} is above the {held.lots} that are held")
-
-        async def look() -> Outcome | None:
-            found = (await self._book()).find(_named(intent))
-            return None if found is None else Accepted(intent.client_order_id, found.venue_order_id, found)
 
         lots = intent.qty if intent.qty < held.lots else None
         comment, slippage = intent.client_order_id, self._session.settings.slippage_points

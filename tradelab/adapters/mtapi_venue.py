@@ -182,8 +182,12 @@ class MtapiVenue:
 
     async def submit(self, order: OrderApproved) -> Outcome:
         """Send an order once; one of its name that is there already is its answer."""
-        refused = self.capabilities.lacks(order.intent) or order.stale_at(self._session.clock.now_ns())
-        return refused if refused is not None else await self._trader.submit(order.intent)
+
+        def late() -> Refused | None:
+            return order.stale_at(self._session.clock.now_ns())
+
+        refused = self.capabilities.lacks(order.intent) or late()
+        return refused if refused is not None else await self._trader.submit(order.intent, late)
 
     async def cancel(self, ref: OrderRef) -> Outcome:
         """Cancel one order that waits."""
