@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 
 from tradelab.model.errors import ParameterError
 from tradelab.model.plain import Plain
@@ -123,15 +123,31 @@ class Instrument(Plain):
         >>> eurusd.floor_qty(Decimal("0.0199"))
         Decimal('0.01')
         """
-        return (qty / self.qty_step).to_integral_value(ROUND_FLOOR) * self.qty_step
+        return on_step(qty, self.qty_step, ROUND_FLOOR)
 
     def floor_price(self, price: Decimal) -> Decimal:
         """Round a price down to its tick."""
-        return (price / self.tick_size).to_integral_value(ROUND_FLOOR) * self.tick_size
+        return on_step(price, self.tick_size, ROUND_FLOOR)
 
     def ceil_price(self, price: Decimal) -> Decimal:
         """Round a price up to its tick."""
-        return (price / self.tick_size).to_integral_value(ROUND_CEILING) * self.tick_size
+        return on_step(price, self.tick_size, ROUND_CEILING)
+
+
+def on_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    """Return the multiple of ``step`` next to a value, to the side that ``rounding`` says.
+
+    The quotient is taken to more digits than any number has that was worked out: in Python's usual 28 it would itself
+    be rounded, and up.
+
+    >>> on_step(Decimal("0.99999999999999999999999999999999"), Decimal(1), ROUND_FLOOR)
+    Decimal('0')
+    """
+    with localcontext(_WIDE):
+        return (value / step).to_integral_value(rounding) * step
+
+
+_WIDE = Context(prec=400)
 
 
 _LIMITS = (

@@ -200,6 +200,9 @@ class Fill(Plain):
     position_id: str | None = None
 
 
+_FURTHEST = 24  # powers of ten away from one: beyond, Python's 28 digits do not tell whether it is on a step
+
+
 def _require_decimals(order: OrderIntent, *names: str) -> None:
     for name in names:
         value = getattr(order, name)
@@ -209,5 +212,7 @@ def _require_decimals(order: OrderIntent, *names: str) -> None:
             raise ParameterError(
                 f"{order.symbol}: {name}={value!r} must be a finite Decimal.", fix=f'Write {name}=Decimal("0.01").'
             )
+        if abs(value.adjusted()) > _FURTHEST:
+            raise ParameterError(f"{order.symbol}: {name}={value} is no number that any market has.")
         if name != "qty" and value <= 0:
             raise ParameterError(f"{order.symbol}: {name}={value} must be above zero.")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from tradelab.model.instrument import Instrument
+from tradelab.model.instrument import Instrument, on_step
 from tradelab.model.orders import OrderIntent, OrderType, Side
 from tradelab.model.outcome import RefusalCode, Refused
 
@@ -51,7 +51,7 @@ def _fit_prices(intent: OrderIntent, instrument: Instrument) -> OrderIntent | Re
         asked = getattr(intent, name)
         if asked is None:
             continue
-        changes[name] = _on_step(asked, instrument.tick_size, rounding)
+        changes[name] = on_step(asked, instrument.tick_size, rounding)
         if changes[name] <= 0:
             return Refused(RefusalCode.TICK, f"{name}={asked} is below one tick of {instrument.tick_size}")
     return replace(intent, **changes) if changes else intent
@@ -64,7 +64,7 @@ def _fit_qty(intent: OrderIntent, instrument: Instrument) -> OrderIntent | Refus
         step = max(step, instrument.market_qty_step or step)
         least = max(filter(None, (least, instrument.min_market_qty)), default=None)
         most = min(filter(None, (most, instrument.max_market_qty)), default=None)
-    qty = _on_step(intent.qty, step, ROUND_FLOOR)
+    qty = on_step(intent.qty, step, ROUND_FLOOR)
     if qty <= 0 or (least is not None and qty < least):
         least = step if least is None else max(least, step)
         return Refused(RefusalCode.MIN_QTY, f"qty={intent.qty} rounds to {qty}, below the least of {least}")
@@ -95,7 +95,3 @@ def _outside(intent: OrderIntent, instrument: Instrument, reference_price: Decim
     if instrument.max_notional is not None and notional > instrument.max_notional:
         return Refused(RefusalCode.MAX_NOTIONAL, f"notional={notional} is above {instrument.max_notional}")
     return None
-
-
-def _on_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
-    return (value / step).to_integral_value(rounding) * step

@@ -136,3 +136,27 @@ def test_an_order_that_makes_no_sense_cannot_be_written_down(wrong: dict[str, ob
     }  # fmt: skip
     with pytest.raises(ParameterError, match=says):
         OrderIntent(**(right | wrong))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("qty", "step"),
+    [
+        ("0.9999999999999999999999999999999", "1"),
+        ("9999999999999999999999999.9999999", "0.01"),
+        ("0.0029999999999999999999999999999", "0.003"),
+    ],
+)
+def test_more_digits_than_python_keeps_do_not_make_an_order_larger(qty: str, step: str) -> None:
+    """A quotient of 28 digits is itself rounded, and up: an order was larger than what was asked for."""
+    market = Instrument(symbol="BTC/USDT", venue="x", quote="USDT", tick_size=Decimal(1), qty_step=Decimal(step))
+    fitted = fit(_order(kind=OrderType.MARKET, qty=qty), market, Decimal(10))
+    assert isinstance(fitted, Refused) or fitted.qty <= Decimal(qty)
+    assert market.floor_qty(Decimal(qty)) <= Decimal(qty)
+    assert market.floor_price(Decimal("99.999999999999999999999999999999")) == 99
+    assert market.ceil_price(Decimal("99.000000000000000000000000000001")) == 100
+
+
+@pytest.mark.parametrize("qty", ["1e40", "1e-40", "1e999999"])
+def test_a_number_no_market_has_is_refused_when_it_is_written_down(qty: str) -> None:
+    with pytest.raises(ParameterError, match="no number that any market has"):
+        _order(qty=qty)
