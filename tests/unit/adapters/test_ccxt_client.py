@@ -41,6 +41,11 @@ async def listening(answer: str | None) -> AsyncIterator[tuple[str, list[str]]]:
         await runner.cleanup()
 
 
+def _ccxt(venue: object) -> CcxtVenue:
+    assert isinstance(venue, CcxtVenue)
+    return venue
+
+
 def test_a_redirect_is_not_followed() -> None:
     """It would carry key and signed order along, and a rehearsal off this machine."""
 
@@ -61,13 +66,14 @@ def test_an_order_answered_with_a_redirect_is_unknown_and_sent_once() -> None:
     async def play() -> None:
         async with _BinanceSpot().stage() as on, listening(None) as (elsewhere, led):
             async with listening(elsewhere) as (here, asked):
-                sign = on.venue._client.raw.sign
+                raw = _ccxt(on.venue)._client.raw
+                sign = raw.sign
 
                 def elsewhere_signed(*args: object, **more: object) -> dict[str, str]:
                     signed: dict[str, str] = sign(*args, **more)
                     return signed | {"url": signed["url"].replace(on.at.url, here)}
 
-                on.venue._client.raw.sign = elsewhere_signed
+                raw.sign = elsewhere_signed
                 outcome = await on.submit(Side.BUY, on.unit)
             assert isinstance(outcome, Unknown), outcome
             assert (asked, led) == (["POST /api/v3/order"], [])
@@ -83,7 +89,8 @@ def test_no_socket_is_opened_inside_a_ban() -> None:
             assert isinstance(outcome, Refused)
             assert outcome.code is RefusalCode.BANNED
             before = on.requests_sent()
-            for stream in (on.venue.watch_quotes(on.symbol), on.venue.watch_orders(), on.venue.watch_fills()):
+            venue = _ccxt(on.venue)
+            for stream in (venue.watch_quotes(on.symbol), venue.watch_orders(), venue.watch_fills()):
                 with pytest.raises(ConnectivityError) as told:
                     await anext(stream)
                 assert 0 < (told.value.retry_after_s or 0) <= 300

@@ -121,7 +121,8 @@ def test_every_fill_there_ever_was_is_told_in_a_few_requests(contract: type[Ccxt
 
     async def act() -> None:
         async with contract().stage() as on:
-            most = int(on.venue._ways.features()["fetchMyTrades"]["limit"])
+            venue: Any = on.venue
+            most = int(venue._ways.features()["fetchMyTrades"]["limit"])
             on.at.exchange.deposit(on.at.account.key, on.money, 100 * on.funds)
             await on.placed(Side.BUY, (most + 1) * on.unit, OrderType.LIMIT, price=on.away(-1))
             (order,) = on.at.exchange.open.values()
@@ -137,7 +138,7 @@ def test_every_fill_there_ever_was_is_told_in_a_few_requests(contract: type[Ccxt
 
 def test_no_fill_is_looked_for_before_the_venue_keeps_any() -> None:
     walker = trades([9_000], FROM_ITS_BEGINNING, 1, False)
-    walker._ways.fills_kept_s = 4  # type: ignore[misc]
+    walker._ways.fills_kept_s = 4
     asked: list[int] = []
     fetch = walker._client.raw.fetch_my_trades
 

@@ -33,6 +33,11 @@ def play(of: type[CcxtContract], run: Callable[[CcxtStage], Awaitable[None]]) ->
     asyncio.run(whole())
 
 
+def _ccxt(on: CcxtStage) -> CcxtVenue:
+    assert isinstance(on.venue, CcxtVenue)
+    return on.venue
+
+
 def _refused(outcome: Outcome, code: RefusalCode) -> bool:
     return isinstance(outcome, Refused) and outcome.code is code
 
@@ -177,13 +182,14 @@ def test_nothing_is_sent_once_the_venue_was_left(of: type[CcxtContract]) -> None
 def test_an_order_is_under_way_from_when_it_left_and_not_from_when_it_began_to_wait(of: type[CcxtContract]) -> None:
     async def run(on: CcxtStage) -> None:
         wish = on.approved(on.intent(Side.BUY, on.unit))
-        create = on.venue._client.raw.create_order
+        raw = _ccxt(on)._client.raw
+        create = raw.create_order
 
         async def after_a_while(*args: Any) -> Any:
             on.clock.jump((on.venue.capabilities.request_life_ms or 0) / 1000 - 0.1)  # in the queue of the budget, say
             return await create(*args)
 
-        on.venue._client.raw.create_order = after_a_while
+        raw.create_order = after_a_while
         on.at.direct.fault(Fault.LOST, "submit")
         assert isinstance(await on.venue.submit(wish), Unknown)
         on.clock.jump(0.5)
@@ -198,7 +204,8 @@ def test_an_order_is_under_way_from_when_it_left_and_not_from_when_it_began_to_w
 def test_what_may_have_arrived_since_it_was_looked_for_is_not_sent_again(of: type[CcxtContract]) -> None:
     async def run(on: CcxtStage) -> None:
         wish = on.approved(on.intent(Side.BUY, on.unit))
-        look = on.venue._ways.find
+        ways: Any = _ccxt(on)._ways
+        look = ways.find
 
         async def slowly(ref: Any) -> Any:
             try:
@@ -206,7 +213,7 @@ def test_what_may_have_arrived_since_it_was_looked_for_is_not_sent_again(of: typ
             finally:
                 on.clock.jump((on.venue.capabilities.request_life_ms or 0) / 1000 + 1)  # the answer's way back
 
-        on.venue._ways.find = slowly  # type: ignore[method-assign]
+        ways.find = slowly
         on.at.direct.fault(Fault.LOST, "submit")
         assert isinstance(await on.venue.submit(wish), Unknown)
         assert isinstance(await on.venue.submit(wish), Unknown), "it was looked for while it could still arrive"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import aiohttp
 import httpx
@@ -32,7 +33,8 @@ def test_bybit_refuses_odd_headers_and_odd_bodies_in_its_own_words() -> None:
         async with bybit(True) as on:
             for header in ("X-BAPI-TIMESTAMP", "X-BAPI-RECV-WINDOW", "X-BAPI-SIGN"):
                 for value in ("²", "é", "9" * 4000):
-                    status, told, _ = await on.raw("GET", "/v5/order/realtime", **{header.replace("-", "_"): value})
+                    changed: dict[str, Any] = {header.replace("-", "_"): value}
+                    status, told, _ = await on.raw("GET", "/v5/order/realtime", **changed)
                     assert (status, told["retCode"] != 0) == (200, True), (header, value)
             status, told = await _posted(on, DEEP)
             assert (status, told["retCode"]) == (200, 10001)
