@@ -25,7 +25,7 @@ class MoneyChanged:
     """Balances or positions of an account changed; ``symbol`` is the market that did it, if one did."""
 
     account: str
-    why: str  # order, funding, deposit, protection
+    why: str  # order, funding, deposit, protection, insurance
     ts_ns: int
     symbol: str | None = None
     amount: Decimal = Decimal(0)

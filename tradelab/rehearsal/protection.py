@@ -119,7 +119,9 @@ class Protector:
                 order.created_ns = self._at.now_ns
                 self._at.orders[order.number] = order
                 self._at.fill(order, order.qty, self._at.mark(symbol), maker=False)
-        ledger.wallet = max(ledger.wallet, Decimal(0))  # the insurance fund takes what is below zero
+        if ledger.wallet < 0:  # the insurance fund takes what is below zero
+            paid, ledger.wallet = -ledger.wallet, Decimal(0)
+            self._at.tell(MoneyChanged(account, "insurance", self._at.now_ns, None, paid, ledger.currency))
 
 
 def wrong_side(side: Side, price: Decimal, stop_loss: Decimal | None, take_profit: Decimal | None) -> bool:

@@ -13,6 +13,7 @@ from tradelab.model.instrument import Instrument, InstrumentKind
 from tradelab.model.orders import OrderStatus, OrderType, Side
 from tradelab.model.outcome import RefusalCode
 from tradelab.rehearsal.clock import VenueClock
+from tradelab.rehearsal.events import MoneyChanged
 from tradelab.rehearsal.exchange import Exchange
 from tradelab.rehearsal.faults import Faults
 from tradelab.rehearsal.hub import Hub
@@ -126,3 +127,16 @@ def test_where_a_script_set_the_depth_nothing_more_trades_until_the_script_says_
     asyncio.run(clock.advance(60))
     venue.advance()
     assert order.filled_qty == 3, "the tape leads again"
+
+
+def test_what_the_insurance_fund_pays_is_told(venue: Exchange) -> None:
+    """Else whoever listens believes in a wallet below zero, and money has come from nowhere."""
+    heard: list[MoneyChanged] = []
+    order = venue.draft("k", "X", Side.BUY, OrderType.MARKET, D(90))
+    assert venue.place(order) is None
+    venue.listeners.append(lambda event: heard.append(event) if isinstance(event, MoneyChanged) else None)
+    trade(venue, "80")
+    (paid,) = (event.amount for event in heard if event.why == "insurance")
+    booked = sum((f.realized_pnl - f.fee for f in venue.fills), D(1000))
+    assert booked < 0
+    assert (ledger(venue).wallet, paid, heard[-1].why) == (0, -booked, "insurance")

@@ -29,7 +29,7 @@ LIFE_NS = 60 * NS_PER_MIN
 EVENTS = (
     "ORDER_TRADE_UPDATE", "ALGO_UPDATE", "ACCOUNT_UPDATE", "TRADE_LITE", "ACCOUNT_CONFIG_UPDATE", "listenKeyExpired",
 )  # fmt: skip
-_REASONS = {"funding": "FUNDING_FEE", "deposit": "DEPOSIT"}
+_REASONS = {"funding": "FUNDING_FEE", "insurance": "INSURANCE_CLEAR", "deposit": "DEPOSIT"}
 
 
 def topic(account: str, event: str) -> str:
