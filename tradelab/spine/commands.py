@@ -62,11 +62,11 @@ class Commands:
 
     async def do(self, name: str, arguments: Mapping[str, str], *, command_id: str, by: str) -> CommandDone:
         """Do it, or return what came of it the first time."""
-        known = self._ledger.snapshot().commands.get(command_id)
+        known = self._ledger.command(command_id)
         if known is not None:
             return CommandDone(command_id=command_id, done=known[0], says=known[1])
         waiting = self._waiting.setdefault(command_id, asyncio.get_running_loop().create_future())
-        if command_id not in self._ledger.snapshot().commands:
+        if not self._ledger.has_command(command_id):
             told = tuple(sorted((key, str(value)) for key, value in arguments.items()))
             self._bus.say(CommandReceived(command_id=command_id, name=name, arguments=told, by=by))
         return await asyncio.shield(waiting)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from tradelab.model.errors import ConfigError, UnknownNameError
+from tradelab.model.errors import ConfigError, ParameterError, UnknownNameError
 from tradelab.model.units import Timeframe
 from tradelab.spine.presets import Preset
 from tradelab.spine.refused import refused
@@ -62,7 +62,10 @@ class BotConfig(Table):
     @field_validator("timeframe", mode="before")
     @classmethod
     def _timeframe(cls, given: Any) -> Timeframe:
-        return Timeframe.of(given)
+        try:
+            return Timeframe.of(given)
+        except ParameterError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("symbols")
     @classmethod

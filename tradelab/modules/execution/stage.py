@@ -31,6 +31,7 @@ from tradelab.model.states import Leg, Severity, TradingState
 from tradelab.model.units import NS_PER_S
 from tradelab.modules.execution.booking import Booker, fills_since_ns
 from tradelab.modules.execution.config import Config
+from tradelab.modules.execution.flatten import Flattener
 from tradelab.modules.execution.reconcile import Reconciler
 from tradelab.modules.execution.resolving import Resolver
 from tradelab.modules.execution.sending import Sender
@@ -55,6 +56,7 @@ class Stage:
         self.resolver = Resolver(desk, self.config, self.sender)
         self.bookers = {account: Booker(desk, account) for account in desk.venues}
         self.reconcilers = {account: Reconciler(desk, account, booker) for account, booker in self.bookers.items()}
+        self.flattener = Flattener(desk)
         self._refusals: dict[str, int] = {}  # in a row: how long to wait is no matter of record
         bus = desk.bus
         bus.hear(RiskCalculated, self._passed)
@@ -69,7 +71,8 @@ class Stage:
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def remember(self, recorded: Recorded[Any]) -> None:
-        """Remember nothing: all it needs stands in the ledger."""
+        """Remember what was asked to be flattened; everything else it needs stands in the ledger."""
+        self.flattener.remember(recorded)
 
     async def start(self) -> None:
         """Compare every account with its venue, follow what the venues tell, and take up what was left open."""
@@ -82,6 +85,7 @@ class Stage:
             self._take_up(order)
         for account in self.reconcilers:
             self._desk.tasks.begin(self._account(account), f"account {account}")
+        self.flattener.take_up()
 
     async def stop(self) -> None:
         """End everything that runs; what was sent stays at the venue, and is known."""
@@ -146,7 +150,7 @@ class Stage:
         told = recorded.message
         if told.intent is None or isinstance(told.verdict, Drop) or told.reference_price is None:
             return
-        state = self._desk.snapshot().signals.get(told.signal_id)
+        state = self._desk.ledger.signal(told.signal_id)
         if state is None or self._desk.ledger.order(told.intent.client_order_id) is not None:
             return
         signal, bot = state.signal, self._desk.config.bot(told.bot)
