@@ -166,6 +166,7 @@ class DropCode(enum.Enum):
     # how large
     NO_STOP = "no_stop"
     NO_UNIT = "no_unit"
+    CURRENCY = "currency"  # money of two currencies, and no rate between them is known
     SIZE_ZERO = "size_zero"
     MARGIN = "margin"
     RULES = "rules"  # the venue's own steps and limits; the words carry its code

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import Pool
 
 from tradelab.model.errors import ConfigError, CorruptFileError, MissingExtraError, StorageError
+from tradelab.store.home import home as home
 from tradelab.store.migrate import is_current, migrate
 
 _ALLOWED = ("postgresql://user@host/database", "sqlite:////folder/records.sqlite")
@@ -127,16 +128,6 @@ class Database:
             if failure is None:
                 raise
             raise failure from None  # the driver's frames hold the server's password
-
-
-def home() -> Path:
-    """Return the folder of what tradelab keeps: ``$TRADELAB_HOME``, else the user's data folder."""
-    given = os.environ.get("TRADELAB_HOME")
-    if given:
-        return Path(given)
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("tradelab", appauthor=False))
 
 
 def user() -> str:
