@@ -149,7 +149,7 @@ class CcxtData:
             if self._has_account:
                 await self._client.ask(self._client.raw.fetch_balance)
         except VenueError as error:
-            return ConnectionTest(False, str(error))
+            return ConnectionTest(False, str(error), refused=isinstance(error, RequestError))
         says = "time and balances were told" if self._has_account else "time was told; there are no credentials to test"
         return ConnectionTest(True, says, latency_ms, self._client.offset_ns / 1e6)
 

@@ -130,7 +130,8 @@ class HttpProvider:
                     offsets_ms.append((date_ns + NS_PER_S // 2 - began_ns) / 1e6 - took_ms[-1] / 2)
             count = len(await self.symbols())
         except TradelabError as error:
-            return ConnectionTest(False, str(error), statistics.median(took_ms) if took_ms else None)
+            refused, latency_ms = isinstance(error, RequestError), statistics.median(took_ms) if took_ms else None
+            return ConnectionTest(False, str(error), latency_ms, refused=refused)
         finally:
             if opened:
                 await self.disconnect()

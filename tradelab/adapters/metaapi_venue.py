@@ -124,7 +124,8 @@ class MetaApiVenue:
             said = f"{len(self._specifications)} symbols; trading is {'on' if account.may_trade else 'off'}"
         except VenueError as error:
             said = str(error)
-            return ConnectionTest(False, said, _median(latencies), offset_ms)
+            refused = isinstance(error, RequestError)
+            return ConnectionTest(False, said, _median(latencies), offset_ms, refused=refused)
         return ConnectionTest(True, said, _median(latencies), offset_ms)
 
     async def now_ns(self) -> int:

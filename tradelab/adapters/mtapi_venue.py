@@ -134,7 +134,7 @@ class MtapiVenue:
             if self.settings.symbols:
                 await self._account.quote(self.settings.symbols[0])
         except VenueError as error:
-            return ConnectionTest(False, str(error))
+            return ConnectionTest(False, str(error), refused=isinstance(error, RequestError))
         zone = self._account.zone
         notes = [f"the broker's clock is {zone.name}"]
         if zone.asked_ns is not None:

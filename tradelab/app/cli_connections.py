@@ -149,6 +149,8 @@ def test(name: str, timeout_s: float) -> None:
         click.echo(_tested(name, result))
         if result.passed and after.status != "active":
             click.echo(f"Next:  tradelab connections activate {_word(name)}")
+    if after.resumes:
+        click.echo(f"{name} is not used meanwhile; it is active again as soon as a test passes.")
     if not result.passed:
         raise SystemExit(1)
 

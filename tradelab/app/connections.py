@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from tradelab.adapters.rehearsal_clock import clock_of
 from tradelab.model.capabilities import Evidence
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.credentials import Secret, check_credentials
-from tradelab.model.errors import ConfigError, ParameterError, TradelabError, UnknownNameError
+from tradelab.model.errors import ConfigError, ParameterError, RequestError, TradelabError, UnknownNameError
 from tradelab.model.ports import ConnectionTest
 
 if TYPE_CHECKING:
@@ -275,15 +275,15 @@ async def tried(kept: Connections, connection: Connection, *, timeout_s: float =
             result: ConnectionTest = await adapter.test_connection()
     except TimeoutError:
         result = ConnectionTest(False, f"no answer within {timeout_s:g} s")
-    except TradelabError as error:
-        result = ConnectionTest(False, str(error))
+    except TradelabError as error:  # what the venue refuses, or our own settings, does not pass by itself
+        result = ConnectionTest(False, str(error), refused=isinstance(error, RequestError | ConfigError))
     except Exception as error:  # noqa: BLE001 - whatever another package's adapter raises is what the test showed
         result = ConnectionTest(False, f"{type(error).__name__}: {error}")
     finally:
         if adapter is not None:
             await _hang_up(adapter)
     says = (await asyncio.to_thread(kept.credentials, connection.name)).scrub(result.says)
-    return ConnectionTest(result.passed, says, result.latency_ms, result.clock_offset_ms)
+    return replace(result, says=says)
 
 
 async def _hang_up(adapter: Any) -> None:

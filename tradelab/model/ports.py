@@ -25,6 +25,7 @@ class ConnectionTest:
     says: str
     latency_ms: float | None = None
     clock_offset_ms: float | None = None  # the venue's clock less ours, half a round trip allowed for
+    refused: bool = False  # the venue said no, to the login say: asking again will not help. Else it may pass by itself
 
 
 class Connected(Protocol):

@@ -18,7 +18,7 @@ from tradelab.store.records import EXPIRED, Row, Status, settled
 
 _ROW = schema.connections.c
 # Of no use to who reads the audit: our own counts, and what the row's time and words say already.
-_UNSAID = {"version", "updated_ns", "setup", "passed_setup", "lease", "lease_until_ns"}
+_UNSAID = {"version", "updated_ns", "setup", "passed_setup", "activated_setup", "lease", "lease_until_ns"}
 _UNSAID |= {"tested_ns", "passed_ns", "error_ns", "error"}
 JSON = {"purposes", "settings"}
 _NOTHING: Mapping[str, Any] = {}
@@ -46,7 +46,7 @@ class Change:
     def stop(self, **values: Any) -> None:
         """Change something that a test depends on: inactive and disarmed until a new test has passed."""
         self.set(**values, status=Status.INACTIVE.value, setup=self.row["setup"] + 1, passed_setup=None)
-        self.set(lease=None, lease_until_ns=None, armed_at_ns=None, armed_by=None)
+        self.set(activated_setup=None, lease=None, lease_until_ns=None, armed_at_ns=None, armed_by=None)
 
     def save(self, what: str, old: Mapping[str, Any] = _NOTHING, new: Mapping[str, Any] = _NOTHING) -> None:
         """Write the changed columns and one row of audit; with nothing changed and nothing to say, write nothing."""

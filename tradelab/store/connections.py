@@ -308,9 +308,10 @@ class Connections:
         return Lease(self.get(name), token, until_ns)
 
     def end_test(self, lease: Lease, result: ConnectionTest) -> Connection:
-        """Record what a test showed: one that passed leaves an active connection active and any other inactive.
+        """Record what a test showed: one that passed leaves it active if a person let it be used, else inactive.
 
-        A test that failed leaves it in error. Secrets in ``result.says`` are starred before it is kept.
+        One that failed leaves it in error: until the next passes, or for one ``refused``, until it is activated anew.
+        Secrets in ``result.says`` are starred before it is kept.
 
         Raises
         ------
@@ -328,10 +329,10 @@ class Connections:
             change.set(lease=None, lease_until_ns=None, tested_ns=change.now_ns)
             if result.passed:
                 change.set(passed_ns=change.now_ns, passed_setup=change.row["setup"])
-                if change.row["status"] != Status.ACTIVE:
-                    change.set(status=Status.INACTIVE.value)
+                is_wanted = change.row["activated_setup"] == change.row["setup"]
+                change.set(status=(Status.ACTIVE if is_wanted else Status.INACTIVE).value)
             else:
-                _fail(change, says)
+                _fail(change, says, result.refused)
             self._remember(change, result, says)
             change.save("test-end", new={"passed": result.passed, "latency_ms": result.latency_ms, "says": says})
             name = change.row["name"]
@@ -357,14 +358,14 @@ class Connections:
                 if row["tested_ns"] is not None:
                     why = "no test has passed since its last failure or change"
                 raise ConfigError(f"connection {name!r} cannot be activated: {why}.", fix="Test it first.")
-            change.set(status=Status.ACTIVE.value)
+            change.set(status=Status.ACTIVE.value, activated_setup=row["setup"])
             change.save("activate")
         return self.get(name)
 
     def deactivate(self, name: str) -> Connection:
         """Let a connection not be used; a test under way does not count, an error is put aside."""
         with self._changing(name, "deactivate") as change:
-            change.set(status=Status.INACTIVE.value, lease=None, lease_until_ns=None)
+            change.set(status=Status.INACTIVE.value, activated_setup=None, lease=None, lease_until_ns=None)
             change.save("deactivate")
         return self.get(name)
 
@@ -380,14 +381,14 @@ class Connections:
             change.set(used_ns=change.now_ns)
             change.save("use")
 
-    def mark_error(self, name: str, says: str) -> Connection:
-        """Note that using it failed: it is in error until a test passes, and inactive after that.
+    def mark_error(self, name: str, says: str, *, refused: bool = False) -> Connection:
+        """Note that using it failed: it is in error until a test passes; one ``refused`` must be activated anew.
 
         Secrets in ``says`` are starred before it is kept.
         """
         says = self._scrubbed(self.get(name), says)
         with self._changing(name, "note an error of") as change:
-            _fail(change, says)
+            _fail(change, says, refused)
             change.save("error", new={"says": says})
         return self.get(name)
 
@@ -435,5 +436,7 @@ class Connections:
             return "(not kept: the credentials could not be unsealed, so it could not be searched for them)"
 
 
-def _fail(change: Change, says: str) -> None:
+def _fail(change: Change, says: str, refused: bool) -> None:
+    if refused:
+        change.set(activated_setup=None)
     change.set(status=Status.ERROR.value, passed_setup=None, error_ns=change.now_ns, error=says)

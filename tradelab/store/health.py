@@ -46,7 +46,8 @@ def health(connection: Connection, now_ns: int, *, stale_after_ns: int = STALE_A
     clock may have been set back: a test of the future counts as one of this moment.
     """
     if connection.status is Status.ERROR:
-        return Health(Condition.ERROR, connection.error or "it failed, and did not say why")
+        says = connection.error or "it failed, and did not say why"
+        return Health(Condition.ERROR, f"{says} (in use again once a test passes)" if connection.resumes else says)
     if connection.status is Status.TESTING:
         return Health(Condition.INACTIVE, "it is being tested")
     if connection.status is Status.INACTIVE:

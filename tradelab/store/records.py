@@ -57,6 +57,7 @@ class Connection:
     used_ns: int | None
     error_ns: int | None
     error: str | None
+    resumes: bool = False  # it was in use when it failed: a test that passes makes it active again
 
     @property
     def key(self) -> tuple[str, str]:
@@ -110,6 +111,7 @@ def connection_of(row: Row, fields: tuple[str, ...], providers: FindProvider) ->
             "status": Status(row["status"]),
             "credential_fields": fields,
             "passed": row["passed_setup"] == row["setup"],
+            "resumes": row["status"] != Status.ACTIVE and row["activated_setup"] == row["setup"],
         }
     )
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "r0003"  # the newest migration; a test compares it with the scripts
+HEAD = "r0004"  # the newest migration; a test compares it with the scripts
 
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
@@ -44,6 +44,7 @@ connections = Table(
     Column("version", Integer, nullable=False),  # counts every change: who read an older one is refused
     Column("setup", Integer, nullable=False),  # counts what a test depends on: credentials, provider settings, purposes
     Column("passed_setup", Integer),  # the setup that the last passing test saw
+    Column("activated_setup", Integer),  # the setup that a person let be used, until somebody takes that back
     Column("created_ns", BigInteger, nullable=False),
     Column("updated_ns", BigInteger, nullable=False),
     Column("tested_ns", BigInteger),

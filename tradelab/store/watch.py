@@ -22,8 +22,8 @@ class HealthWatch:
     """Test each active connection, and each in error, about every ``every_s`` seconds.
 
     Inactive ones are left alone: somebody put them out of use. What a test shows is recorded with
-    :meth:`Connections.end_test`, so a failure puts an active connection in error, and a later success makes that
-    inactive; activating it again is for a person.
+    :meth:`Connections.end_test`, so a failure puts an active connection in error, and a later success makes it active
+    again; only one that the venue refused, its credentials say, is activated again by a person.
 
     Parameters
     ----------

@@ -149,7 +149,7 @@ def test_a_refused_login_is_a_failed_test_whose_words_hold_no_secret(kept: Conne
     with venue_beside("another secret") as at:
         made(kept, at, canary)
         after, result = asyncio.run(service.test_connection(kept, "main"))
-    assert not result.passed
+    assert (result.passed, result.refused) == (False, True)
     assert after.status is Status.ERROR
     assert "ignature" in result.says
     absent(canary, (result, after, table(kept), kept.audit()))
@@ -215,7 +215,10 @@ def test_the_watch_tests_what_is_in_use(kept: Connections, venue: Rehearsal, can
     assert [past.passed for past in kept.tests("main")] == [True, True]
     venue.direct.fault("maintenance", "*", times=None)
     (after,) = asyncio.run(watch.sweep())
-    assert after.status is Status.ERROR
+    assert (after.status, after.resumes) == (Status.ERROR, True)
+    venue.direct.all_well()
+    (after,) = asyncio.run(watch.sweep())
+    assert after.status is Status.ACTIVE, "a venue that was down for a while takes nothing out of use"
 
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────────

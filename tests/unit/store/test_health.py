@@ -66,6 +66,11 @@ def test_how_long_a_test_lasts_can_be_chosen() -> None:
     ("change", "condition", "says"),
     [
         ({"status": Status.ERROR, "error": "no such key"}, Condition.ERROR, "no such key"),
+        (
+            {"status": Status.ERROR, "error": "no answer", "resumes": True},
+            Condition.ERROR,
+            "no answer (in use again once a test passes)",
+        ),
         ({"status": Status.ERROR}, Condition.ERROR, "it failed, and did not say why"),
         ({"status": Status.INACTIVE}, Condition.INACTIVE, "ready to be activated"),
         ({"status": Status.INACTIVE, "passed": False}, Condition.INACTIVE, "test it, then activate it"),

@@ -36,6 +36,7 @@ class Life(RuleBasedStateMachine):
             self.all.delete(left.name)
         self.exists = False
         self.status, self.good, self.login = "", False, SECRETS[0]
+        self.wanted = False  # a person let it be used, and nobody has taken that back
         self.sandbox = False
         self.until: int | None = None
         self.leases: list[Lease] = []
@@ -59,7 +60,7 @@ class Life(RuleBasedStateMachine):
         assert allowed == expected
 
     def stop(self) -> None:
-        self.status, self.good, self.until, self.live = "inactive", False, None, None
+        self.status, self.good, self.until, self.live, self.wanted = "inactive", False, None, None, False
 
     @rule(login=st.sampled_from(SECRETS))
     def create(self, login: dict[str, str]) -> None:
@@ -84,16 +85,18 @@ class Life(RuleBasedStateMachine):
             self.status = "active" if self.status == "active" else "testing"
 
     @precondition(lambda self: self.leases)
-    @rule(data=st.data(), passed=st.booleans())
-    def end_test(self, data: st.DataObject, passed: bool) -> None:
+    @rule(data=st.data(), passed=st.booleans(), refused=st.booleans())
+    def end_test(self, data: st.DataObject, passed: bool, refused: bool) -> None:
         self.settle()
         lease = data.draw(st.sampled_from(self.leases))
         expected = self.exists and lease is self.live
-        self.attempt(expected, lambda: self.all.end_test(lease, ConnectionTest(passed, "said", 1.0)))
+        result = ConnectionTest(passed, "said", 1.0, refused=refused and not passed)
+        self.attempt(expected, lambda: self.all.end_test(lease, result))
         if expected:
             self.until = self.live = None
             self.good = passed
-            self.status = "error" if not passed else "active" if self.status == "active" else "inactive"
+            self.wanted = self.wanted and not result.refused
+            self.status = "error" if not passed else "active" if self.wanted else "inactive"
 
     @rule()
     def activate(self) -> None:
@@ -101,14 +104,14 @@ class Life(RuleBasedStateMachine):
         expected = self.exists and self.good and self.status != "testing"
         self.attempt(expected, lambda: self.all.activate("main"))
         if expected:
-            self.status = "active"
+            self.status, self.wanted = "active", True
 
     @rule()
     def deactivate(self) -> None:
         self.settle()
         self.attempt(self.exists, lambda: self.all.deactivate("main"))
         if self.exists:
-            self.status, self.until, self.live = "inactive", None, None
+            self.status, self.until, self.live, self.wanted = "inactive", None, None, False
 
     @rule(login=st.sampled_from(SECRETS))
     def set_credentials(self, login: dict[str, str]) -> None:
@@ -127,12 +130,13 @@ class Life(RuleBasedStateMachine):
             self.sandbox = sandbox
             self.stop()
 
-    @rule()
-    def mark_error(self) -> None:
+    @rule(refused=st.booleans())
+    def mark_error(self, refused: bool) -> None:
         self.settle()
-        self.attempt(self.exists, lambda: self.all.mark_error("main", "gone"))
+        self.attempt(self.exists, lambda: self.all.mark_error("main", "gone", refused=refused))
         if self.exists:
             self.status, self.good = "error", False
+            self.wanted = self.wanted and not refused
 
     @rule()
     def delete(self) -> None:
@@ -150,6 +154,7 @@ class Life(RuleBasedStateMachine):
         if self.exists:
             here = known["main"]
             assert (here.status.value, here.passed) == (self.status, self.good)
+            assert here.resumes == (self.wanted and self.status != "active")
             assert not (here.status is Status.ACTIVE and not here.passed)
             opened = self.all.credentials("main")
             assert {name: opened.reveal(name) for name in opened} == self.login

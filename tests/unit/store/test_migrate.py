@@ -12,10 +12,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Executable, delete, insert, inspect, select, text, update
 from sqlalchemy.exc import DatabaseError
 
+from tests.unit.store.world import Clock, find_provider
 from tradelab.model.errors import StorageError
+from tradelab.model.ports import ConnectionTest
 from tradelab.store import schema
+from tradelab.store.connections import Connections
 from tradelab.store.database import Database
 from tradelab.store.migrate import SCRIPTS, VERSION_TABLE, migrate
+from tradelab.store.sealing import Key
 
 
 def test_migrations_make_what_the_models_say(database: Database) -> None:
@@ -44,6 +48,27 @@ def test_checks_of_the_models_are_in_the_database_too(database: Database) -> Non
 
 def test_the_head_that_the_code_knows_is_the_newest_script() -> None:
     assert ScriptDirectory(SCRIPTS).get_heads() == [schema.HEAD]
+
+
+def test_what_was_active_before_the_step_that_remembers_it_comes_back_by_itself(
+    url: str, key: Key, clock: Clock
+) -> None:
+    with Database(url) as database:
+        before = Connections(database, find_provider, clock=clock)
+        login = {"api_key": "k-123456", "secret": "s-123456"}
+        for name in ("off", "used"):
+            before.create(name, "ccxt:binance", purposes=["data"], credentials=login)
+            before.end_test(before.begin_test(name), ConnectionTest(True, ""))
+        before.activate("used")
+        with database.writing("go back to the first schema") as connection:
+            connection.execute(text("alter table connections drop column activated_setup"))
+            connection.execute(text(f"update {VERSION_TABLE} set version_num = 'r0001'"))
+    with Database(url) as database:
+        after = Connections(database, find_provider, clock=clock)
+        for name in ("off", "used"):
+            after.end_test(after.begin_test(name), ConnectionTest(False, "no answer"))
+            after.end_test(after.begin_test(name), ConnectionTest(True, ""))
+        assert [(known.name, known.status.value) for known in after.list()] == [("off", "inactive"), ("used", "active")]
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:

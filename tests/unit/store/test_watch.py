@@ -42,8 +42,24 @@ def test_active_ones_and_those_in_error_are_tested_and_inactive_ones_are_left_al
     make(connections, "used", "wrong", "off")
     connections.mark_error("wrong", "no answer")
     connections.deactivate("off")
-    assert sweep(HealthWatch(connections, answering())) == {"used": Status.ACTIVE, "wrong": Status.INACTIVE}
+    assert sweep(HealthWatch(connections, answering())) == {"used": Status.ACTIVE, "wrong": Status.ACTIVE}
     assert [len(connections.tests(name)) for name in ("used", "wrong", "off")] == [2, 2, 1]
+
+
+def test_a_failure_that_passes_is_an_error_meanwhile_and_takes_nothing_out_of_use(connections: Connections) -> None:
+    make(connections, "main")
+    assert sweep(HealthWatch(connections, answering(ConnectionTest(False, "no answer")))) == {"main": Status.ERROR}
+    assert connections.get("main").resumes
+    assert sweep(HealthWatch(connections, answering())) == {"main": Status.ACTIVE}
+
+
+def test_what_the_venue_refused_is_activated_again_by_a_person_only(connections: Connections) -> None:
+    make(connections, "main")
+    refused = ConnectionTest(False, "no such key", refused=True)
+    assert sweep(HealthWatch(connections, answering(refused))) == {"main": Status.ERROR}
+    assert not connections.get("main").resumes
+    assert sweep(HealthWatch(connections, answering())) == {"main": Status.INACTIVE}
+    assert connections.activate("main").status is Status.ACTIVE
 
 
 def test_a_failing_test_is_a_result_and_the_others_go_on(connections: Connections) -> None:
