@@ -79,6 +79,15 @@ class Catalog:
         """Close the files; a later call opens them again."""
         self._database.close()
 
+    @property
+    def wait_s(self) -> float:
+        """How long a write waits for another writer."""
+        return self._database.wait_s
+
+    def unwaiting(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, a write of this thread that would wait is refused at once by ``LockedError``: for event loops."""
+        return self._database.unwaiting()
+
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def write(self, source: str, symbol: str, timeframe: str | Timeframe, bars: pd.DataFrame) -> WriteCount:

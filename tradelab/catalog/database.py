@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from tradelab.model.errors import CorruptFileError, StorageError
+from tradelab.model.errors import CorruptFileError, LockedError, StorageError
 
 # A new file walks through every step, so that it and an old one that was brought up to date are the same.
 _STEPS = (
@@ -64,7 +64,7 @@ class Database:
 
     def __init__(self, path: Path, wait_s: float) -> None:
         self.path = path
-        self._wait_s = wait_s
+        self.wait_s = wait_s
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._finalize = weakref.finalize(self, _close_all, self._open)
@@ -89,6 +89,16 @@ class Database:
         with failures(self.path.parent, what), self._transaction("begin immediate") as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def unwaiting(self) -> Iterator[None]:
+        """Inside, have this thread's writes refused at once by ``LockedError`` while another process writes."""
+        connection = self._connection()
+        connection.execute("pragma busy_timeout=0")
+        try:
+            yield
+        finally:
+            connection.execute(f"pragma busy_timeout={round(self.wait_s * 1000)}")
+
     def checkpoint(self) -> None:
         """Move committed pages from the log into the database file and flush them."""
         with failures(self.path.parent, "flush the catalogue"):
@@ -110,7 +120,7 @@ class Database:
         known = getattr(self._local, "pair", None)
         if known and known[0] == os.getpid():  # after a fork the parent's connection must not be used
             return known[1]
-        connection = sqlite3.connect(self.path, timeout=self._wait_s, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=self.wait_s, isolation_level=None, check_same_thread=False)
         connection.execute("pragma synchronous=normal")
         self._open.append(connection)
         self._local.pair = (os.getpid(), connection)
@@ -120,7 +130,7 @@ class Database:
         connection = self._connection()
         version = self._version(connection)
         if version == 0:
-            _use_wal(connection, self._wait_s)
+            _use_wal(connection, self.wait_s)
         if version < _VERSION:
             with self._transaction("begin immediate"):
                 for step in _STEPS[self._version(connection) :]:  # asked again: another process may have been first
@@ -147,7 +157,7 @@ def failures(root: Path, what: str) -> Iterator[None]:
         raise  # a replaced segment: the reader asks the catalogue again
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            raise StorageError(
+            raise LockedError(
                 f"cannot {what}: another process is writing to {root}.", fix="Wait for it to end, then try again."
             ) from error
         raise StorageError(f"cannot {what} in {root}: {error}.", fix=_MAKE_ROOM) from error

@@ -14,6 +14,7 @@ from tradelab.feeds.asking import Asker
 from tradelab.feeds.missing import Missing, Question
 from tradelab.feeds.series import Series
 from tradelab.feeds.spans import Span, Spans
+from tradelab.feeds.storing import keep
 from tradelab.feeds.venue_clock import VenueClock
 from tradelab.model.errors import ConnectivityError, TimestampError
 from tradelab.model.market import Candle
@@ -155,7 +156,7 @@ class Fetcher:
         try:
             return await self.fill(series, since_ns, end, on_page=on_page)
         finally:
-            self._catalog.compact()
+            await keep(self._catalog, self._catalog.compact)
 
     def closed_until_ns(self, series: Series) -> int:
         """Return the end for which bars are surely closed now: every closed bar opens before it."""
@@ -182,12 +183,12 @@ class Fetcher:
                 page = await self._page(series, question, attempts)
                 closed, forming = self._sort(series, page, surely_ns)
                 wanted = [c for c in closed if c.open_ns in missing]
-                self._store(series, wanted, forming[-1:] if keep_forming else ())
+                await self._store(series, wanted, forming[-1:] if keep_forming else ())
                 missing.answer(question, [c.open_ns for c in (*closed, *forming)])
                 not_over += forming
                 done = _after(done, wanted, forming[-1:])
                 if done.pages % _COMPACT_EVERY == 0:
-                    self._catalog.compact()
+                    await keep(self._catalog, self._catalog.compact)
                 if on_page is not None:
                     reached = missing.reached_ns(end_ns)
                     on_page(Progress(done.bars, reached, (reached - start_ns) / (end_ns - start_ns)))
@@ -221,8 +222,9 @@ class Fetcher:
         closed = [replace(b, closed=True) for b in over if b.closed or b is not bars[-1]]
         return closed, [replace(b, closed=False) for b in bars[len(over) :]]
 
-    def _store(self, series: Series, closed: Sequence[Candle], forming: Sequence[Candle]) -> None:
-        self._catalog.append([series.row(c) for c in (*closed, *forming)])
+    async def _store(self, series: Series, closed: Sequence[Candle], forming: Sequence[Candle]) -> None:
+        rows = [series.row(c) for c in (*closed, *forming)]
+        await keep(self._catalog, lambda: self._catalog.append(rows))
 
     def _believe(
         self, series: Series, missing: Missing, done: Filled, not_over: Sequence[Candle], surely_ns: int

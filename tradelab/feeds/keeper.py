@@ -14,6 +14,7 @@ from tradelab.feeds.asking import Asker
 from tradelab.feeds.backfill import Fetcher, Filled
 from tradelab.feeds.rhythm import Rhythm
 from tradelab.feeds.series import Series
+from tradelab.feeds.storing import keep, keep_if_free
 from tradelab.feeds.venue_clock import VenueClock
 from tradelab.model.clock import Clock
 from tradelab.model.errors import ConnectivityError
@@ -113,7 +114,7 @@ class BarKeeper:
         over_ns = self.series.closes_ns(candle.open_ns)
         marked = candle.closed and self._trusts_marks
         if marked and over_ns <= self._venue_clock.at_most_ns() and self._is_next(candle.open_ns):
-            self._close([candle])
+            await self._close([candle])
             return True
         self._seen.add(candle.open_ns)
         if self._forming is None or candle.open_ns >= self._forming.open_ns:
@@ -219,8 +220,9 @@ class BarKeeper:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _close(self, bars: list[Candle]) -> None:
-        self._catalog.append([self.series.row(b) for b in bars])
+    async def _close(self, bars: list[Candle]) -> None:
+        rows = [self.series.row(b) for b in bars]
+        await keep(self._catalog, lambda: self._catalog.append(rows))
         self._advance(bars)
 
     def _advance(self, bars: list[Candle]) -> None:
@@ -256,8 +258,9 @@ class BarKeeper:
             return
         now = self._clock.now_ns()
         if not 0 <= now - self._kept_forming_ns < _KEEP_FORMING_EVERY_NS:
-            self._kept_forming_ns = now
-            self._catalog.append([self.series.row(bar)])
+            row = self.series.row(bar)
+            if keep_if_free(self._catalog, lambda: self._catalog.append([row])):  # else with its next update
+                self._kept_forming_ns = now
         self._show(bar)
 
     def _forming_is_on(self) -> bool:

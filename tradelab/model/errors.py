@@ -12,7 +12,8 @@ TradelabError
 │   ├── TooFewBarsError      empty, or shorter than the warm-up
 │   ├── CorruptFileError     a file that cannot be read or whose hash is wrong
 │   └── LookaheadError       a strategy that saw the future
-├── StorageError             make room, then try again: disk full, locked, not writable
+├── StorageError             make room, then try again: disk full, not writable
+│   └── LockedError          wait, then try again: somebody else is writing
 ├── LeaseError               another engine has the account: stop one of them
 ├── VenueError               the outside world said no
 │   ├── ConnectivityError    try again; what was fetched is kept
@@ -122,6 +123,10 @@ class LookaheadError(DataError):
 
 class StorageError(TradelabError):
     """Make room or free the lock, then try again; nothing is half-written."""
+
+
+class LockedError(StorageError):
+    """Wait for who else is writing to end, then try again."""
 
 
 class LeaseError(TradelabError):
