@@ -71,7 +71,7 @@ class Database:
     def __repr__(self) -> str:
         if "url" not in vars(self):  # shown by a traceback of a URL that was refused
             return "Database(?)"
-        return f"Database({self.url.render_as_string(hide_password=True)})"
+        return f"Database({_place(self.url)})"
 
     def __enter__(self) -> Database:
         return self
@@ -118,7 +118,7 @@ class Database:
     @contextlib.contextmanager
     def _failing(self, what: str) -> Iterator[None]:
         """Turn what disk, driver and server raise into our errors, with the place and the next step."""
-        place = self.url.database if self.is_sqlite else self.url.render_as_string(hide_password=True)
+        place = _place(self.url)
         try:
             yield
         except OSError as error:
@@ -155,9 +155,21 @@ def _parse(given: str | None) -> URL:
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database and url.database != ":memory:":
         return url.set(drivername="sqlite", database=str(Path(url.database).absolute()))
+    if backend == "postgresql" and "@" in (url.host or ""):  # its tail would be told as the host that is not found
+        fix = "Write the password's signs as in any URL: @ is %40, / is %2F, : is %3A."
+        raise ConfigError("the database's URL has two @: the password holds one, or the user's name.", fix=fix)
     if backend == "postgresql":
+        password = url.query.get("password", url.password)
+        url = url.difference_update_query(["password"]).set(password=password)  # shown by nobody there
         return url.set(drivername="postgresql+psycopg")
     raise ConfigError(f"records are not kept in {backend!r}.", allowed=_ALLOWED, fix="Look at TRADELAB_DATABASE.")
+
+
+def _place(url: URL) -> str:
+    """Say where the records are, without the password and without options, for these may hold one too."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or ""
+    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
 
 
 # ── engines ──────────────────────────────────────────────────────────────────────────────────────────────────────

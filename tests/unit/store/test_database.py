@@ -126,6 +126,23 @@ def test_another_kind_of_url_is_refused_without_its_password(url: str) -> None:
     assert refused.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada@/d?host={folder}&password={password}",
+        "postgresql://ada:{password}@/d?host={folder}&sslpassword={password}",
+        "postgresql://ada:a@{password}@localhost/d",
+        "postgresql://ada:{password}@localhost:99999/d",
+        "postgresql://ada:{password}[@localhost:1/d",
+    ],
+)
+def test_a_password_anywhere_in_the_url_is_not_shown(tmp_path: Path, url: str) -> None:
+    password = "hunter" + "2"  # in halves, since a traceback quotes the line
+    with pytest.raises((StorageError, ConfigError)) as refused:
+        Database(url.format(folder=tmp_path, password=password), wait_s=2)
+    assert password not in "".join(traceback.format_exception(refused.value))
+
+
 def test_a_password_in_the_url_is_not_shown(tmp_path: Path) -> None:
     password = "hunter" + "2"  # in halves, since a traceback quotes the line
     with pytest.raises(StorageError, match=r"cannot open .*See that the server runs") as refused:
