@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
+from unicodedata import category
 from urllib.parse import quote, quote_plus
 
 from tradelab.model.errors import ParameterError
@@ -151,12 +152,15 @@ def check_credentials(
 ) -> Credentials:
     """Return what was given as credentials, if it is what the provider declares.
 
-    An empty text counts as not given. No message, and no local variable of ours, holds a value.
+    An empty text counts as not given. One that nobody can have meant, with a line break or a space at its end from
+    copying, say, is refused here: a venue would only answer that it is wrong. No message, and no local variable of
+    ours, holds a value.
 
     Raises
     ------
     ParameterError
-        Naming every missing and every unknown field at once, the unknown ones with the nearest known name.
+        Naming every missing, every damaged and every unknown field at once, the unknown ones with the nearest known
+        name.
 
     Examples
     --------
@@ -174,6 +178,7 @@ mean 'secret'?). Allowed: api_key, secret, password (optional).
     missing = [field.name for field in fields if field.required and not secrets.get(field.name)]
     unknown = [name for name in secrets if name not in known]
     faults = mistyped or [f"missing {name!r}" for name in missing]
+    faults += [f"{name!r} {fault}" for name, secret in secrets.items() if (fault := _damage(secret))]
     faults += [f"unknown {name!r}{_nearest(name, known)}" for name in unknown]
     if faults:
         allowed = [field.name if field.required else f"{field.name} (optional)" for field in fields]
@@ -207,6 +212,17 @@ def _hide(given: Mapping[str, str | Secret]) -> tuple[dict[str, Secret], list[st
     hidden = {name: value if isinstance(value, Secret) else Secret(str(value)) for name, value in given.items()}
     wrong = [name for name, value in given.items() if not isinstance(value, str | Secret)]
     return hidden, [f"{name!r} must be a text, not {type(given[name]).__name__}" for name in wrong]
+
+
+def _damage(secret: Secret) -> str:
+    """Say what shows that a text was not given as it was meant, without a part of it; empty where nothing does."""
+    if any(category(sign) == "Cs" for sign in secret.reveal()):
+        return "is not text: half of a character is missing (read it as UTF-8)"
+    if secret.reveal() != secret.reveal().strip():
+        return "begins or ends with a space or a line break"
+    if any(category(sign) == "Cc" for sign in secret.reveal()):
+        return "has a control character in it: a line break, a tab or a NUL"
+    return ""
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.store.world import shown_by_us
 from tradelab.model.credentials import CredentialField, Credentials, Secret, check_credentials
 from tradelab.model.errors import ParameterError
 
@@ -22,6 +23,28 @@ ASKS = (
     CredentialField("secret"),
     CredentialField("password", required=False),
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (" hunter2", "'secret' begins or ends with a space or a line break"),
+        ("hunter2\n", "'secret' begins or ends with a space or a line break"),
+        ("hunter2\r\nX-Evil: 1", "'secret' has a control character in it"),
+        ("hunter2\x00x", "'secret' has a control character in it"),
+        ("hunter2\ud800", "'secret' is not text: half of a character is missing"),
+        ("   ", "'secret' begins or ends with a space"),
+    ],
+)
+def test_what_copying_did_to_a_secret_is_named_and_no_part_of_it_shown(text: str, fault: str) -> None:
+    with pytest.raises(ParameterError, match=fault) as refused:
+        check_credentials(ASKS, {"api_key": "k", "secret": text})
+    assert "hunter2" not in shown_by_us(refused.value)
+
+
+@pytest.mark.parametrize("text", ["correct horse battery staple", "пароль-密码-😀", "a&b=c%20", "'; drop table --"])
+def test_any_text_that_can_be_meant_is_a_secret(text: str) -> None:
+    assert check_credentials(ASKS, {"api_key": "k", "secret": text}).reveal("secret") == text
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format, "{!r:>40}".format, "%s".__mod__, ascii])
