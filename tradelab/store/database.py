@@ -22,6 +22,12 @@ from tradelab.store.home import home as home
 from tradelab.store.migrate import is_current, migrate
 
 _ALLOWED = ("postgresql://user@host/database", "sqlite:////folder/records.sqlite")
+_PUT_BACK = "Move the file away, and put back your last copy of it."
+_MEANS = {  # SQLite's words for a disk that is full or read-only
+    "unable to open database file": " (its folder must be writable too: SQLite keeps its log beside it)",
+    "disk I/O error": " (a full disk says so too)",
+    "attempt to write a readonly database": " (the disk or the file is read-only)",
+}
 _MAKE_ROOM = "Make room, or make it writable, then try again; nothing was half-written."
 
 
@@ -258,9 +264,11 @@ def _translate(error: DBAPIError | sqlite3.Error, what: str) -> StorageError | C
     if "locked" in said or state in {"55P03", "40001", "40P01"}:
         return StorageError(f"{what}: another process is writing.", fix="Wait for it to end, then try again.")
     if type(origin).__name__ == "DatabaseError" and isinstance(origin, sqlite3.DatabaseError):
-        return CorruptFileError(f"{what}: {said}.", fix="Move the file away, and put back your last copy of it.")
+        return CorruptFileError(f"{what}: {said}.", fix=_PUT_BACK)
+    if "no such table" in said or "no such column" in said or "already exists" in said:
+        return CorruptFileError(f"{what}: {said}, so a part of it is lost.", fix=_PUT_BACK)
     if isinstance(origin, sqlite3.OperationalError):
-        return StorageError(f"{what}: {said}.", fix=_MAKE_ROOM)
+        return StorageError(f"{what}: {said}{_MEANS.get(said, '')}.", fix=_MAKE_ROOM)
     if type(origin).__name__ in {"OperationalError", "ConnectionTimeout", "AdminShutdown"} or state[:2] in {
         "08",
         "57",

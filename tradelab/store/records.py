@@ -10,9 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tradelab.model.errors import ConfigError
+from tradelab.model.errors import ConfigError, CorruptFileError
 from tradelab.store.settings import ConnectionSettings, Provider, Purpose, UncheckedSettings
 
+_REPAIR = (
+    "Put back your last copy of the records; or do without it: tl.connections.deactivate, then .remove, with its name."
+)
 EXPIRED = "a test did not end within its time: the process that ran it was probably killed"
 
 
@@ -100,7 +103,23 @@ def settled(row: Row, now_ns: int) -> dict[str, Any]:
 
 
 def connection_of(row: Row, fields: tuple[str, ...], providers: FindProvider) -> Connection:
-    """Turn a row, settled, into a connection."""
+    """Turn a row, settled, into a connection.
+
+    Raises
+    ------
+    CorruptFileError
+        The row holds what we never write: somebody else did, or the disk.
+    """
+    said = "a time in it is no number"
+    if all(row[name] is None or isinstance(row[name], int) for name in row if name.endswith("_ns")):
+        try:
+            return _connection_of(row, fields, providers)
+        except ValueError as error:  # of JSON, of an enum, of pydantic
+            said = str(error).splitlines()[0]
+    raise CorruptFileError(f"the record of connection {row['name']!r} is damaged: {said}.", fix=_REPAIR)
+
+
+def _connection_of(row: Row, fields: tuple[str, ...], providers: FindProvider) -> Connection:
     same = {name: row[name] for name in Connection.__slots__ if name in row}
     return Connection(
         **same

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, delete, insert, select, update
 
 from tradelab.model.credentials import Credentials, Secret
-from tradelab.model.errors import ConfigError, StorageError
+from tradelab.model.errors import ConfigError, CorruptFileError, StorageError
 from tradelab.store import schema
 from tradelab.store.audit import note
 from tradelab.store.database import Database, user
@@ -193,10 +193,20 @@ def fields(connection: Connection, connection_id: str) -> tuple[str, ...]:
 
 def _record(connection: Connection, *, lock: bool = False) -> KeyRecord | None:
     query = select(_ROW.key_id, _ROW.source, _ROW.derivation)
-    row = connection.execute(query.with_for_update() if lock else query).one()
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise CorruptFileError("the record of the key is gone.", fix="Put back your last copy of the records.")
     if row.key_id is None:
         return None
-    return KeyRecord(row.key_id, row.source, Derivation(**json.loads(row.derivation)) if row.derivation else None)
+    try:
+        derivation = Derivation(**json.loads(row.derivation)) if row.derivation else None
+    except (ValueError, TypeError):
+        derivation = None
+    if row.derivation and derivation is None:
+        raise CorruptFileError(
+            "the passphrase's salt and cost are damaged in the records.", fix="Put back your last copy of the records."
+        )
+    return KeyRecord(row.key_id, row.source, derivation)
 
 
 def _set_record(connection: Connection, held: HeldKey, now_ns: int) -> None:

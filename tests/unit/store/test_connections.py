@@ -429,6 +429,39 @@ def test_damage_is_an_error_never_an_empty_answer(connections: Connections, data
 # ── the end, and the audit ───────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("settings", "{broken", "Expecting property name"),
+        ("settings", "[1]", "validation error"),
+        ("purposes", '["fly"]', "'fly' is not a valid Purpose"),
+        ("settings", "5", "validation error"),
+    ],
+)
+def test_a_damaged_record_is_named_and_can_be_done_without(
+    connections: Connections, database: Database, column: str, value: str, says: str
+) -> None:
+    create(connections)
+    create(connections, "other")
+    with database.writing("damage") as connection:
+        connection.execute(text(f"update connections set {column} = :value where name = 'main'"), {"value": value})
+    for look in (connections.list, lambda: connections.get("main")):
+        with pytest.raises(CorruptFileError, match=rf"the record of connection 'main' is damaged: .*{says}"):
+            look()
+    assert connections.get("other").name == "other"
+    connections.delete("main")
+    assert [known.name for known in connections.list()] == ["other"]
+
+
+def test_a_key_s_record_that_is_damaged_or_gone_is_named(connections: Connections, database: Database) -> None:
+    create(connections)
+    for statement in ("update vault set derivation = '{}'", "delete from vault"):
+        with database.writing("damage") as connection:
+            connection.execute(text(statement))
+        with pytest.raises(CorruptFileError, match=r"(damaged in the records|is gone).*last copy"):
+            Connections(database, find_provider).credentials("main")
+
+
 def test_a_deleted_connection_leaves_nothing_but_its_audit(connections: Connections, database: Database) -> None:
     active(connections)
     with pytest.raises(ConfigError, match=r"'main' is active\. Deactivate it first"):
