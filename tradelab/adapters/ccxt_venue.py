@@ -15,7 +15,7 @@ from tradelab.adapters.ccxt_grid import change_off_grid, off_grid, told_apart, u
 from tradelab.adapters.ccxt_sent import Sent
 from tradelab.adapters.ccxt_words import order_of, position_of
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
-from tradelab.model.approval import OrderApproved
+from tradelab.model.approval import OrderApproved, intent_of
 from tradelab.model.errors import VenueError
 from tradelab.model.orders import Fill, Order, OrderIntent, OrderRef, Side
 from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown, already_there
@@ -42,7 +42,7 @@ class CcxtVenue(CcxtData):
         What it was decided on is held against its age limit by the venue's clock just before the order leaves, however
         long it has waited for room in the request budget; and it is signed to arrive before that limit or not at all.
         """
-        name = order.intent.client_order_id
+        name = intent_of(order).client_order_id
         async with self._sent.alone(name):
             before = await self._sent_before(order.intent) if name in self._sent else None
             if before is not None:

@@ -26,7 +26,7 @@ from tradelab.adapters.metaapi_terminal import Terminal
 from tradelab.adapters.metaapi_trading import impossible
 from tradelab.adapters.metaapi_wire import RefusedError, Wire
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
-from tradelab.model.approval import OrderApproved
+from tradelab.model.approval import OrderApproved, intent_of
 from tradelab.model.capabilities import DataCapabilities, Evidence, Stream, VenueCapabilities
 from tradelab.model.clock import Clock, SystemClock, elapsed_ns
 from tradelab.model.credentials import Credentials
@@ -218,7 +218,7 @@ class MetaApiVenue:
 
     async def submit(self, order: OrderApproved) -> Outcome:
         """Send an order once; one of the same client id that is there already is the answer instead."""
-        intent = order.intent
+        intent = intent_of(order)
         lacking = self.capabilities.lacks(intent) or impossible(intent, self._is_mt4)
 
         def late() -> Refused | None:

@@ -21,7 +21,7 @@ from tradelab.adapters.mtapi_streams import Streams
 from tradelab.adapters.mtapi_trading import Trader
 from tradelab.adapters.mtapi_wire import Platform
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
-from tradelab.model.approval import OrderApproved
+from tradelab.model.approval import OrderApproved, intent_of
 from tradelab.model.capabilities import DataCapabilities, Evidence, Stream, VenueCapabilities
 from tradelab.model.clock import Clock
 from tradelab.model.credentials import Credentials
@@ -182,12 +182,13 @@ class MtapiVenue:
 
     async def submit(self, order: OrderApproved) -> Outcome:
         """Send an order once; one of its name that is there already is its answer."""
+        intent = intent_of(order)
 
         def late() -> Refused | None:
             return order.stale_at(self._session.clock.now_ns())
 
-        refused = self.capabilities.lacks(order.intent) or late()
-        return refused if refused is not None else await self._trader.submit(order.intent, late)
+        refused = self.capabilities.lacks(intent) or late()
+        return refused if refused is not None else await self._trader.submit(intent, late)
 
     async def cancel(self, ref: OrderRef) -> Outcome:
         """Cancel one order that waits."""

@@ -23,7 +23,7 @@ from tradelab.adapters.paper_orders import Working
 from tradelab.adapters.paper_streams import Stream
 from tradelab.adapters.registry import AdapterSpec, Purpose, checked, fields_of
 from tradelab.model.account import AccountInfo, Balance, Position
-from tradelab.model.approval import OrderApproved
+from tradelab.model.approval import OrderApproved, intent_of
 from tradelab.model.capabilities import Evidence, VenueCapabilities
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.credentials import Credentials
@@ -160,9 +160,9 @@ class PaperVenue:
 
     async def submit(self, order: OrderApproved) -> Outcome:
         """Take an order; a second one of the same client id is answered with the first and trades nothing."""
+        account, intent = self._account, intent_of(order)
         if not self._is_connected:
             return _NOT_CONNECTED
-        account, intent = self._account, order.intent
         self._matching.expire()
         if (first := account.clients.get(intent.client_order_id)) is not None:
             return already_there(intent, account.orders[first].told())

@@ -115,6 +115,24 @@ class OrderApproved(Plain):
         return next((refused for each in self.decided_on if (refused := each.stale_at(now_ns)) is not None), None)
 
 
+def intent_of(order: OrderApproved) -> OrderIntent:
+    """Return what is to be sent; every venue's first step.
+
+    Raises
+    ------
+    ParameterError
+        It is anything but an approved order: an intent that nobody approved, or the refusal that ``approve`` answered.
+    """
+    if isinstance(order, OrderApproved):
+        return order.intent
+    if isinstance(order, Refused):
+        raise ParameterError(f"the order was refused, so there is nothing to submit: {order.says}.")
+    raise ParameterError(
+        f"a venue takes an approved order only, not {type(order).__name__}.",
+        fix='Let it pass first: approve(intent, instrument, reference_price=quote.mid, by=("person",), at_ns=now_ns).',
+    )
+
+
 def approve(
     intent: OrderIntent,
     instrument: Instrument,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tradelab.model.approval import DecidedOn, OrderApproved, approve
+import tradelab
+from tradelab.model.approval import DecidedOn, OrderApproved, approve, intent_of
 from tradelab.model.errors import InvariantError, ParameterError
 from tradelab.model.instrument import Instrument
 from tradelab.model.orders import OrderIntent, OrderType, Side
@@ -85,3 +88,21 @@ def test_nothing_of_what_was_approved_can_be_replaced(more: dict[str, Any]) -> N
     with pytest.raises(InvariantError, match="nothing of it is replaced"):
         replace(told, **more)
     assert replace(told) == told
+
+
+def test_a_venue_is_told_nothing_that_nobody_approved() -> None:
+    approved = passed()
+    assert isinstance(approved, OrderApproved)
+    assert intent_of(approved) == approved.intent
+    refused = passed(DecidedOn(what="quote", ts_ns=NOW - 9 * S, max_age_s=5.0))
+    with pytest.raises(ParameterError, match=r"nothing to submit: the quote is 9\.0 s old"):
+        intent_of(refused)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"approved order only, not OrderIntent\. Let it pass first: approve\("):
+        intent_of(ORDER)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("room", ["ccxt_venue", "metaapi_venue", "mtapi_venue", "paper_venue"])
+def test_each_of_our_venues_asks_for_the_approval_first(room: str) -> None:
+    source = (Path(tradelab.__file__).parent / "adapters" / f"{room}.py").read_text(encoding="utf-8")
+    (submit,) = [node for node in ast.walk(ast.parse(source)) if getattr(node, "name", "") == "submit"]
+    assert "intent_of(order)" in ast.unparse(submit.body[1])  # after the docstring
