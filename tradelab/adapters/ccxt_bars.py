@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 
+from tradelab.adapters.retry_after import seconds_of
 from tradelab.catalog.bars import BarRow, Catalog
 from tradelab.catalog.frame import moment_ns, time_ns
 from tradelab.model.errors import ConnectivityError, MissingExtraError, RequestError, TimestampError, UnknownNameError
@@ -289,8 +290,7 @@ class _Venue:
         """Return the seconds the exchange asked us to wait, when it refused for being asked too often."""
         if not isinstance(error, self._ccxt.DDoSProtection):
             return None
-        asked = str((self._client.last_response_headers or {}).get("Retry-After", ""))
-        return float(asked) if asked.isdigit() else None
+        return seconds_of(str((self._client.last_response_headers or {}).get("Retry-After", "")))
 
 
 def _import_ccxt() -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import logging
+import re
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from tradelab.adapters.budget import BudgetError, Urgency, urgency
 from tradelab.adapters.ccxt_answers import require_whole
 from tradelab.adapters.ccxt_limits import Budgets, Limits
 from tradelab.adapters.ccxt_outcomes import Heard, heard, is_there_already, outcome_of, read_error
+from tradelab.adapters.retry_after import at_most_a_week, seconds_of
 from tradelab.model.approval import OrderApproved
 from tradelab.model.clock import Clock, elapsed_ns
 from tradelab.model.credentials import Credentials, Secret
@@ -277,9 +279,9 @@ class CcxtClient:
     def _learn(self, status: int, headers: Mapping[str, str]) -> None:
         """Close the budget when the venue says so, and take over what it has counted."""
         told = {name.lower(): value for name, value in headers.items()}
-        asked = _seconds(told.get("retry-after"))
-        if asked is None and (reset_ms := _seconds(told.get("x-bapi-limit-reset-timestamp"))) is not None:
-            asked = max(0.0, reset_ms / 1000 - self.now_ns() / 1e9)
+        asked, reset_ms = seconds_of(told.get("retry-after")), told.get("x-bapi-limit-reset-timestamp", "")
+        if asked is None and re.fullmatch(r"[0-9]{1,15}", reset_ms):
+            asked = at_most_a_week(int(reset_ms) / 1000 - self.now_ns() / 1e9)
         banned = status == 418 or (status == 403 and self.id.startswith("bybit"))
         if banned or status == 429:
             asked = asked or (self.budgets.limits.ban_s if banned else _DEFAULT_PAUSE_S)
@@ -420,10 +422,3 @@ def _make(exchange: str) -> Any:
         near = difflib.get_close_matches(exchange, known, n=8, cutoff=0.4) or ["binance", "kraken"]
         raise UnknownNameError.of("exchange", exchange, near, fix="ccxt's ids are lower-case.")
     return getattr(ccxt.pro, exchange, None) or getattr(ccxt.async_support, exchange)
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None

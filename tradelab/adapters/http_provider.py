@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tradelab.adapters.http_bodies import NS_PER, AccountBody, CandleBody, SymbolBody, TickBody, Unit, parsed
 from tradelab.adapters.registry import AdapterSpec, Purpose, checked, fields_of
+from tradelab.adapters.retry_after import at_most_a_week, seconds_of
 from tradelab.model.account import AccountInfo
 from tradelab.model.capabilities import DataCapabilities, Evidence
 from tradelab.model.clock import Clock
@@ -288,14 +289,14 @@ def _date_ns(answer: httpx.Response) -> int | None:
 def _retry_after_s(answer: httpx.Response, clock: Clock) -> float | None:
     """Seconds to wait: told as such, or as the moment when it is over; ``None`` where neither is told."""
     told = answer.headers.get("Retry-After", "").strip()
-    if told.isdigit():
-        return float(told)
+    if (seconds := seconds_of(told)) is not None:
+        return seconds
     try:
         until_s = parsedate_to_datetime(told).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     now_ns = _date_ns(answer) or clock.now_ns()
-    return max(until_s - now_ns / NS_PER_S, 0.0)
+    return at_most_a_week(until_s - now_ns / NS_PER_S)
 
 
 def _open(settings: Mapping[str, Any], credentials: Credentials, clock: Clock) -> HttpProvider:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from tradelab.adapters.metaapi_parse import time_ns
+from tradelab.adapters.retry_after import at_most_a_week, seconds_of
 from tradelab.model.clock import Clock
 from tradelab.model.credentials import Credentials
 from tradelab.model.errors import ConnectivityError, RequestError
@@ -142,13 +143,13 @@ class Wire:
         if answer.status_code not in (202, _TOO_MANY, 503):
             return None
         said = answer.headers.get("Retry-After", "")
-        if said.replace(".", "", 1).isdigit():
-            return float(said)
+        if (seconds := seconds_of(said)) is not None:
+            return seconds
         until = _date(said)
         metadata = body.get("metadata") if isinstance(body, dict) else None
         if until is None and isinstance(metadata, dict):
             until = time_ns(metadata.get("recommendedRetryTime"))
-        return None if until is None else max(0.0, (until - self._clock.now_ns()) / NS_PER_S)
+        return None if until is None else at_most_a_week((until - self._clock.now_ns()) / NS_PER_S)
 
 
 def dumps(value: Any) -> str:

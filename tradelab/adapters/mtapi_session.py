@@ -14,6 +14,7 @@ from tradelab.adapters.mtapi_answers import EDIT, AnswerError, meaning, parsed, 
 from tradelab.adapters.mtapi_quiet import quietly
 from tradelab.adapters.mtapi_rows import ErrorRow
 from tradelab.adapters.mtapi_settings import MtapiSettings
+from tradelab.adapters.retry_after import seconds_of
 from tradelab.model.clock import Clock
 from tradelab.model.credentials import HIDDEN, Credentials, Secret
 from tradelab.model.errors import ConnectivityError, ParameterError, RequestError
@@ -225,7 +226,7 @@ class Session:
 
 
 def _heard(reply: httpx.Response) -> Answer:
-    date_ns, retry_after_s = _date_ns(reply.headers.get("Date")), _seconds(reply.headers.get("Retry-After"))
+    date_ns, retry_after_s = _date_ns(reply.headers.get("Date")), seconds_of(reply.headers.get("Retry-After"))
     kind = reply.headers.get("Content-Type", "")
     if "html" in kind:
         return Answer(reply.status_code, None, None, f"a page of HTML, status {reply.status_code}", date_ns)
@@ -243,7 +244,3 @@ def _date_ns(told: str | None) -> int | None:
         return int(email.utils.parsedate_to_datetime(told).timestamp()) * NS_PER_S
     except ValueError:
         return None
-
-
-def _seconds(told: str | None) -> float | None:
-    return float(told) if told is not None and told.strip().isdigit() else None

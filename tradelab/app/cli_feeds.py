@@ -71,7 +71,12 @@ def backfill(source: str, symbol: str, timeframe: str, since: str | None, until:
 @click.argument("source")
 @click.argument("symbol")
 @click.argument("timeframe")
-@click.option("--for", "length", help="Stop after this long: 90s, 10m, 2h. Default: until Ctrl-C.")
+@click.option(
+    "--for",
+    "length",
+    help="Stop after this long by the source's clock, which a fast rehearsal runs fast: 90s, 10m, 2h. Default: until "
+    "Ctrl-C.",
+)
 @click.option("--quotes", is_flag=True, help="Show best bid and ask too, at most once a second; they are not stored.")
 def stream(source: str, symbol: str, timeframe: str, length: str | None, quotes: bool) -> None:
     """Follow a market: store each bar as it closes, and print a line for it with its age.

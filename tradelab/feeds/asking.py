@@ -12,6 +12,7 @@ from tradelab.model.errors import ConnectivityError
 from tradelab.model.units import NS_PER_S
 
 T = TypeVar("T")
+_LONGEST_BAN_S = 7 * 86_400.0  # asked again after a week, a venue that means longer says so again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +81,9 @@ class Asker:
 
     def note(self, error: ConnectivityError) -> None:
         """Keep away for as long as the venue asked, whoever heard it."""
-        if error.retry_after_s:
-            until = self._clock.now_ns() + int(error.retry_after_s * NS_PER_S)
+        asked_s = error.retry_after_s
+        if asked_s is not None and asked_s > 0:  # NaN is not: another package's adapter may tell anything
+            until = self._clock.now_ns() + int(min(asked_s, _LONGEST_BAN_S) * NS_PER_S)
             self._banned_until_ns = max(self._banned_until_ns, until)
 
     async def _wait_out_the_ban(self) -> None:

@@ -95,3 +95,11 @@ def test_no_request_falls_inside_a_ban_that_any_of_them_earned() -> None:
         assert len(set(others)) == 5, "and they do not all come back in the same moment"
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("nonsense", [float("nan"), float("inf"), -5.0, 1e300])
+def test_a_time_to_wait_that_is_none_neither_breaks_the_asker_nor_stops_it_for_ever(nonsense: float) -> None:
+    clock = ManualClock(0)
+    asker = Asker(clock, random.Random(1))
+    asker.note(ConnectivityError("busy.", retry_after_s=nonsense))
+    assert 0 <= asker.banned_until_ns <= 7 * 86_400 * NS_PER_S
