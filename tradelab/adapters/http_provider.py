@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import statistics
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tradelab.adapters.header_values import require_header_values
 from tradelab.adapters.http_bodies import NS_PER, AccountBody, CandleBody, SymbolBody, TickBody, Unit, parsed
 from tradelab.adapters.registry import AdapterSpec, Purpose, checked, fields_of
 from tradelab.adapters.retry_after import at_most_a_week, seconds_of
@@ -35,6 +37,7 @@ from tradelab.model.ports import ConnectionTest
 from tradelab.model.units import NS_PER_S, Timeframe
 
 _PINGS = 3
+_MOST_BYTES = 64_000_000  # 100 000 bars, the largest page, are a fifth of that
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -231,15 +234,31 @@ class HttpProvider:
         left_s = (self._wait_until_ns - self._clock.now_ns()) / NS_PER_S
         if left_s > 0:
             raise ConnectivityError(f"{self.name} asked us to wait; nothing was sent.", retry_after_s=left_s)
-        url = self._settings.api_url + path
+        answer, body, failure = None, bytearray(), ""
         try:
-            answer = await self._client.get(url, params=dict(asked or {}), headers=self._headers())
-        except (TimeoutError, httpx.HTTPError) as error:
-            raise ConnectivityError(
-                f"{self.name} could not be reached: {self._clean(error)}.", fix="Check the address and the network."
-            ) from None
-        self._require_good(answer, path)
-        return self._body(answer, path), _date_ns(answer)
+            async with (
+                asyncio.timeout(self._settings.timeout_s),  # of all of it: a body that drips never ends
+                self._client.stream("GET", self._settings.api_url + path, **self._asked(asked)) as answer,
+            ):
+                async for part in answer.aiter_bytes():
+                    body += part
+                    if len(body) > _MOST_BYTES:
+                        break
+        except TimeoutError:
+            failure = f"no whole answer within {self._settings.timeout_s:g} s"
+        except httpx.HTTPError as error:
+            failure = self._clean(error)
+        if failure or answer is None:  # said outside, so that no exception carries the request and its key along
+            fix = "Check the address and the network."
+            raise ConnectivityError(f"{self.name} could not be reached: {failure}.", fix=fix)
+        if len(body) > _MOST_BYTES:
+            fix = "Ask for less: a smaller page_bars."
+            raise RequestError(f"{self.name}{path} answers with more than {_MOST_BYTES / 1e6:.0f} MB.", fix=fix)
+        self._require_good(answer, bytes(body), path)
+        return self._body(bytes(body), path), _date_ns(answer)
+
+    def _asked(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {"params": dict(params or {}), "headers": self._headers()}
 
     def _headers(self) -> dict[str, str]:
         given = self._credentials
@@ -250,10 +269,10 @@ class HttpProvider:
             headers["X-API-Secret"] = given.reveal("api_secret")
         return headers
 
-    def _require_good(self, answer: httpx.Response, path: str) -> None:
+    def _require_good(self, answer: httpx.Response, body: bytes, path: str) -> None:
         if answer.is_success:
             return
-        said = self._clean(" ".join(answer.text.split())[:120])
+        said = self._clean(" ".join(body.decode("utf-8", "replace").split()))[:120]
         problem = f"{self.name}{path} answers {answer.status_code}: {said or answer.reason_phrase}."
         if answer.status_code == 429 or answer.status_code >= 500:
             wait_s = _retry_after_s(answer, self._clock)
@@ -263,12 +282,12 @@ class HttpProvider:
         fix = "Check api_key and api_secret." if answer.status_code in (401, 403) else ""
         raise RequestError(problem, fix=fix)
 
-    def _body(self, answer: httpx.Response, path: str) -> Any:
+    def _body(self, body: bytes, path: str) -> Any:
         if path == "/ping":
             return None
         try:
-            return json.loads(answer.content, parse_float=Decimal)
-        except ValueError as error:
+            return json.loads(body, parse_float=Decimal)
+        except (ValueError, RecursionError) as error:
             raise ConnectivityError(f"{self.name}{path} broke off, or answered no JSON: {error}.") from None
 
     def _clean(self, said: object) -> str:
@@ -300,6 +319,7 @@ def _retry_after_s(answer: httpx.Response, clock: Clock) -> float | None:
 
 
 def _open(settings: Mapping[str, Any], credentials: Credentials, clock: Clock) -> HttpProvider:
+    require_header_values(credentials, "api_key", "api_secret")
     return HttpProvider(checked(HttpSettings, settings, "http"), credentials, clock)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tradelab.adapters.header_values import require_header_values
 from tradelab.adapters.metaapi_settings import MetaApiSettings
 from tradelab.adapters.registry import AdapterSpec, Purpose, checked, fields_of
 from tradelab.model.capabilities import Evidence
@@ -16,6 +17,7 @@ def open_venue(settings: Mapping[str, Any], credentials: Credentials, clock: Clo
     """Make the adapter; nothing is connected."""
     from tradelab.adapters.metaapi_venue import MetaApiVenue  # brings httpx and aiohttp
 
+    require_header_values(credentials, "api_token", "account_token")
     return MetaApiVenue(checked(MetaApiSettings, settings, "metaapi"), credentials, clock)
 
 

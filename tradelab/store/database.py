@@ -165,7 +165,8 @@ def _parse(given: str | None) -> URL:
         fix = "Write the password's signs as in any URL: @ is %40, / is %2F, : is %3A."
         raise ConfigError("the database's URL has two @: the password holds one, or the user's name.", fix=fix)
     if backend == "postgresql":
-        password = url.query.get("password", url.password)
+        among = url.query.get("password")
+        password = among if isinstance(among, str) else url.password
         url = url.difference_update_query(["password"]).set(password=password)  # shown by nobody there
         return url.set(drivername="postgresql+psycopg")
     raise ConfigError(f"records are not kept in {backend!r}.", allowed=_ALLOWED, fix="Look at TRADELAB_DATABASE.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tradelab.adapters import registry
+from tests.unit.store.world import shown_by_us
+from tradelab.adapters import http_provider, registry
 from tradelab.adapters.http_provider import HttpProvider
 from tradelab.model.clock import ManualClock
+from tradelab.model.credentials import Secret
 from tradelab.model.errors import ConnectivityError, ParameterError, QualityError, RequestError, TimestampError
 from tradelab.model.market import Candle
 from tradelab.model.units import NS_PER_MIN, NS_PER_S, Timeframe
@@ -31,6 +34,7 @@ class Api:
         self.unit = unit  # units in a second
         self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.answer: web.Response | None = None
+        self.handle_instead: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
 
     def bar(self, k: int) -> dict[str, Any]:
         stamp = (START_S + 60 * k) * self.unit
@@ -38,6 +42,8 @@ class Api:
 
     async def handle(self, request: web.Request) -> web.Response:
         self.asked.append((request.path, dict(request.query), dict(request.headers)))
+        if self.handle_instead is not None:
+            return await self.handle_instead(request)
         if self.answer is not None:
             return self.answer
         date = {"Date": formatdate(START_S + 9 * 60 + 30, usegmt=True)}
@@ -281,3 +287,58 @@ def test_a_server_that_is_not_there_is_said_to_be():
         return f"{caught.value!r}"
 
     assert KEY not in asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"[" * 100_000, "broke off, or answered no JSON"),
+        (b"\xff\xfe", "broke off, or answered no JSON"),
+        (b'{"data": [' + b" " * 3_000_000, "answers with more than 2 MB"),
+    ],
+)
+def test_a_hostile_body_is_an_error_in_words(body, says, monkeypatch):
+    monkeypatch.setattr(http_provider, "_MOST_BYTES", 2_000_000)
+
+    async def play(provider, api, clock):
+        api.answer = web.Response(body=body)
+        with pytest.raises((ConnectivityError, RequestError), match=says):
+            await provider.fetch_ohlcv("EURUSD", M1)
+
+    played(play)
+
+
+def test_an_answer_that_drips_is_given_up_when_its_time_is_over():
+    async def play(provider, api, clock):
+        async def drip(request):
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                while True:
+                    await answer.write(b" ")
+                    await asyncio.sleep(0.01)  # each byte in time, the whole never
+            return answer
+
+        api.handle_instead = drip
+        with pytest.raises(ConnectivityError, match=r"no whole answer within 0\.3 s"):
+            await provider.fetch_ohlcv("EURUSD", M1)
+
+    played(play, timeout_s=0.3)
+
+
+def test_a_key_that_no_header_can_carry_is_refused_by_name_before_anything_is_sent():
+    with pytest.raises(ParameterError, match="api_key is sent in a header and has a letter that none can carry") as no:
+        settings = {"api_url": "http://127.0.0.1:1", "timestamp_unit": "s"}
+        registry.data_provider("http", settings, {"api_key": Secret("canary-ключ"), "api_secret": Secret("s")})
+    assert "canary" not in shown_by_us(no.value)
+
+
+def test_an_error_of_the_network_carries_no_request_along():
+    async def play(provider, api, clock):
+        provider._settings = provider._settings.model_copy(update={"api_url": "http://127.0.0.1:1"})
+        with pytest.raises(ConnectivityError) as gone:
+            await provider.now_ns()
+        assert KEY not in shown_by_us(gone.value)
+        assert gone.value.__context__ is None
+
+    played(play, credentials={"api_key": KEY, "api_secret": SECRET})
