@@ -124,7 +124,7 @@ def spec(provider: str) -> AdapterSpec:
     where = f"adapter {provider!r} ({point.value}, of {_package(point)})"
     try:
         found = point.load()
-    except Exception as error:  # whatever another's package does on import
+    except (Exception, SystemExit) as error:  # whatever another's package does on import
         raise ConfigError(
             f"{where} cannot be imported: {type(error).__name__}: {error}.", fix="Repair or uninstall that package."
         ) from error

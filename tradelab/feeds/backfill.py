@@ -210,10 +210,14 @@ class Fetcher:
         """Return a page's closed bars and those that are not over yet, oldest first and each once.
 
         Of a bar that is there twice the closed one stands, else the later in the page. A bar that is over by the
-        venue's time, but marked open and the last of the page, was told too early: it counts as not told.
+        venue's time, but marked open and the last of the page, was told too early: it counts as not told. So does a bar
+        of the future: it would stay as the forming one for good, and prove holes where bars are only late.
         """
         once: dict[int, Candle] = {}
+        latest_ns = self._venue_clock.at_most_ns() + self.grace_ns
         for candle in page:
+            if candle.open_ns > latest_ns:
+                continue
             known = once.get(candle.open_ns)
             if known is None or candle.closed or not known.closed:
                 once[candle.open_ns] = candle

@@ -76,6 +76,11 @@ def test_a_plug_in_that_cannot_be_imported_is_named_and_harms_no_other(install):
         registry.spec("acme_broken")
 
 
+def test_a_plug_in_that_ends_the_program_on_import_is_named_and_ends_nothing(install):
+    install("acme_x", "raise SystemExit('bye')", "acme_quitter")
+    assert "SystemExit: bye" in registry.adapters().broken["acme_quitter"]
+
+
 def test_a_plug_in_that_leads_to_something_else_is_named(install):
     install("acme_f", "SPEC = 5", "acme_odd")
     install("acme_g", _GOOD.format(name="another"), "acme_other")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,20 @@ def test_an_answer_from_a_copy_that_lags_closes_no_bar(catalog: Catalog) -> None
     provider.page = None
     asyncio.run(desk.fetcher.backfill(desk.series, START_NS))
     assert desk.stored() == provider.bars[:7]
+
+
+@pytest.mark.parametrize("ahead_ns", [120 * NS_PER_S, 365 * NS_PER_DAY, 2**61])
+def test_a_bar_of_the_future_in_a_page_is_neither_kept_nor_believed(catalog: Catalog, ahead_ns: int) -> None:
+    provider = at(walk(8), 3)  # three seconds into bar 7
+    ahead = replace(provider.bars[7], open_ns=provider.bars[7].open_ns + ahead_ns, closed=False)
+    lagging = provider.clock.now_ns() - 10 * NS_PER_S
+    provider.page = lambda there, since, limit: [*from_(provider.visible(lagging), since), ahead]
+    desk = Desk(catalog, provider)
+    desk.store(provider.bars[:2])
+    filled = asyncio.run(desk.fetcher.fetch_new(desk.series))
+    assert desk.stored() == provider.bars[:6], "bar 6 is shown as it was ten seconds ago, and no later bar is shown"
+    assert (filled.forming, filled.holes) == (None, ())
+    assert desk.stored(include_open=True) == provider.bars[:6]
 
 
 def test_a_hole_of_the_venues_own_is_asked_for_twice_and_then_never_again(catalog: Catalog) -> None:
