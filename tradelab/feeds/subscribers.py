@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from tradelab.feeds.series import Series
-from tradelab.model.errors import ParameterError, TradelabError
+from tradelab.model.errors import ParameterError, StorageError, TradelabError, UnknownNameError
 from tradelab.model.feed_events import BarClosed, BarForming, BarsMissed
 from tradelab.model.market import Candle, Quote
 
@@ -45,6 +46,7 @@ class BarSubscriber:
         self._queue: deque[Candle] = deque()
         self._caught_up: deque[Candle] = deque()
         self._behind_until_ns: int | None = None  # bars up to this one are to be read from the catalogue
+        self._behind_bars = 0  # how many of those it was told of, at least
         self._was_slow = False
         self._forming: Candle | None = None
         self._error: BaseException | None = None
@@ -60,6 +62,7 @@ class BarSubscriber:
             return
         if self._behind_until_ns is not None or len(self._queue) + len(wanted) > self._queue_bars:
             self._was_slow |= self._behind_until_ns is None and bool(self._queue)
+            self._behind_bars += len(self._queue) + len(wanted)
             self.read_up_to(wanted[-1].open_ns)
         else:
             self._queue.extend(wanted)
@@ -117,8 +120,17 @@ class BarSubscriber:
         """Read what is behind; return how many bars to say were missed (none, if this is only the beginning)."""
         until, self._behind_until_ns = self._behind_until_ns, None
         was_slow, self._was_slow = self._was_slow, False
+        told, self._behind_bars = self._behind_bars, 0
         if until is not None and self.after_ns is not None:
-            self._caught_up.extend(self._read_stored(self.after_ns, until))
+            with suppress(UnknownNameError):  # the whole series was removed meanwhile
+                self._caught_up.extend(self._read_stored(self.after_ns, until))
+            if len(self._caught_up) < told:
+                lost = told - len(self._caught_up)
+                self._caught_up.clear()
+                raise StorageError(
+                    f"{self.series}: {lost} bar(s) were removed from the catalogue before this subscriber read them.",
+                    fix="Subscribe anew; read faster, or let retention keep them longer (tradelab data retain).",
+                )
         return len(self._caught_up) if was_slow else 0
 
 

@@ -48,9 +48,7 @@ def test_the_loop_runs_on_while_another_process_writes(tmp_path: Path, other: sq
 def test_who_writes_for_too_long_is_named_and_nothing_is_written(tmp_path: Path, other: sqlite3.Connection) -> None:
     with Catalog(tmp_path, wait_s=0.02) as catalog:
         other.execute("begin immediate")
-        with pytest.raises(
-            LockedError, match=r"cannot append bars: another process is writing to .*Wait for it"
-        ):
+        with pytest.raises(LockedError, match=r"cannot append bars: another process is writing to .*Wait for it"):
             asyncio.run(keep(catalog, lambda: catalog.append([ROW])))
         assert not keep_if_free(catalog, lambda: catalog.append([ROW]))
         other.execute("rollback")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.feeds.following import RHYTHM, quotes_of, world_of
 from tests.unit.feeds.scripted import START_NS, SYMBOL, ScriptedProvider, pass_time, settle, walk
+from tradelab.catalog.retention import RetentionPolicy
 from tradelab.catalog.samples import load
 from tradelab.feeds.keeper import candles
 from tradelab.feeds.rhythm import Rhythm
@@ -441,5 +442,26 @@ def test_a_slow_reader_of_quotes_gets_the_newest(tmp_path: Path) -> None:
             quote = await anext(quotes)
             assert quote.ts_ns == w.clock.now_ns()
             assert quotes.latest == quote
+
+    asyncio.run(scenario())
+
+
+def test_bars_that_retention_took_from_a_slow_subscriber_are_an_error_and_not_a_silence(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world_of(tmp_path, provider_at()) as w:
+            slow, quick = await w.follow(queue_bars=3), await w.follow()
+            slow.reads.clear()
+            await pass_time(w.clock, 60 * 10)
+            w.catalog.add_retention_policy(RetentionPolicy(keep_days=1e-9))
+            w.catalog.retain()
+            slow.reads.set()
+            await settle()
+            assert isinstance(slow.error, StorageError)
+            assert "were removed from the catalogue before this subscriber read them" in str(slow.error)
+            await pass_time(w.clock, 60 * 5)
+            assert quick.error is None
+            assert quick.closed == w.provider.bars[: len(quick.closed)], "who keeps up loses nothing"
+            assert len(quick.closed) >= 14
+            await quick.stop()
 
     asyncio.run(scenario())
