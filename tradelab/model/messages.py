@@ -33,7 +33,7 @@ from tradelab.model.messages_orders import (  # noqa: F401 (a part of this file,
 from tradelab.model.orders import OrderIntent
 from tradelab.model.recorded import Message, Recorded  # noqa: F401 (a part of this file, too)
 from tradelab.model.signal import DropCode, Inputs, Signal, Verdict
-from tradelab.model.states import BotStatus, Severity, TradingState
+from tradelab.model.states import BotStatus, Protection, Severity, TradingState
 from tradelab.model.units import Timeframe
 
 # ── the market ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,11 +136,39 @@ class PositionModified(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ExitsArmed(Message):
+    """The exits of a fresh position are measured: by ``unit``, the ATR of the bar that decided.
+
+    ``atr`` and ``close`` are those of the newest closed bar, from which a chandelier goes on. ``None`` where the bot's
+    plan needs none, or nobody knows.
+    """
+
+    account: str
+    bot: str
+    symbol: str
+    signal_id: str
+    unit: float | None = None
+    atr: float | None = None
+    close: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ProtectionChanged(Message):
+    """What stops a position now: the venue's own list shows it, we watch it here, or nothing does."""
+
+    account: str
+    bot: str
+    symbol: str
+    by: Protection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PositionClosed(Message):
     """A position is flat again.
 
-    ``realized_pnl`` is after fees, in the currency prices are said in; ``r_multiple`` is it over what the first stop
-    risked, ``mfe`` and ``mae`` are the best and worst it stood at on the way (the worst at or below zero).
+    ``realized_pnl`` is after fees, in the currency prices are said in, and ``None`` where part of the position was taken
+    over from the venue, so that nobody knows; ``r_multiple`` is it over what the first stop risked, ``mfe`` and ``mae``
+    are the best and worst it stood at on the way (the worst at or below zero).
     """
 
     account: str
@@ -149,9 +177,9 @@ class PositionClosed(Message):
     opened_ns: int
     closed_ns: int
     qty: Decimal
-    entry_price: Decimal
-    exit_price: Decimal
-    realized_pnl: Decimal
+    entry_price: Decimal | None
+    exit_price: Decimal | None
+    realized_pnl: Decimal | None
     fees: Decimal
     reason: str
     r_multiple: Decimal | None = None

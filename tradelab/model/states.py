@@ -32,6 +32,14 @@ class Leg(enum.Enum):
     HAND = "hand"
 
 
+class Protection(enum.Enum):
+    """What closes a position at its stop."""
+
+    VENUE = "venue"  # an order of the whole quantity that the venue's own list shows
+    HERE = "here"  # we do, by a fresh quote
+    NONE = "none"
+
+
 class Severity(enum.Enum):
     """How soon a person should look."""
 
