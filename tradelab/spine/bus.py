@@ -75,13 +75,13 @@ class Bus:
         self._deeds: list[Callable[[], None]] = []
         self._keeping: Keeping | None = None
         self._cause: int | None = None
-        self.is_broken = False
+        self._is_broken = False
         self._is_showing = False
 
     @property
     def is_broken(self) -> bool:
         """Whether it has stopped: what is in memory may be more than what is kept, or a deed was not begun."""
-        return self.is_broken
+        return self._is_broken
 
     def hear(self, kind: type[M], hearer: Callable[[Recorded[M]], None]) -> None:
         """Let every message of exactly this kind be heard; hearers hear in the order in which they asked."""
@@ -109,7 +109,7 @@ class Bus:
             A transaction could not be kept before: what is in memory is more than what is kept, and nobody may act
             on it. Start again from the journal.
         """
-        if self.is_broken:
+        if self._is_broken:
             raise InvariantError("the bus has stopped: what was said last could not be kept.", fix="Start it again.")
         if self._is_showing:
             raise InvariantError(f"who looks on said {type(message).__name__}, and may say nothing.")
@@ -171,7 +171,7 @@ class Bus:
             except Exception as error:  # noqa: BLE001 (raised below, when the others are done)
                 failures.append(error)
         if failures:
-            self.is_broken = True
+            self._is_broken = True
             raise failures[0]
 
     def _record(self, keeping: Keeping, message: Message, ts_ns: int | None, cause: int | None) -> Recorded[Any]:
@@ -187,7 +187,7 @@ class Bus:
         try:
             yield
         except BaseException:
-            self.is_broken = True
+            self._is_broken = True
             self._queue.clear()
             self._deeds.clear()
             raise

@@ -62,7 +62,7 @@ def test_what_was_active_before_the_step_that_remembers_it_comes_back_by_itself(
         before.activate("used")
         with database.writing("go back to the first schema") as connection:
             connection.execute(text("alter table connections drop column activated_setup"))
-            connection.execute(text(f"update {VERSION_TABLE} set version_num = 'r0001'"))
+            connection.execute(text(f"update {VERSION_TABLE} set version_num = 'r0003'"))
     with Database(url) as database:
         after = Connections(database, find_provider, clock=clock)
         for name in ("off", "used"):
