@@ -1,4 +1,4 @@
-"""Give tests both databases of the records: a file of their own, and a database in a real PostgreSQL started for them."""
+"""Give tests both databases: a SQLite file of their own, and one in a real PostgreSQL started for them."""
 
 from __future__ import annotations
 

@@ -1,113 +1,13 @@
-"""Give the records' tests both databases: a file of their own, and a database in a real PostgreSQL started for them."""
+"""Give the records' tests a key, a clock, and connections."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
-from sqlalchemy import create_engine, text
 
-from tests.canary import Canary
 from tests.unit.store.world import Clock, find_provider
 from tradelab.store.connections import Connections
 from tradelab.store.database import Database
 from tradelab.store.sealing import Key, new_key
-
-BACKENDS = ("sqlite", "postgresql")
-
-
-def _programs() -> Path:
-    """The folder of pg_ctl and initdb: on the path, or where Debian keeps the newest."""
-    found = shutil.which("pg_ctl")
-    if found and shutil.which("initdb"):
-        return Path(found).parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
-    if not versions:
-        pytest.skip("PostgreSQL is not installed here: no pg_ctl on the path or in /usr/lib/postgresql")
-    return versions[-1].parent
-
-
-def _as_whom() -> tuple[list[str], tuple[int, int] | None]:
-    """PostgreSQL refuses to run as root: the words that run a program as somebody else, and who owns the folder."""
-    if os.getuid() != 0:
-        return [], None
-    try:
-        user = pwd.getpwnam("postgres")
-    except KeyError:
-        pytest.skip("we are root, PostgreSQL refuses that, and there is no user named postgres")
-    if not shutil.which("setpriv"):
-        pytest.skip("we are root, PostgreSQL refuses that, and there is no setpriv to become another user")
-    words = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return words, (user.pw_uid, user.pw_gid)
-
-
-@pytest.fixture(scope="session")
-def postgresql(pytestconfig: pytest.Config) -> Iterator[str]:
-    """A server for this pytest process alone, on a unix socket; the URL with ``{}`` where the database's name goes."""
-    canary: Canary | None = pytestconfig.pluginmanager.get_plugin("canary")
-    programs, (words, owner) = _programs(), _as_whom()
-    folder = Path(tempfile.mkdtemp(prefix="tl-pg-"))  # short: a socket's path has at most 107 characters
-    data, log = folder / "data", folder / "log"
-
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*words, *command], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-
-    if owner:
-        os.chown(folder, *owner)
-    settings = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=60"
-    steps = [
-        [str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "tests", "-E", "UTF8", "--locale=C", "-N"],
-        [str(programs / "pg_ctl"), "-D", str(data), "-l", str(log), "-w", "-t", "60", "-o", settings, "start"],
-    ]
-    try:
-        for step in steps:
-            done = run(*step)
-            if done.returncode:
-                pytest.skip(f"PostgreSQL does not start here: {(done.stderr or done.stdout).strip()[-300:]}")
-        yield f"postgresql://tests@/{{}}?host={folder}"
-    finally:
-        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "fast", "-w", "stop")
-        if canary is not None:
-            canary.look_in(folder)  # the bytes of every database, and the server's log
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """Return the URL of a new, empty database of the backend named."""
-
-    def make(backend: str) -> str:
-        if backend == "sqlite":
-            return f"sqlite:///{tmp_path}/records-{uuid.uuid4().hex}.sqlite"
-        url: str = request.getfixturevalue("postgresql")
-        name = f"t_{uuid.uuid4().hex}"
-        engine = create_engine(url.format("postgres").replace("postgresql:", "postgresql+psycopg:"))
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(f"create database {name} template template0"))
-        engine.dispose()
-        return url.format(name)
-
-    return make
-
-
-@pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
-    """The URL of a new, empty database: each test runs once on each."""
-    return new_url(request.param)
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    """New records, migrated."""
-    with Database(url) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.unit.store.conftest import BACKENDS
+from tests.store_fixtures import BACKENDS
 from tests.unit.store.world import Clock, find_provider
 from tradelab.model.errors import TradelabError
 from tradelab.model.ports import ConnectionTest
