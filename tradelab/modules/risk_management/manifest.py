@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tradelab.model.messages import (
     AccountReported,
+    AlarmRaised,
     DataFiltered,
     RiskCalculated,
     SignalAnalyzed,
@@ -19,7 +20,7 @@ MANIFEST = Manifest(
     says="Guards the account, and sizes what passes.",
     on_error=OnError.HALT,
     after=("filter_strategy", "ai_analysis"),
-    hears=(SignalRaised, DataFiltered, SignalAnalyzed, AccountReported),
-    tells=(RiskCalculated, SignalDropped, TradingStateChanged),
+    hears=(SignalRaised, DataFiltered, SignalAnalyzed, AccountReported, TradingStateChanged),
+    tells=(RiskCalculated, SignalDropped, TradingStateChanged, AlarmRaised),
     stage="tradelab.modules.risk_management.stage:Stage",
 )
