@@ -10,6 +10,7 @@ import random
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +52,7 @@ def _fills(draw: st.DrawFn) -> list[Booked]:
                 draw(st.integers(1, 10**7)) * D("0.01"),
                 None if fee is None else fee[1],
                 None if fee is None else fee[0],
-            )  # fmt: skip
+            )
         )
     return made
 
@@ -81,6 +82,7 @@ def _check_money(instrument: Instrument, fills: list[Booked], book: Book) -> Non
         assert over.pnl() is not None
 
 
+@pytest.mark.slow
 @settings(max_examples=10_000)
 @given(instrument=_instruments, fills=_fills(), seed=st.integers(0, 2**32))
 def test_any_order_of_fills_gives_the_same_rounds_and_no_money_is_lost(

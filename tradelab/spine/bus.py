@@ -156,7 +156,7 @@ class Bus:
                 try:
                     for recorded in said:
                         onlooker(recorded)
-                except Exception:
+                except Exception:  # noqa: BLE001 (told in the log, with its traceback)
                     self._onlookers.remove(onlooker)
                     _log.exception("who looked on failed, and is shown nothing more: %r", onlooker)
         finally:

@@ -73,7 +73,7 @@ class Kept(Generic[K, V]):
             self._open.pop(key, None)
             self._settled.pop(key, None)
 
-    def keys(self) -> list[K]:
+    def names(self) -> list[K]:
         """Return every name that was ever kept."""
         return list(self._all)
 

@@ -312,7 +312,7 @@ class Ledger:
 
     def _node_started(self, _: said.NodeStarted, __: Recorded[Any]) -> None:
         """After a start nothing is known to agree with any venue."""
-        for account in self._accounts.keys():
+        for account in self._accounts.names():
             self._accounts[account] = replace(self._accounts[account], reconciling=True)
 
     def _account(self, account: str) -> AccountState:

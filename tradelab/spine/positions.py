@@ -67,8 +67,8 @@ class Round(Plain):
     def pnl(self, price: Decimal | None = None) -> Decimal | None:
         """What it has earned after fees, if what is held were sold at ``price``; ``None`` where that cannot be told.
 
-        It cannot where something is held and there is no price, and where it was adjusted. Fees in other currencies, and
-        those that the venue has not said (``other_fees``, ``unknown_fees``), are not in it.
+        It cannot where something is held and there is no price, and where it was adjusted. Fees in other currencies
+        and those that the venue has not said (``other_fees``, ``unknown_fees``) are not in it.
         """
         if self.adjusted or (self.qty and price is None):
             return None

@@ -111,8 +111,8 @@ class AccountState(Plain):
 class Snapshot(Plain):
     """All that is true after message ``seq``.
 
-    ``orders``, ``signals``, ``commands`` and ``closed_rounds`` hold everything that is not settled, and the newest 256 of
-    what is; the ledger knows older ones by their name.
+    ``orders``, ``signals``, ``commands`` and ``closed_rounds`` hold everything that is not settled, and the newest 256
+    of what is; the ledger knows older ones by their name.
     """
 
     seq: int

@@ -266,7 +266,7 @@ def _translate(error: DBAPIError | sqlite3.Error, what: str) -> StorageError | C
         return StorageError(f"{what}: another process is writing.", fix="Wait for it to end, then try again.")
     if type(origin).__name__ == "DatabaseError" and isinstance(origin, sqlite3.DatabaseError):
         return CorruptFileError(f"{what}: {said}.", fix=_PUT_BACK)
-    if "no such table" in said or "no such column" in said or "already exists" in said:
+    if state[:2] != "23" and any(sign in said for sign in ("no such table", "no such column", "already exists")):
         return CorruptFileError(f"{what}: {said}, so a part of it is lost.", fix=_PUT_BACK)
     if isinstance(origin, sqlite3.OperationalError):
         return StorageError(f"{what}: {said}{_MEANS.get(said, '')}.", fix=_MAKE_ROOM)
