@@ -106,6 +106,7 @@ class PaperConfig(BaseModel):
             query_by_client_id=True,
             cancel_all=True,
             streams=frozenset({Stream.ORDERS, Stream.FILLS, Stream.BALANCES}),
+            in_process=True,
             request_life_ms=0,
             evidence=Evidence.SIMULATOR_ONLY,
         )

@@ -69,6 +69,8 @@ class VenueCapabilities:
         Whether an order can be asked for by our own id: without it nothing is exactly once.
     cancel_all
         Whether one request cancels everything (else they are cancelled one by one).
+    in_process
+        Whether it lives in this process: what it tells cannot be lost on the way, and need not be asked for again.
     request_life_ms
         How long after its time stamp the venue may still take a request; ``None`` where requests do not expire. An
         order that was not found may still arrive until then.
@@ -85,6 +87,7 @@ class VenueCapabilities:
     query_by_client_id: bool = False
     cancel_all: bool = False
     streams: frozenset[Stream] = frozenset()
+    in_process: bool = False
     request_life_ms: int | None = None
     evidence: Evidence = Evidence.UNVERIFIED
 

@@ -50,6 +50,13 @@ class Booker:
 
     async def follow_fills(self, since_ns: int, rhythm: FillRhythm | None = None) -> None:
         """Book fills as they come, for ever."""
+        if self._venue.capabilities.in_process:
+            stream = self._venue.watch_fills()
+            for fill in await self._venue.fills(since_ns):
+                await self.book(fill)
+            async for fill in stream:
+                await self.book(fill)
+            return
         cursor = FillCursor(since_ns)
         async with FillFeed(
             self._venue, cursor, rhythm=rhythm, on_alarm=self._alarm, clock=self._desk.clock, asker=self._asker

@@ -24,6 +24,8 @@ class Config(Table):
         Between two comparisons with the venue, beside those at a start and after a lost connection.
     poll_s
         Between two comparisons where the venue has no stream of orders.
+    fills_s
+        Between two looks for fills, beside the stream of them.
     account_s
         Between two looks at the account's money.
     longest_pause_s
@@ -35,5 +37,6 @@ class Config(Table):
     protects_for_s: Seconds = 3600.0
     reconcile_s: Seconds = 60.0
     poll_s: Seconds = 3.0
+    fills_s: Seconds = 30.0
     account_s: Seconds = 10.0
     longest_pause_s: Annotated[float, Field(gt=0)] = 30.0

@@ -104,7 +104,7 @@ class Stage:
         """Compare at once, then follow the account for ever."""
         await self.reconcilers[account].until_done()
         since_ns = fills_since_ns(self._desk, account)
-        look = FillRhythm(look_s=min(30.0, self.config.reconcile_s))
+        look = FillRhythm(look_s=self.config.fills_s)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.bookers[account].follow_fills(since_ns, look))
             group.create_task(self._follow_orders(account))
