@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "r0004"  # the newest migration; a test compares it with the scripts
+HEAD = "r0005"  # the newest migration; a test compares it with the scripts
 
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
@@ -96,6 +96,23 @@ audit = Table(
     Column("new", Text, nullable=False),
     Index("ix_audit_connection_id", "connection_id", "id"),
     sqlite_autoincrement=True,
+)
+
+# A digest for each row of the audit, over its own words and the digest before; and the last of them, one row.
+audit_chain = Table(
+    "audit_chain",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    CheckConstraint("one = 1", name="ck_audit_head_one"),
 )
 
 # One row, there from the start so that it can be locked: the key that seals everything, by its id, and how it is had.

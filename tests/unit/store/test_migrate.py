@@ -61,6 +61,10 @@ def test_what_was_active_before_the_step_that_remembers_it_comes_back_by_itself(
             before.end_test(before.begin_test(name), ConnectionTest(True, ""))
         before.activate("used")
         with database.writing("go back to the first schema") as connection:
+            connection.execute(text("drop table audit_chain"))
+            connection.execute(text("drop table audit_head"))
+            if not database.is_sqlite:
+                connection.execute(text("drop function audit_chain_only_grows"))
             connection.execute(text("alter table connections drop column activated_setup"))
             connection.execute(text(f"update {VERSION_TABLE} set version_num = 'r0003'"))
     with Database(url) as database:

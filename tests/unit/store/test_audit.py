@@ -1,0 +1,130 @@
+"""Whatever is changed, removed or added in the audit of connections is found."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import delete, insert, select, text, update
+
+from tradelab.store import audit, schema
+from tradelab.store.connections import Connections
+from tradelab.store.database import Database
+
+ROW = schema.audit.c
+
+
+def switch_off_triggers(database: Database) -> None:
+    """Do what an attacker would who has the database in his hands."""
+    with database.writing("sin") as connection:
+        if database.is_sqlite:
+            names = connection.scalars(text("select name from sqlite_master where type='trigger'")).all()
+            for name in names:
+                connection.execute(text(f"drop trigger {name}"))
+        else:
+            for table in ("audit", "audit_chain", "journal", "fills"):
+                connection.execute(text(f"alter table {table} disable trigger user"))
+
+
+@pytest.fixture
+def noted(database: Database) -> Database:
+    """An audit of ten rows."""
+    for number in range(10):
+        with database.writing("note") as connection:
+            audit.note(connection, number, "ada", "update", ("id", "spot"), {"v": number}, {"v": number + 1})
+    switch_off_triggers(database)
+    return database
+
+
+def test_an_audit_that_nobody_touched_is_as_it_was_written(noted: Database, connections: Connections) -> None:
+    assert audit.verify(noted) == []
+    assert len(audit.rows(noted)) == 10
+
+
+def test_an_empty_audit_is_whole(database: Database) -> None:
+    assert audit.verify(database) == []
+
+
+@pytest.mark.parametrize("column", [column.name for column in schema.audit.columns if column.name != "id"])
+def test_a_changed_column_is_found(noted: Database, column: str) -> None:
+    with noted.writing("sin") as connection:
+        connection.execute(update(schema.audit).where(ROW.id == 4).values({column: 99 if column == "at_ns" else "x"}))
+    assert [(flaw.seq, flaw.says) for flaw in audit.verify(noted)] == [(4, "it, or the row before it, was changed")]
+
+
+@pytest.mark.parametrize("number", [1, 5, 10])
+def test_a_removed_row_is_found_the_last_too(noted: Database, number: int) -> None:
+    with noted.writing("sin") as connection:
+        connection.execute(delete(schema.audit).where(ROW.id == number))
+    assert [(flaw.seq, flaw.says) for flaw in audit.verify(noted)] == [(number, "the row is missing")]
+
+
+def test_a_row_removed_with_its_digest_is_found(noted: Database) -> None:
+    with noted.writing("sin") as connection:
+        connection.execute(delete(schema.audit).where(ROW.id == 10))
+        connection.execute(delete(schema.audit_chain).where(schema.audit_chain.c.id == 10))
+    assert "it ends at row 9, and was written up to row 10" in str(audit.verify(noted))
+
+
+def test_a_row_that_was_slipped_in_is_found(noted: Database) -> None:
+    row = {"at_ns": 1, "who": "eve", "what": "arm", "connection_id": "id", "name": "spot", "old": "{}", "new": "{}"}
+    with noted.writing("sin") as connection:
+        connection.execute(insert(schema.audit).values(id=11, **row))
+    assert audit.verify(noted)[0].says == "the row was added, or its digest is missing"
+
+
+def test_two_rows_that_changed_places_are_found(noted: Database) -> None:
+    with noted.writing("sin") as connection:
+        for was, becomes in ((3, 99), (4, 3), (99, 4)):
+            connection.execute(update(schema.audit).where(ROW.id == was).values(id=becomes))
+    assert [flaw.seq for flaw in audit.verify(noted)] == [3, 4]
+
+
+def test_a_missing_or_changed_end_is_found(noted: Database) -> None:
+    with noted.writing("sin") as connection:
+        connection.execute(update(schema.audit_head).values(digest="0" * 64))
+    assert audit.verify(noted) != []
+    with noted.writing("sin") as connection:
+        connection.execute(delete(schema.audit_head))
+    assert "the row in audit_head is missing" in str(audit.verify(noted))
+
+
+def test_the_database_itself_refuses_to_change_the_chain(database: Database) -> None:
+    with database.writing("note") as connection:
+        audit.note(connection, 1, "ada", "create", ("id", "spot"), {}, {})
+    with pytest.raises(Exception, match="the audit_chain only grows"), database.writing("sin") as connection:
+        connection.execute(update(schema.audit_chain).values(digest="x"))
+
+
+def test_many_who_write_at_once_make_one_chain(url: str) -> None:
+    def write(database: Database, who: str) -> None:
+        for number in range(8):
+            with database.writing("note") as connection:
+                audit.note(connection, number, who, "update", (who, who), {}, {})
+
+    with Database(url) as database:
+        writers = [threading.Thread(target=write, args=(database, f"w{n}")) for n in range(4)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        with database.reading() as connection:
+            assert len(connection.scalars(select(ROW.id)).all()) == 32
+        assert audit.verify(database) == []
+
+
+def test_what_stood_in_the_audit_before_it_was_chained_is_chained_by_the_step_that_makes_the_chain(url: str) -> None:
+    with Database(url) as database:
+        with database.writing("note") as connection:
+            audit.note(connection, 1, "ada", "create", ("id", "spot"), {}, {"é": "😀"})
+            audit.note(connection, 2, "ada", "arm", ("id", "spot"), {}, {})
+        with database.writing("go back") as connection:
+            connection.execute(text("drop table audit_chain"))
+            connection.execute(text("drop table audit_head"))
+            if not database.is_sqlite:
+                connection.execute(text("drop function audit_chain_only_grows"))
+            connection.execute(text("update tradelab_schema set version_num = 'r0004'"))
+    with Database(url) as database:
+        assert audit.verify(database) == []
+        with database.reading() as connection:
+            assert len(connection.scalars(select(schema.audit_chain.c.id)).all()) == 2
