@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what an editor reads; a test holds it to the tables below
     from tradelab.app.connections_face import connections as connections
+    from tradelab.app.handle import connect as connect
     from tradelab.app.rehearsal_face import rehearse as rehearse
     from tradelab.catalog import samples as samples
     from tradelab.catalog.bars import Catalog as Catalog
@@ -67,6 +68,7 @@ _HOME = {
     "bars": "tradelab.catalog.find",
     "check": "tradelab.research.lookahead",
     "compare_fills": "tradelab.research.compare_fills",
+    "connect": "tradelab.app.handle",
     "connections": "tradelab.app.connections_face",
     "cost_sensitivity": "tradelab.research.sensitivity",
     "delay_sensitivity": "tradelab.research.sensitivity",

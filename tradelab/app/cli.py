@@ -11,12 +11,27 @@ from tradelab import __version__
 from tradelab.model.errors import TradelabError
 
 _COMMANDS = {
+    "audit": ("tradelab.app.cli_audit", "verify and read the journal of an engine"),
+    "bots": ("tradelab.app.cli_control", "list bots; start, stop, pause, resume one"),
     "connections": ("tradelab.app.cli_connections", "make, test and use connections to exchanges and brokers"),
     "data": ("tradelab.app.cli_data", "download, import, list, check and export bars"),
     "demo": ("tradelab.app.cli_demo", "run the main job on bundled bars and say where the report lies"),
+    "doctor": ("tradelab.app.cli_doctor", "look for what would hurt in live trading, and say what to do"),
+    "down": ("tradelab.app.cli_live", "end an engine in good order"),
+    "flatten": ("tradelab.app.cli_control", "close every position"),
+    "halt": ("tradelab.app.cli_control", "send nothing more that takes on risk; works without a daemon too"),
+    "lease": ("tradelab.app.cli_audit", "see who may trade which account; take over"),
+    "logs": ("tradelab.app.cli_live", "show what an engine has to say"),
+    "modules": ("tradelab.app.cli_modules", "print the pipeline: which module reacts to what"),
+    "notify": ("tradelab.app.cli_notify", "say where notifications go"),
+    "reduce": ("tradelab.app.cli_control", "send only what makes positions smaller"),
     "rehearse": ("tradelab.app.cli_rehearse", "start a local exchange on replayed bars, to rehearse a live setup"),
+    "resume": ("tradelab.app.cli_control", "trade again, after a halt or a reduction"),
     "run": ("tradelab.app.cli_runs", "run a notebook with parameters and keep what it leaves"),
     "runs": ("tradelab.app.cli_runs", "list, filter, show and compare past runs"),
+    "status": ("tradelab.app.cli_live", "say how engines are"),
+    "up": ("tradelab.app.cli_live", "start an engine: bots, orders, risk, and a local API"),
+    "webhook": ("tradelab.app.cli_notify", "make the secret that signals from the network are signed with"),
 }
 
 

@@ -1,0 +1,194 @@
+"""Write what is true in the engine as JSON: money as text, times as UTC nanoseconds, what nobody knows as null."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from tradelab.app.engine_port import Engine
+from tradelab.spine.desk import Market
+from tradelab.spine.positions import Round
+from tradelab.spine.snapshot import AccountState, OrderState, PositionKey, SignalState
+
+_RECENT = 50
+
+
+def snapshot_view(engine: Engine, *, recent: int = _RECENT) -> dict[str, Any]:
+    """Return all that is true now, and the newest of what is over."""
+    now = engine.ledger.snapshot()
+    orders = [_order(order) for order in now.orders.values()]
+    over = [order for order in orders if not order["open"]][-recent:]
+    signals = list(now.signals.values())
+    return {
+        "node": engine.name,
+        "seq": now.seq,
+        "ts_ns": now.ts_ns,
+        "is_live": engine.config.is_live,
+        "state": now.state().value,
+        "states": {scope: state.value for scope, state in now.states.items()},
+        "accounts": {name: _account(engine, name, state) for name, state in _accounts(engine).items()},
+        "bots": [_bot(engine, bot.name) for bot in engine.config.bots],
+        "positions": [_position(engine.market, key, held) for key, held in now.positions.items()],
+        "orders": [order for order in orders if order["open"]],
+        "recent_orders": over,
+        "foreign_orders": [{"account": key[0], **plain(order)} for key, order in now.foreign_orders.items()],
+        "pending_signals": [_signal(state) for state in signals if state.is_pending],
+        "recent_signals": [_signal(state) for state in signals if not state.is_pending][-recent:],
+        "closed": [_closed(key, one) for key, ended in now.closed_rounds.items() for one in ended][-recent:],
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a record as JSON has it.
+
+    >>> plain({"qty": Decimal("0.10"), "when": None})
+    {'qty': '0.10', 'when': None}
+    """
+    if isinstance(value, Decimal):
+        return f"{value:f}" if value.is_finite() else None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, enum.Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list | set | frozenset):
+        return [plain(one) for one in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def quotes_view(market: Market) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the newest quotes, by source and symbol."""
+    return {
+        key: {"source": key[0], "symbol": key[1], **plain(seen.quote), "seen_ns": seen.seen_ns}
+        for key, seen in market.quotes.items()
+    }
+
+
+def faults_of(health: Mapping[str, Any]) -> list[str]:
+    """Return, in words, what of an engine's health a person should look at.
+
+    >>> faults_of({"broken": False, "modules": {"ai_analysis": "left out"}, "leases": {"paper": 0.0}})
+    ['module ai_analysis failed and was left out', "the lease of account 'paper' is not held"]
+    """
+    found = ["the bus has stopped: start the engine again"] if health.get("broken") else []
+    found += [str(fault) for fault in health.get("faults", ())]
+    found += [f"module {name} failed and was {how}" for name, how in health.get("modules", {}).items() if how != "on"]
+    found += [
+        f"the lease of account {name!r} is not held" for name, left in health.get("leases", {}).items() if left == 0
+    ]
+    return found
+
+
+def _accounts(engine: Engine) -> dict[str, AccountState]:
+    """Return every account of the file, and those that the journal knows."""
+    told = engine.ledger.snapshot().accounts
+    names = dict.fromkeys([*engine.config.accounts, *(bot.execution for bot in engine.config.bots), *told])
+    return {name: told.get(name, AccountState()) for name in names}
+
+
+def _account(engine: Engine, name: str, state: AccountState) -> dict[str, Any]:
+    table = engine.config.accounts.get(name)
+    trades_live = any(bot.execution == name and bot.mode.value == "live" for bot in engine.config.bots)
+    return {
+        "kind": "live" if trades_live else "paper" if table is None else table.kind,
+        "state": engine.ledger.snapshot().state(f"account {name}").value,
+        **plain(state),
+    }
+
+
+def _bot(engine: Engine, name: str) -> dict[str, Any]:
+    now, bot = engine.ledger.snapshot(), engine.config.bot(name)
+    status = now.bots.get(name)
+    return {
+        "name": name,
+        "mode": bot.mode.value,
+        "status": "stopped" if status is None else status.value,
+        "state": now.state(f"account {bot.execution}", f"bot {name}").value,
+        "strategy": bot.strategy,
+        "symbols": list(bot.symbols),
+        "timeframe": bot.timeframe.alias,
+        "source": bot.source,
+        "account": bot.execution,
+        "preset": bot.preset,
+    }
+
+
+def _position(market: Market, key: PositionKey, held: Round) -> dict[str, Any]:
+    price = _closing_price(market, key.symbol, held.qty)
+    return {
+        **key._asdict(),
+        "qty": plain(held.qty),
+        "entry_price": plain(held.entry_price),
+        "price": plain(price),
+        "pnl": plain(held.pnl(price)),
+        "fees": plain(held.fees),
+        "opened_ns": held.opened_ns,
+        "adjusted": held.adjusted,
+    }
+
+
+def _closing_price(market: Market, symbol: str, qty: Decimal) -> Decimal | None:
+    """Return what a position could be left at now, by the newest quote of its symbol; ``None`` without one."""
+    seen = [each for key, each in market.quotes.items() if key[1] == symbol]
+    if not seen:
+        return None
+    newest = max(seen, key=lambda each: each.seen_ns).quote
+    return newest.bid if qty > 0 else newest.ask
+
+
+def _closed(key: PositionKey, one: Round) -> dict[str, Any]:
+    return {
+        **key._asdict(),
+        "entry_price": plain(one.entry_price),
+        "exit_price": plain(one.exit_price),
+        "qty": plain(one.entered),
+        "pnl": plain(one.pnl()),
+        "fees": plain(one.fees),
+        "opened_ns": one.opened_ns,
+        "closed_ns": one.updated_ns,
+    }
+
+
+def _order(order: OrderState) -> dict[str, Any]:
+    intent = order.intended.intent
+    return {
+        "client_order_id": order.client_order_id,
+        "venue_order_id": order.venue_order_id,
+        "account": order.intended.account,
+        "bot": order.intended.bot,
+        "leg": order.intended.leg.value,
+        "symbol": intent.symbol,
+        "side": intent.side.value,
+        "type": intent.type.value,
+        "qty": plain(intent.qty),
+        "filled_qty": plain(order.filled_qty),
+        "leaves_qty": plain(order.leaves_qty),
+        "price": plain(intent.price),
+        "stop_price": plain(intent.stop_price),
+        "phase": order.phase.value,
+        "open": order.phase.may_trade,
+        "refused": plain(order.refused),
+        "cancelling": order.cancelling,
+        "asked_ns": order.asked_ns,
+    }
+
+
+def _signal(state: SignalState) -> dict[str, Any]:
+    signal = state.signal
+    return {
+        "id": signal.id,
+        "bot": signal.bot,
+        "symbol": signal.symbol,
+        "action": signal.action.value,
+        "origin": signal.origin.value,
+        "decided_ns": signal.decided_ns,
+        "dropped": plain(state.dropped),
+        "client_order_id": state.client_order_id,
+    }
