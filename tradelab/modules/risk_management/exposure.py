@@ -11,6 +11,7 @@ from tradelab.model.signal import Drop, DropCode
 from tradelab.model.states import Leg
 from tradelab.modules.risk_management.money import notional, other_currency
 from tradelab.modules.risk_management.scene import Scene, drop
+from tradelab.spine.order_life import Phase
 from tradelab.spine.snapshot import OrderState, Snapshot
 
 _ZERO = Decimal(0)
@@ -28,14 +29,20 @@ class On:
     price: Decimal | None
 
 
-def may_fill(order: OrderState, reconciled_ns: int | None) -> Decimal:
+def may_fill(order: OrderState, now_ns: int, reconciled_ns: int | None) -> Decimal:
     """Return what an order may still add to what is booked.
 
-    That is more than what is open of it: of an order that the venue has told to be filled, the fills may still be on
-    their way. Once the account has been compared with the venue after that, they are booked.
+    That is more than what is open of it. One that was not taken may be sent again while it is fresh. Of one that the
+    venue has told to be filled, the fills may still be on their way; once the account has been compared with the venue
+    after that, they are booked.
     """
+    if order.is_settled:
+        return _ZERO
     if order.phase.may_trade:
         return order.leaves_qty
+    if order.phase is not Phase.CLOSED:
+        still = now_ns < order.intended.fresh_until_ns
+        return max(order.intended.intent.qty - order.filled_qty, _ZERO) if still else _ZERO
     if order.told is None:
         return _ZERO
     ended_ns = order.asked_ns if order.told.updated_ns is None else order.told.updated_ns
@@ -44,12 +51,12 @@ def may_fill(order: OrderState, reconciled_ns: int | None) -> Decimal:
     return max(order.told.filled_qty - order.filled_qty, _ZERO)
 
 
-def orders_of(snapshot: Snapshot, account: str) -> tuple[tuple[OrderState, Decimal], ...]:
+def orders_of(snapshot: Snapshot, account: str, now_ns: int) -> tuple[tuple[OrderState, Decimal], ...]:
     """Return the account's orders that may still fill, and how much; looked for once a decision."""
     state = snapshot.accounts.get(account)
     reconciled_ns = None if state is None else state.reconciled_ns
     ours = (order for order in snapshot.orders.values() if order.intended.account == account)
-    found = ((order, may_fill(order, reconciled_ns)) for order in ours)
+    found = ((order, may_fill(order, now_ns, reconciled_ns)) for order in ours)
     return tuple((order, qty) for order, qty in found if qty > 0)
 
 

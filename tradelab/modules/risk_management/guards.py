@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -40,7 +40,7 @@ class Guarded:
     equity: Decimal | None = None
     day: dt.date | None = None
     week: dt.date | None = None
-    bases: Mapping[DropCode, Decimal] = MappingProxyType({})  # what each guard measures from
+    bases: Mapping[DropCode, Decimal] = field(default_factory=lambda: MappingProxyType({}))  # what each guard measures from
     tripped: frozenset[DropCode] = frozenset()
 
 

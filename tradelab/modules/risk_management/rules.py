@@ -20,7 +20,7 @@ from tradelab.modules.risk_management.rules_exit import exit_order
 from tradelab.modules.risk_management.rules_exposure import COUNTS, caps
 from tradelab.modules.risk_management.rules_order import entry_order, margin, not_offered
 from tradelab.modules.risk_management.rules_sanity import SANITY, duplicate, quote_age_s, spread_bps
-from tradelab.modules.risk_management.scene import Scene, written
+from tradelab.modules.risk_management.scene import Scene, plain, written
 from tradelab.modules.risk_management.sizing import size
 
 Check = Callable[[Scene], Drop | None]
@@ -61,7 +61,7 @@ def _entry(scene: Scene) -> Decision:
         return Decision(replace(refused, inputs=worked_out + refused.inputs))
     worth = notional(intent.qty, price, scene.instrument)
     money = money_of(scene.instrument) or scene.instrument.quote
-    says = f"{intent.side.value}s {intent.qty:f} {intent.symbol}, worth {worth:f} {money}"
+    says = f"{intent.side.value}s {plain(intent.qty)} {intent.symbol}, worth {plain(worth)} {money}"
     inputs = worked_out + written(order_qty=intent.qty, order_notional=worth, order_notional_currency=money)
     return Decision(Pass(says, inputs), intent, scene.taking_price)
 
@@ -74,7 +74,7 @@ def _exit(scene: Scene) -> Decision:
     if isinstance(leaving, Drop):
         return Decision(leaving)
     intent = leaving.intent
-    says = f"closes {intent.qty:f} of {intent.symbol}"
+    says = f"closes {plain(intent.qty)} of {intent.symbol}"
     return Decision(Pass(says, leaving.inputs), intent, leaving.reference_price)
 
 

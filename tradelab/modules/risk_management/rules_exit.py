@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradelab.model.account import PositionMode
-from tradelab.model.identity import client_order_id
 from tradelab.model.orders import OrderIntent, OrderType
 from tradelab.model.outcome import RefusalCode, Refused
 from tradelab.model.rounding import fit
 from tradelab.model.signal import Drop, DropCode, Inputs
-from tradelab.model.states import Leg
 from tradelab.modules.risk_management.exposure import closing, price_of
-from tradelab.modules.risk_management.scene import Scene, drop, written
+from tradelab.modules.risk_management.scene import Scene, drop, order_name, written
 
 _ZERO = Decimal(0)
 _TOO_MUCH = (RefusalCode.MAX_QTY, RefusalCode.MAX_NOTIONAL)
@@ -97,12 +95,11 @@ def _how_much(scene: Scene) -> tuple[Decimal, str | None, Inputs]:
 
 def _made(scene: Scene, qty: Decimal, ticket: str | None) -> OrderIntent:
     signal, kind = scene.signal, scene.signal.order_type
-    name = client_order_id(scene.account, signal.bot, signal.id, Leg.EXIT.value)
     if kind is OrderType.STOP_LIMIT:  # a signal names the trigger only; who leaves wants out more than a price
         kind = OrderType.STOP
     offered = scene.capabilities
     return OrderIntent(
-        client_order_id=name, symbol=signal.symbol, side=scene.side, type=kind, qty=qty,
+        client_order_id=order_name(scene.account, signal), symbol=signal.symbol, side=scene.side, type=kind, qty=qty,
         price=signal.order_price if kind is OrderType.LIMIT else None,
         stop_price=signal.order_price if kind is OrderType.STOP else None,
         reduce_only=offered is not None and offered.reduce_only,

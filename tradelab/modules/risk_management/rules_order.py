@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from tradelab.model.account import PositionMode
 from tradelab.model.capabilities import VenueCapabilities
-from tradelab.model.identity import client_order_id
 from tradelab.model.orders import OrderIntent, OrderType, Side, TimeInForce
 from tradelab.model.outcome import Refused
 from tradelab.model.rounding import fit
@@ -15,7 +14,7 @@ from tradelab.model.signal import Drop, DropCode, Inputs
 from tradelab.model.states import Leg
 from tradelab.modules.risk_management.exposure import pending
 from tradelab.modules.risk_management.money import money_of, notional
-from tradelab.modules.risk_management.scene import Scene, drop, written
+from tradelab.modules.risk_management.scene import Scene, drop, order_name, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,6 @@ def entry_order(scene: Scene, qty: Decimal) -> Ordered | Drop:
 
 def _made(scene: Scene, qty: Decimal) -> Ordered | Drop:
     signal, bound = scene.signal, scene.slippage_bound
-    name = client_order_id(scene.account, signal.bot, signal.id, Leg.ENTRY.value)
     price = stop_price = None
     kind, tif, says = signal.order_type, TimeInForce.GTC, signal.order_type.value
     if kind is OrderType.MARKET and bound is not None:
@@ -60,8 +58,8 @@ def _made(scene: Scene, qty: Decimal) -> Ordered | Drop:
     elif kind is OrderType.STOP:
         stop_price = signal.order_price
     intent = OrderIntent(
-        client_order_id=name, symbol=signal.symbol, side=scene.side, type=kind, qty=qty, price=price,
-        stop_price=stop_price, time_in_force=tif,
+        client_order_id=order_name(scene.account, signal), symbol=signal.symbol, side=scene.side, type=kind, qty=qty,
+        price=price, stop_price=stop_price, time_in_force=tif,
     )  # fmt: skip
     return Ordered(intent, written(order_kind=says, slippage_bound=bound))
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tradelab.model.identity import client_order_id
 from tradelab.model.orders import Side
 from tradelab.model.signal import Drop, DropCode
-from tradelab.model.states import Leg
-from tradelab.modules.risk_management.scene import BPS, Scene, drop
+from tradelab.modules.risk_management.scene import BPS, Scene, drop, order_name
 
 
 def expired(scene: Scene) -> Drop | None:
@@ -21,14 +19,11 @@ def expired(scene: Scene) -> Drop | None:
 
 def duplicate(scene: Scene) -> Drop | None:
     """Refuse a signal that has led to an order, or to nothing, already; its name tells, whatever became of us since."""
-    signal = scene.signal
-    state = scene.snapshot.signals.get(signal.id)
-    leg = Leg.ENTRY if signal.action.enters else Leg.EXIT
-    name = client_order_id(scene.account, signal.bot, signal.id, leg.value)
-    if state is not None and state.dropped is not None:
-        return drop(DropCode.DUPLICATE, f"the signal was dropped before: {state.dropped.value}")
-    kept = name in scene.snapshot.orders or (state is not None and state.client_order_id is not None)
-    if kept or any(each.signal_id == signal.id for each in scene.promised):
+    known, name = scene.known, order_name(scene.account, scene.signal)
+    if known is not None and known.dropped is not None:
+        return drop(DropCode.DUPLICATE, f"the signal was dropped before: {known.dropped.value}")
+    is_promised = any(each.signal_id == scene.signal.id for each in scene.promised)
+    if scene.has_order or is_promised or (known is not None and known.client_order_id is not None):
         return drop(DropCode.DUPLICATE, f"the signal has its order already: {name}", client_order_id=name)
     return None
 

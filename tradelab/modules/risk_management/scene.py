@@ -8,14 +8,16 @@ from decimal import Decimal
 
 from tradelab.model.account import AccountInfo
 from tradelab.model.capabilities import VenueCapabilities
+from tradelab.model.identity import client_order_id
 from tradelab.model.instrument import Instrument
 from tradelab.model.market import Quote
 from tradelab.model.orders import OrderIntent, OrderType, Side
 from tradelab.model.signal import Drop, DropCode, Inputs, Signal
+from tradelab.model.states import Leg
 from tradelab.modules.risk_management.config import Config
 from tradelab.modules.risk_management.guards import Guarded
 from tradelab.spine.presets import Limits, Preset
-from tradelab.spine.snapshot import OrderState, PositionKey, Snapshot
+from tradelab.spine.snapshot import OrderState, PositionKey, SignalState, Snapshot
 from tradelab.spine.view import View
 
 BPS = Decimal(10_000)
@@ -49,6 +51,10 @@ class Scene:
         What the venue offers; ``None`` where there is no such connection at all.
     connected, armed
         Whether the account's connection stands, and whether a person has armed it.
+    known
+        What became of the signal so far, however long ago; ``None`` where it was never said.
+    has_order
+        Whether an order of the signal's name was ever kept.
     closed
         Why the market is closed, in words; ``None`` where it is open, or no calendar says.
     guarded, guards
@@ -73,6 +79,8 @@ class Scene:
     capabilities: VenueCapabilities | None
     connected: bool
     armed: bool
+    known: SignalState | None
+    has_order: bool
     closed: str | None
     guarded: Guarded
     guards: Mapping[DropCode, Decimal]
@@ -150,6 +158,12 @@ class Scene:
             return None
         decided = self.signal.price or self.taking_price
         return decided * (1 + self.side.sign * most / BPS)
+
+
+def order_name(account: str, signal: Signal) -> str:
+    """Return the name of the order that a signal leads to, the same after any restart."""
+    leg = Leg.ENTRY if signal.action.enters else Leg.EXIT
+    return client_order_id(account, signal.bot, signal.id, leg.value)
 
 
 def plain(value: Decimal | float | int) -> str:

@@ -23,7 +23,7 @@ from tradelab.modules.risk_management.guards import breaches, strictest
 from tradelab.modules.risk_management.memory import Memory
 from tradelab.modules.risk_management.rules import decide
 from tradelab.modules.risk_management.rules_commands import is_person
-from tradelab.modules.risk_management.scene import Promised, Scene
+from tradelab.modules.risk_management.scene import Promised, Scene, order_name
 from tradelab.spine.desk import Desk
 from tradelab.spine.snapshot import PositionKey
 from tradelab.spine.view import View
@@ -128,11 +128,13 @@ class Stage:
             capabilities=None if venue is None else venue.capabilities,
             connected=venue is not None and venue.is_connected,
             armed=self.memory.is_armed(account),
+            known=self._desk.ledger.signal(signal.id),
+            has_order=self._desk.ledger.order(order_name(account, signal)) is not None,
             closed=None if instrument is None else why_closed(instrument, view.now_ns),
             guarded=self.memory.guarded(account),
             guards=self.guards.get(account, MappingProxyType({})),
             entries=self.memory.entries(account),
-            orders=orders_of(view.snapshot, account),
+            orders=orders_of(view.snapshot, account, view.now_ns),
             promised=self.memory.promised(account),
             tickets=self.memory.tickets(PositionKey(account, signal.bot, signal.symbol)),
         )
