@@ -20,6 +20,7 @@ from tradelab.model.states import Leg, TradingState
 from tradelab.model.units import NS_PER_S
 
 D = Decimal
+ZERO = D(0)
 
 LIMITS = {"max_daily_loss": D("0.05"), "max_weekly_loss": D("0.08"), "max_drawdown": D("0.12")}
 NEW_YORK = ZoneInfo("America/New_York")
@@ -77,7 +78,7 @@ def _days() -> st.SearchStrategy[tuple[str, Any]]:
 
 @settings(max_examples=300)
 @given(st.lists(_days(), min_size=3, max_size=30))
-def test_after_a_breach_nothing_enters_until_a_person_re_arms_and_everything_leaves(
+def test_after_a_breach_nothing_enters_until_a_person_re_arms_and_all_may_leave(
     life: list[tuple[str, Any]],
 ) -> None:
     limits = {name: str(limit) for name, limit in LIMITS.items()}
@@ -131,10 +132,10 @@ class Sent:
     bot: str
     symbol: str
     qty: D
-    filled: D = D(0)
-    sold: D = D(0)
+    filled: D = ZERO
+    sold: D = ZERO
     lives: bool = True
-    to_book: D = D(0)  # told to be filled, its fill on the way
+    to_book: D = ZERO  # told to be filled, its fill on the way
 
     @property
     def worth(self) -> D:
@@ -198,7 +199,7 @@ def _move(world: World, sent: dict[str, Sent], what: str, value: Any) -> None:
         world.told(name, OrderStatus.PARTIALLY_FILLED if order.lives else OrderStatus.FILLED, str(order.filled))
     if what in ("fill", "booked"):
         world.hold(str(order.to_book), symbol=order.symbol, bot=order.bot, price=str(PRICES[order.symbol]), order=name)
-        order.to_book = D(0)
+        order.to_book = ZERO
 
 
 def _close(world: World, sent: dict[str, Sent], bot: str) -> None:
