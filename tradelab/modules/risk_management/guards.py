@@ -40,7 +40,9 @@ class Guarded:
     equity: Decimal | None = None
     day: dt.date | None = None
     week: dt.date | None = None
-    bases: Mapping[DropCode, Decimal] = field(default_factory=lambda: MappingProxyType({}))  # what each guard measures from
+    bases: Mapping[DropCode, Decimal] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # what each guard measures from
     tripped: frozenset[DropCode] = frozenset()
 
 

@@ -103,14 +103,11 @@ class Memory:
             self._guarded[account] = guards.tripped(self.guarded(account), code)
 
     def _state_changed(self, it: said.TradingStateChanged, _: Recorded[Any]) -> None:
-        if (
-            it.state is TradingState.HALTED
-            or not it.scope.startswith("account ")
-            or not is_person(it.by, self._modules)
-        ):
-            return
-        account = it.scope.removeprefix("account ")
-        self._guarded[account] = guards.acknowledged(self.guarded(account))
+        """Re-arm where a person lets the account trade again; that it may reduce is no acknowledgement."""
+        lets_go = it.state is TradingState.ACTIVE and is_person(it.by, self._modules)
+        if lets_go and it.scope.startswith("account "):
+            account = it.scope.removeprefix("account ")
+            self._guarded[account] = guards.acknowledged(self.guarded(account))
 
     # ── entries ──────────────────────────────────────────────────────────────────────────────────────────────────
 

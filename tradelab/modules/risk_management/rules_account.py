@@ -82,11 +82,15 @@ def reconciling(scene: Scene) -> Drop | None:
 
 def trading_state(scene: Scene) -> Drop | None:
     """Refuse while the node, the account or the bot may only reduce, or nothing."""
-    state = scene.snapshot.state(f"account {scene.account}", f"bot {scene.signal.bot}")
+    scopes = ("node", f"account {scene.account}", f"bot {scene.signal.bot}")
+    state = scene.snapshot.state(*scopes)
     if state is TradingState.ACTIVE:
         return None
     code = DropCode.HALTED if state is TradingState.HALTED else DropCode.REDUCING
-    return drop(code, f"trading is {state.value}; a person resumes it: tradelab resume", trading_state=state.value)
+    so = ", ".join(scope for scope in scopes if scene.snapshot.states.get(scope) is state)
+    return drop(
+        code, f"{so} is {state.value}; a person resumes it: resume, scope {so}", trading_state=state.value, scope=so
+    )
 
 
 def bot_not_running(scene: Scene) -> Drop | None:
@@ -124,7 +128,7 @@ def guard(scene: Scene) -> Drop | None:
         one = reached[0]
         return drop(one.code, one.says, loss_fraction=one.loss, max_loss_fraction=one.limit, base=one.base)
     for code in sorted(scene.guarded.tripped, key=lambda each: each.value):
-        return drop(code, f"guard {code.value} has tripped; a person re-arms it: tradelab resume")
+        return drop(code, f"guard {code.value} has tripped; a person re-arms it: resume, scope account {scene.account}")
     return None
 
 

@@ -54,8 +54,8 @@ def stop_level(signal: Signal, plan: ExitPlan, entry: Decimal) -> Decimal | Drop
 def exact(value: float) -> Decimal:
     """Return the shortest decimal that names a float.
 
-    >>> exact(1.1 * 0.99)
-    Decimal('1.0890000000000002')
+    >>> exact(0.1 + 0.2)
+    Decimal('0.30000000000000004')
     """
     return Decimal(repr(float(value)))
 

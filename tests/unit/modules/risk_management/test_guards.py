@@ -229,11 +229,25 @@ def test_nobody_but_a_person_re_arms(by: str):
     assert code(world.enter()) is DropCode.HALTED
 
 
+def test_letting_the_account_reduce_re_arms_nothing():
+    world = World(FIVE)
+    world.report("9000")
+    world.change(TradingState.REDUCING, by="ada")
+    assert state(world) is TradingState.REDUCING
+    assert code(world.enter()) is DropCode.REDUCING
+    world.change(TradingState.ACTIVE, by="program nightly")
+    assert state(world) is TradingState.HALTED
+    world.change(TradingState.ACTIVE, by="ada")
+    assert code(world.enter()) is None
+
+
 def test_a_person_who_lets_the_node_go_re_arms_no_account():
     world = World(FIVE)
     world.report("9000")
     world.change(TradingState.ACTIVE, by="ada", scope="node")
-    assert code(world.enter()) is DropCode.HALTED
+    refused = world.enter()
+    assert code(refused) is DropCode.HALTED
+    assert refused.verdict.says == "account acc is halted; a person resumes it: resume, scope account acc"
 
 
 def test_acknowledging_without_a_trip_moves_no_base():
