@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.canary import Canary
-from tests.store_fixtures import database, new_url, postgresql, url  # noqa: F401 (fixtures)
+from tests.store_fixtures import any_url, database, new_url, postgresql, url  # noqa: F401 (fixtures)
 
 ROOT = Path(__file__).parents[1]
 

@@ -78,22 +78,34 @@ def postgresql(pytestconfig: pytest.Config) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """Return the URL of a new, empty database of the backend named."""
+@pytest.fixture(scope="session")
+def any_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Return the URL of a new, empty database of the backend named, for tests that share one."""
 
     def make(backend: str) -> str:
+        name = f"t_{uuid.uuid4().hex}"
         if backend == "sqlite":
-            return f"sqlite:///{tmp_path}/records-{uuid.uuid4().hex}.sqlite"
+            return f"sqlite:///{tmp_path_factory.mktemp('records')}/{name}.sqlite"
         from sqlalchemy import create_engine, text
 
         url: str = request.getfixturevalue("postgresql")
-        name = f"t_{uuid.uuid4().hex}"
         engine = create_engine(url.format("postgres").replace("postgresql:", "postgresql+psycopg:"))
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(f"create database {name} template template0"))
         engine.dispose()
         return url.format(name)
+
+    return make
+
+
+@pytest.fixture
+def new_url(any_url: Callable[[str], str], tmp_path: Path) -> Callable[[str], str]:
+    """Return the URL of a new, empty database of the backend named; a file lies in the test's own folder."""
+
+    def make(backend: str) -> str:
+        if backend == "sqlite":
+            return f"sqlite:///{tmp_path}/records-{uuid.uuid4().hex}.sqlite"
+        return any_url(backend)
 
     return make
 

@@ -51,7 +51,7 @@ def note(
     before = connection.scalar(select(schema.audit_head.c.digest).with_for_update()) or START
     row = {"at_ns": at_ns, "who": who, "what": what, "connection_id": of[0], "name": of[1]}
     row |= {"old": _text(old), "new": _text(new)}
-    number = connection.execute(insert(schema.audit).values(**row)).inserted_primary_key[0]
+    number = connection.execute(insert(schema.audit).values(**row).returning(_ROW.id)).scalar_one()
     link = {"id": number, "digest": digest_of(number, *row.values(), before)}
     connection.execute(insert(schema.audit_chain).values(**link))
     connection.execute(update(schema.audit_head).values(**link))
@@ -73,9 +73,14 @@ def verify(database: Database) -> list[Flaw]:
     Who may write to the database may also write a whole chain anew; against that only a copy kept elsewhere helps.
     """
     with database.reading() as connection:
-        told = {row[0]: row for row in connection.execute(select(*_COLUMNS))}
-        chain = {row.id: row.digest for row in connection.execute(select(schema.audit_chain))}
-        head = connection.execute(select(schema.audit_head.c.id, schema.audit_head.c.digest)).one_or_none()
+        return flaws_in(connection)
+
+
+def flaws_in(connection: Connection) -> list[Flaw]:
+    """Do what :func:`verify` does, in a transaction of the caller's."""
+    told = {row[0]: row for row in connection.execute(select(*_COLUMNS))}
+    chain = {row.id: row.digest for row in connection.execute(select(schema.audit_chain))}
+    head = connection.execute(select(schema.audit_head.c.id, schema.audit_head.c.digest)).one_or_none()
     flaws: list[Flaw] = []
     last, digest = 0, START
     for number in sorted({*told, *chain}, key=lambda each: (type(each).__name__, each)):

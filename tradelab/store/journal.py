@@ -7,56 +7,20 @@ it. What an engine does in the world it does after that, so what it did is alway
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import sqlalchemy
 from sqlalchemy import insert, select, update
 
 from tradelab.model.errors import LeaseError
 from tradelab.store import schema
+from tradelab.store.chain import START, Flaw
 from tradelab.store.database import Database
+from tradelab.store.journal_rows import FillKey, Row, page
+from tradelab.store.verifying import flaws_of
 
-_ROW, _HEAD = schema.journal.c, schema.journal_heads.c
-_START = "0" * 64
+_HEAD = schema.journal_heads.c
 _PAGE = 2_000
-
-
-class FillKey(NamedTuple):
-    """What a fill is known by, for ever."""
-
-    account: str
-    symbol: str
-    trade_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row: ``body`` is the message as JSON, ``cause`` the number of the row it followed from."""
-
-    seq: int
-    ts_event_ns: int
-    ts_init_ns: int
-    cause: int | None
-    kind: str
-    body: str
-    digest: str
-
-    def chained(self, node: str, before: str) -> str:
-        """Return the digest that this row must have after a row with the digest ``before``."""
-        told = [node, self.seq, self.ts_event_ns, self.ts_init_ns, self.cause, self.kind, self.body, before]
-        return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """Where a journal is not as it was written."""
-
-    seq: int
-    says: str
 
 
 class Writing:
@@ -124,8 +88,8 @@ class Journal:
         with database.writing("open the journal in") as transaction:
             head = self._head(transaction)
             if head is None:
-                transaction.execute(insert(schema.journal_heads).values(node=node, seq=0, digest=_START))
-                head = (0, _START)
+                transaction.execute(insert(schema.journal_heads).values(node=node, seq=0, digest=START))
+                head = (0, START)
         self.seq, self._digest = head
 
     def __repr__(self) -> str:
@@ -170,28 +134,16 @@ class Journal:
             left = None if left is None else left - len(page)
 
     def verify(self) -> list[Flaw]:
-        """Return every row that is not as it was written, and what is missing: nothing, if all is well."""
-        flaws: list[Flaw] = []
-        digest, expected = _START, 1
-        for row in self.rows():
-            if row.seq != expected:
-                flaws.append(Flaw(expected, f"rows {expected} to {row.seq - 1} are missing"))
-            if row.chained(self.node, digest) != row.digest:
-                flaws.append(Flaw(row.seq, "it, or the row before it, was changed"))
-            digest, expected = row.digest, row.seq + 1
-        with self.database.reading() as connection:
-            head = self._head(connection)
-        if head is None:
-            flaws.append(Flaw(0, "its end is not known: the row in journal_heads is missing"))
-        elif head != (expected - 1, digest):
-            flaws.append(Flaw(expected, f"it ends at row {expected - 1}, and was written up to row {head[0]}"))
-        return flaws
+        """Return every row that is not as it was written, and what is missing: nothing, if all is well.
+
+        Who may write to the database may also write a whole journal anew, with digests that fit; against that only a
+        copy of its end (:attr:`seq` and digest) kept elsewhere helps.
+        """
+        return flaws_of(self.database, self.node)
 
     def _page(self, after: int, size: int) -> list[Row]:
-        columns = [getattr(_ROW, name) for name in Row.__slots__]
-        query = select(*columns).where(_ROW.node == self.node, _ROW.seq > after).order_by(_ROW.seq).limit(size)
         with self.database.reading() as connection:
-            return [Row(*row) for row in connection.execute(query)]
+            return page(connection, self.node, after, size)
 
     def _head(self, connection: sqlalchemy.Connection, *, lock: bool = False) -> tuple[int, str] | None:
         query = select(_HEAD.seq, _HEAD.digest).where(_HEAD.node == self.node)
