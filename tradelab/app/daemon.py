@@ -130,9 +130,14 @@ class Daemon:
         if self._ending.is_set():
             return
         _log.info("asked to stop, policy %s", policy or "of each account")
-        self._last.start()
+        self._arm()
         self._policy = policy
         self._ending.set()
+
+    def _arm(self) -> None:
+        """Let the process end in time, whatever becomes of the loop."""
+        if not self._last.is_alive() and not self._last.finished.is_set():
+            self._last.start()
 
     async def _live(self) -> int:
         ending = asyncio.create_task(self._ending.wait())
@@ -197,6 +202,7 @@ class Daemon:
         def asked(number: int, _: object) -> None:
             if number == signal.SIGINT and self._ending.is_set():
                 os._exit(130)  # a person at the terminal, for the second time
+            self._arm()  # here and not on the loop, which may be held up
             loop.call_soon_threadsafe(self.ask_to_stop)
 
         if threading.current_thread() is not threading.main_thread():

@@ -18,6 +18,7 @@ from tradelab.model.messages import KINDS, Recorded
 from tradelab.spine.codec import encode
 from tradelab.store.journal import Journal, Row
 
+ALL, PASSING = "messages", ("pulse", "quote")
 MOST = 2_000  # messages that may wait for one reader
 _PAGE = 500
 _ALIVE_S = 10.0
@@ -36,7 +37,7 @@ class Reader:
     """One who listens: what waits for him, and how he is told that something does."""
 
     def __init__(self, kinds: Collection[str], most: int, cut: Callable[[], None]) -> None:
-        self._kinds = frozenset(kinds)
+        self._kinds = kinds
         self._most = most
         self._cut = cut
         self._waiting: deque[tuple[int, bytes]] = deque()
@@ -46,7 +47,7 @@ class Reader:
 
     def wants(self, kind: str) -> bool:
         """Whether he asked for messages of this kind."""
-        return not self._kinds or kind in self._kinds
+        return wants(self._kinds, kind)
 
     def push(self, seq: int, frame: bytes) -> bool:
         """Let a numbered message wait for him; ``False``: he is too slow, and was cut off."""
@@ -178,15 +179,24 @@ class Hub:
         while True:
             page = await asyncio.to_thread(lambda last: list(self._journal.rows(last, limit=_PAGE)), after)
             for row in page:
-                yield row.seq, _framed(row) if not kinds or row.kind in kinds else b""
+                yield row.seq, _framed(row) if wants(kinds, row.kind) else b""
             if len(page) < _PAGE:
                 return
             after = page[-1].seq
 
 
 def known_kinds() -> tuple[str, ...]:
-    """Return all kinds of messages that a reader may ask for, and the two of the moment."""
-    return (*KINDS, "pulse", "quote")
+    """Return what a reader may ask for: all that is numbered, what is of the moment, and each kind by itself."""
+    return (ALL, *PASSING, *KINDS)
+
+
+def wants(kinds: Collection[str], kind: str) -> bool:
+    """Whether who asked for ``kinds`` is told one; who asked for none is told all that is numbered.
+
+    >>> wants((), "TradeExecuted"), wants((), "quote"), wants(("messages", "quote"), "quote")
+    (True, False, True)
+    """
+    return kind in kinds or (kind not in PASSING and (not kinds or ALL in kinds))
 
 
 def frame_of(seq: int, ts_event_ns: int, ts_init_ns: int, cause: int | None, kind: str, body: str) -> bytes:

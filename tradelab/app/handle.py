@@ -55,8 +55,8 @@ class Handle:
         after
             Begin behind this number: 0 is the whole journal. By default, with what comes from now on.
         kinds
-            Only these, such as ``"TradeExecuted"``; by default all. ``"quote"`` and ``"pulse"`` are of the moment: of
-            those only the newest is told to one who reads slowly.
+            Only these, such as ``"TradeExecuted"``; by default ``"messages"``, all of the journal. ``"quote"`` and
+            ``"pulse"`` are of the moment: of those only the newest is told to one who reads slowly.
         patience_s
             How long the daemon may be away before this gives up.
 
