@@ -229,6 +229,18 @@ def test_nobody_but_a_person_re_arms(by: str):
     assert code(world.enter()) is DropCode.HALTED
 
 
+def test_a_signal_in_the_very_run_in_which_a_program_lets_go_does_not_pass():
+    world = World(FIVE)
+    world.report("9000")
+    world.report("10000")
+    signal = world.signal()
+    hearers = world.bus._hearers[said.TradingStateChanged]
+    hearers.insert(0, lambda _: None if signal.id in world.answers else world.bus.say(said.SignalRaised(signal)))
+    world.change(TradingState.ACTIVE, by="program nightly")
+    assert code(world.answers[signal.id]) is DAILY
+    assert state(world) is TradingState.HALTED
+
+
 def test_letting_the_account_reduce_re_arms_nothing():
     world = World(FIVE)
     world.report("9000")
