@@ -159,7 +159,10 @@ async def converse(
     itself pings, in seconds of the machine, and whoever does not answer in half that time is cut off.
     """
     socket = web.WebSocketResponse(autoping=True, heartbeat=heartbeat)
-    await socket.prepare(request)
+    try:
+        await socket.prepare(request)
+    except ConnectionResetError as gone:  # who asked for it is not there any more
+        raise web.HTTPBadRequest from gone
 
     def abort() -> None:
         if request.transport is not None:

@@ -102,7 +102,10 @@ class LeasedPermit:
         if account not in self._held:
             raise LeaseError(f"this engine does not hold the lease of account {account!r}.", fix="Start it again.")
         lease, _ = self._held[account]
-        self._leases.require(self._bus.transaction, lease)
+        began_ns = elapsed_ns(self._clock)
+        shown = self._leases.require(self._bus.transaction, lease)
+        if shown.until_ns > lease.until_ns:
+            self._held[account] = (shown, began_ns)
         if not reduces:
             self._require_active(account, bot)
         return lease.fence

@@ -7,22 +7,24 @@ lives in; a copy of it is another one, whose leases are worth nothing until a pe
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy import insert, select, text, update
 
 from tradelab.model.clock import Clock, SystemClock
-from tradelab.model.errors import LeaseError
+from tradelab.model.errors import LeaseError, UnknownNameError
 from tradelab.model.units import NS_PER_S
 from tradelab.store import schema
 from tradelab.store.database import Database
 
 LENGTH_S = 15.0  # longer than the longest a venue lets a request live, so that a stopped holder's are dead before
 _ROW = schema.leases.c
+_LONGEST_PATH = 120  # the column has room for 256 with machine and number
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +131,45 @@ class Leases:
             transaction.execute(update(schema.leases).where(mine).values(holder=None, until_ns=0))
 
     def adopt(self, account: str) -> None:
-        """Say that the place where these records were made is gone: this one takes over, and nobody holds the lease."""
-        with self._database.writing(f"adopt account {account!r} in") as transaction:
-            values = {"holder": None, "until_ns": 0, "home": self._home(transaction)}
-            transaction.execute(update(schema.leases).where(_ROW.account == account).values(**values))
+        """Say that the place where these records were made is gone: this one takes over, and nobody holds the lease.
 
-    def require(self, transaction: sqlalchemy.Connection, lease: Lease) -> None:
-        """Refuse, in the transaction that keeps an intent, what a holder writes whose lease is over or lost.
+        A lease that was taken here is not touched: who holds it is not gone, or its time will be over soon.
+
+        Raises
+        ------
+        UnknownNameError
+            Nobody ever held the lease of such an account.
+        """
+        with self._database.writing(f"adopt account {account!r} in") as transaction:
+            found, home = self._found(transaction, account), self._home(transaction)
+            if found is None:
+                known = transaction.scalars(select(_ROW.account)).all()
+                raise UnknownNameError.of("leased account", account, known)
+            if found.home != home:
+                values = {"holder": None, "until_ns": 0, "home": home}
+                transaction.execute(update(schema.leases).where(_ROW.account == account).values(**values))
+
+    def require(self, transaction: sqlalchemy.Connection, lease: Lease) -> Lease:
+        """Show, in the transaction that keeps an intent, that the account is still ours; return the lease as it stands.
+
+        One whose time is over, and which nobody has taken meanwhile, is prolonged in this very transaction: until it is
+        kept nobody can take it.
 
         Raises
         ------
         LeaseError
-            Nothing of the transaction may be kept.
+            Somebody has taken it: nothing of the transaction may be kept.
         """
         self._held(transaction, lease)
         until_ns = transaction.scalar(select(_ROW.until_ns).where(_ROW.account == lease.account))
-        if until_ns is None or until_ns <= self._now_ns(transaction):
-            raise LeaseError(
-                f"the lease of account {lease.account!r} is over: this engine has not renewed it in time.",
-                fix="It is renewed, and the account compared with the venue, before anything is sent.",
-            )
+        now_ns = self._now_ns(transaction)
+        if until_ns is not None and until_ns > now_ns:
+            return replace(lease, until_ns=until_ns)
+        renewed = replace(lease, until_ns=now_ns + self._length_ns)
+        transaction.execute(
+            update(schema.leases).where(_ROW.account == lease.account).values(until_ns=renewed.until_ns)
+        )
+        return renewed
 
     def _held(self, transaction: sqlalchemy.Connection, lease: Lease) -> None:
         found = self._found(transaction, lease.account)
@@ -178,13 +199,26 @@ class Leases:
         return int(transaction.scalar(text("select (extract(epoch from clock_timestamp()) * 1000000)::bigint"))) * 1000
 
     def _home(self, transaction: sqlalchemy.Connection) -> str:
-        """Name the one place where this database lives: a file of a machine, or a database of a server."""
+        """Name the one place where this database lives: a file of a machine, or a database of a server.
+
+        Of a file that is its path and its number on the disk, which a copy does not have, and not the disk's, which
+        may be another after every start. Of a server it has its timeline: one that was promoted, or set back to an
+        earlier moment, is another. What nothing can tell apart is a whole machine, or a server's folder, copied while
+        it stands still.
+        """
         if self._database.is_sqlite:
-            told = Path(self._database.url.database or "").stat()
-            return f"{self._machine()}:{told.st_dev}:{told.st_ino}"
-        server = "select system_identifier from pg_control_system()"
-        here = "select oid from pg_database where datname = current_database()"
-        return f"{transaction.scalar(text(server))}:{transaction.scalar(text(here))}"
+            path = Path(self._database.url.database or "").resolve()
+            return f"{self._machine()}:{path.stat().st_ino}:{_short(str(path))}"
+        parts = (
+            "select system_identifier from pg_control_system()",
+            "select timeline_id from pg_control_checkpoint()",
+            "select oid from pg_database where datname = current_database()",
+        )
+        return ":".join(str(transaction.scalar(text(part))) for part in parts)
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= _LONGEST_PATH else hashlib.sha256(path.encode()).hexdigest()
 
 
 def machine_id() -> str:

@@ -75,9 +75,12 @@ class Sender:
         if instrument is None:
             return Refused(RefusalCode.UNKNOWN_SYMBOL, f"{meant.intent.symbol} is not listed by {meant.account}")
         now_ns = self._desk.clock.now_ns()
-        left_s = min((meant.fresh_until_ns - now_ns) / NS_PER_S, self._desk.permit.left_s(meant.account))
-        if left_s <= 0:
-            return Refused(RefusalCode.STALE_INPUT, "nothing was sent: the order, or this engine's lease, is too old")
+        fresh_s, leased_s = (meant.fresh_until_ns - now_ns) / NS_PER_S, self._desk.permit.left_s(meant.account)
+        if fresh_s <= 0:
+            return Refused(RefusalCode.STALE_INPUT, "nothing was sent: it was kept too long ago")
+        if leased_s <= 0:
+            return Refused(RefusalCode.NOT_SENT, "nothing was sent: this engine's lease is nearly over")
+        left_s = min(fresh_s, leased_s)
         approved = approve(
             meant.intent,
             instrument,

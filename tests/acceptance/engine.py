@@ -1,0 +1,298 @@
+"""Run one engine against a rehearsal venue until what was asked of it is settled, and die where it is told to.
+
+A process that imports all that an engine needs, once; then it forks a child for each job that a line of its input
+describes, and tells how the child ended. The child is the real thing: node, execution, risk, journal in SQLite or
+PostgreSQL, ccxt over a real socket. Only its death is arranged: methods of the product are wrapped, at named points.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tradelab.adapters.ccxt_venue import CcxtVenue
+from tradelab.model.clock import SystemClock
+from tradelab.model.errors import LeaseError
+from tradelab.model.states import Leg
+from tradelab.modules.execution.stage import Stage as Execution
+from tradelab.modules.index import MANIFESTS
+from tradelab.modules.risk_management.stage import Stage as Risk
+from tradelab.spine.config import NodeConfig, parse_node
+from tradelab.spine.keeping import JournalKeeper, _Kept
+from tradelab.spine.node import Node, Part
+from tradelab.spine.order_life import Phase
+from tradelab.spine.permit import LeasedPermit
+from tradelab.spine.standing import Standings
+from tradelab.store.database import Database
+from tradelab.store.journal import Journal, Writing
+from tradelab.store.leases import Leases
+from tradelab.store.states import TradingStates
+
+UNRESOLVED_S = 60.0
+SETTLED, UNRESOLVED, REFUSED, FAILED = 0, 3, 4, 5
+KINDS = (
+    "NodeStarted", "ReconcileBegan", "InstrumentListed", "ReconcileEnded", "AccountReported", "CommandReceived",
+    "SignalRaised", "RiskCalculated", "OrderIntended", "CommandDone", "OrderAccepted", "OrderReported",
+    "TradeExecuted", "OrderUnknown", "OrderRefused", "OrderAbsent", "OrderSentAgain", "OrderAbandoned",
+)  # fmt: skip
+CALLS = ("submit", "order", "open_orders", "fills", "positions", "account_info", "instruments", "connect")
+POINTS = (
+    *(f"{when} {kind}" for kind in KINDS for when in ("said", "before keeping", "kept")),
+    *(f"{when} {call}" for call in CALLS for when in ("before", "after")),
+    "on the wire",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One life of an engine: where its records and its venue are, what is asked, and where it dies (or not)."""
+
+    database: str
+    url: str
+    exchange: str
+    market: str
+    symbol: str
+    key: str
+    secret: str
+    kind: str  # market, limit, stop
+    qty: str
+    price: str
+    command: str = "buy"
+    point: str = ""
+    after_s: float = 0.0  # die after so long, wherever that is
+    lease_s: float = 2.0
+
+
+# ── dying ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def die() -> None:
+    """End as a machine that loses its power does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arrange(point: str) -> None:
+    """Wrap the product's methods so that this process dies at a point the first time it comes there."""
+    if not point:
+        return
+    when, _, name = point.partition(" ")
+    if point == "on the wire":
+        _die_on_the_wire()
+    elif name in CALLS:
+        _wrap_call(name, before=when == "before")
+    else:
+        _wrap_journal(point.rpartition(" ")[0], point.rpartition(" ")[2])
+
+
+def _wrap_call(name: str, *, before: bool) -> None:
+    real = getattr(CcxtVenue, name)
+
+    async def wrapped(self: CcxtVenue, *args: Any, **more: Any) -> Any:
+        if before:
+            die()
+        answer = await real(self, *args, **more)
+        die()
+        return answer
+
+    setattr(CcxtVenue, name, wrapped)
+
+
+def _die_on_the_wire() -> None:
+    real = CcxtVenue.submit
+
+    async def wrapped(self: CcxtVenue, *args: Any) -> Any:
+        threading.Timer(0.03, die).start()
+        return await real(self, *args)
+
+    CcxtVenue.submit = wrapped  # type: ignore[method-assign]
+
+
+def _wrap_journal(when: str, kind: str) -> None:
+    said: list[str] = []
+    append, flush, writing = _Kept.append, Writing.flush, Journal.writing
+
+    def appended(self: _Kept, message: Any, *args: Any) -> int:
+        seq = append(self, message, *args)
+        said.append(type(message).__name__)
+        if when == "said" and said[-1] == kind:
+            die()
+        return seq
+
+    def flushed(self: Writing) -> None:
+        flush(self)
+        if when == "before keeping" and kind in said:
+            die()
+
+    @contextlib.contextmanager
+    def wrote(self: Journal) -> Iterator[Writing]:
+        said.clear()
+        with writing(self) as given:
+            yield given
+        if when == "kept" and kind in said:
+            die()
+
+    _Kept.append, Writing.flush, Journal.writing = appended, flushed, wrote  # type: ignore[method-assign]
+
+
+# ── one life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def config_of(job: Job) -> NodeConfig:
+    """One bot that takes commands, on one account."""
+    bot = {"symbols": [job.symbol], "timeframe": "1m", "source": "venue", "execution": "venue", "preset": "plain"}
+    modules = {
+        "risk_management": {},
+        "execution": {"look_s": 0.3, "margin_s": 0.5, "account_s": 0.5, "reconcile_s": 5.0, "fills_s": 2.0},
+    }
+    presets = {"plain": {"sizing": {"by": "qty", "value": job.qty}, "limits": {"max_quote_age_s": 3600}}}
+    return parse_node({"name": "acceptance", "modules": modules, "bots": {"bot": bot}, "presets": presets})
+
+
+def make_node(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
+    """Put an engine together as the application does."""
+    clock = SystemClock()
+    venue = CcxtVenue(
+        job.exchange, market=job.market, base_url=job.url, timeout_s=1.0, symbols=[job.symbol],
+        credentials={"api_key": job.key, "api_secret": job.secret},
+    )  # fmt: skip
+    venue._client.raw.options["recvWindow"] = 1500  # proof of absence needs a request's whole life
+    states = TradingStates(database, "acceptance")
+    leases = Leases(database, f"engine {os.getpid()}", length_s=job.lease_s)
+    by_name = {manifest.name: manifest for manifest in MANIFESTS}
+    parts = [Part(by_name["risk_management"], Risk), Part(by_name["execution"], Execution)]
+    node = Node(
+        config_of(job), parts, JournalKeeper(Journal(database, "acceptance")), clock=clock,
+        permit=lambda bus: LeasedPermit(leases, bus, states, clock), venues={"venue": venue}, providers={},
+        standings=Standings(states),
+    )  # fmt: skip
+    return node, venue
+
+
+async def live(job: Job) -> int:
+    """Start, ask for one order, and run until it is settled."""
+    with Database(job.database) as database:
+        node, venue = await _started(job, database)
+        try:
+            return await asyncio.wait_for(_until_settled(node, venue, job), UNRESOLVED_S)
+        except TimeoutError:
+            sys.stderr.write(f"unresolved: {list(node.ledger.snapshot().orders.values())} {node.health()}\n")
+            return UNRESOLVED
+        finally:
+            await node.stop("keep")
+
+
+async def _started(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
+    """Start as soon as the lease of the engine before has ended."""
+    while True:
+        node, venue = make_node(job, database)
+        try:
+            await node.start()
+        except LeaseError:
+            await node.stop("keep")
+            await asyncio.sleep(0.2)
+        else:
+            return node, venue
+
+
+async def _until_settled(node: Node, venue: CcxtVenue, job: Job) -> int:
+    while node.ledger.snapshot().accounts["venue"].reconciling:
+        await asyncio.sleep(0.02)
+    if node.ledger.command(job.command) is None:
+        await _see_quote(node, venue, job.symbol)
+        given = {"bot": "bot", "symbol": job.symbol, "action": "enter_long", "order_type": job.kind, "ttl_s": "300"}
+        if job.kind != "market":
+            given["order_price"] = job.price
+        await node.command("signal", given, id=job.command, by="acceptance")
+    while True:
+        mine = [o for o in node.ledger.snapshot().orders.values() if o.intended.leg is Leg.ENTRY]
+        signals = list(node.ledger.snapshot().signals.values())
+        if signals and all(signal.dropped is not None for signal in signals):
+            sys.stderr.write(f"dropped: {signals}\n")
+            return REFUSED
+        if mine and all(_is_settled(order, job.kind) for order in mine):
+            return SETTLED
+        if mine and all(order.phase in (Phase.REFUSED, Phase.ABANDONED) and _is_final(order) for order in mine):
+            sys.stderr.write(f"given up: {mine}\n")
+            return REFUSED
+        await asyncio.sleep(0.02)
+
+
+async def _see_quote(node: Node, venue: CcxtVenue, symbol: str) -> None:
+    from tradelab.spine.view import SeenQuote
+
+    quote = await venue.quote(symbol)
+    node.market.quotes["venue", symbol] = SeenQuote(quote, node.clock.now_ns())
+
+
+def _is_settled(order: Any, kind: str) -> bool:
+    if kind == "market":
+        return bool(order.phase is Phase.CLOSED and order.told is not None and order.filled_qty == order.told.filled_qty)
+    return order.phase is Phase.OPEN and order.told is not None
+
+
+def _is_final(order: Any) -> bool:
+    return order.phase is Phase.ABANDONED or not (order.refused and order.refused.may_pass_later)
+
+
+# ── the process that forks ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_child(job: Job) -> int:
+    """Live once, in a process of its own."""
+    arrange(job.point)
+    if job.after_s:
+        threading.Timer(job.after_s, die).start()
+    return asyncio.run(live(job))
+
+
+def fork(work: Callable[[], int]) -> int:
+    """Run something in a child, and return how it ended: its code, or minus the signal that killed it."""
+    child = os.fork()
+    if child == 0:
+        code = FAILED
+        try:
+            code = work()
+        except BaseException as error:  # noqa: BLE001 (a child must never go on as the parent)
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def warm() -> None:
+    """Import what engines import late, so that no child has to: what is tested is not how long that takes."""
+    with tempfile.TemporaryDirectory() as folder, Database(f"sqlite:///{folder}/records.sqlite") as database:
+        Journal(database, "warm")
+    for exchange, market in (("binance", "spot"), ("bybit", "linear")):
+        CcxtVenue(exchange, market=market, base_url="http://127.0.0.1:9")._client  # noqa: B018
+    gc.freeze()
+
+
+def main() -> None:
+    """Live as often as asked: a job a line, its end a line."""
+    warm()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        job = Job(**json.loads(line))
+        sys.stdout.write(f"{fork(lambda: in_child(job))}\n")  # noqa: B023 (called before the next line)
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
