@@ -62,13 +62,16 @@ class DropFolder:
         except FileNotFoundError:
             return  # taken back by who wrote it
         except (ConfigError, OSError) as error:
-            _log.warning("%s was set aside: %s", path.name, error)
             self._set_aside(path, str(error))
-        else:
+            return
+        if done.done:
             _move(path, self.path / "taken")
             _log.info("%s was taken: %s", path.name, done.says)
+        else:
+            self._set_aside(path, done.says)
 
     def _set_aside(self, path: Path, why: str) -> None:
+        _log.warning("%s was set aside: %s", path.name, why)
         moved = _move(path, self.path / "refused")
         if moved is not None:
             moved.with_name(f"{moved.name}.reason.txt").write_text(f"{why}\n", encoding="utf-8")

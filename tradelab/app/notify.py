@@ -35,11 +35,12 @@ _log = logging.getLogger(__name__)
 
 
 class Note(NamedTuple):
-    """One thing to tell: what it is about, how soon, in words."""
+    """One thing to tell: what it is about, how soon, in words; or how many more there were, with no words left."""
 
     about: str
     severity: Severity
     says: str
+    count: int = 1
 
 
 Send = Callable[[str, str], Coroutine[Any, Any, bool]]
@@ -143,14 +144,15 @@ class Notifier:
         if urgent:
             return [self._waiting.popleft()]
         notes = list(self._waiting)
-        notes += [Note(about, Severity.INFO, f"{n} more about {about}") for about, n in self._left_out.items()]
+        notes += [Note(about, Severity.INFO, "", count) for about, count in self._left_out.items()]
         self._waiting.clear()
         self._left_out.clear()
         return notes
 
     async def _tell(self, notes: list[Note], urgent: bool) -> None:
         self._sent_ns[urgent].append(self._clock.now_ns())
-        title = f"tradelab {self._node}: {notes[0].about if len(notes) == 1 else f'{len(notes)} messages'}"
+        count = sum(note.count for note in notes)
+        title = f"tradelab {self._node}: {notes[0].about if count == 1 else f'{count} messages'}"
         try:
             async with asyncio.timeout(_SEND_S):
                 delivered = await self._send(title, text_of(notes))
@@ -188,8 +190,11 @@ def text_of(notes: list[Note]) -> str:
     >>> text_of([Note("fills", Severity.INFO, "bought 1 BTC")])
     'bought 1 BTC'
     """
-    lines = [note.says for note in notes[:_SHOWN]]
-    more = Counter(note.about for note in notes[_SHOWN:])
+    shown = [note for note in notes[:_SHOWN] if note.says]
+    lines = [note.says for note in shown]
+    more: Counter[str] = Counter()
+    for note in notes[len(shown) :]:
+        more[note.about] += note.count
     lines += [f"and {count} more about {about}" for about, count in more.items()]
     return "\n".join(lines)
 
