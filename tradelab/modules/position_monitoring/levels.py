@@ -1,4 +1,4 @@
-"""Follow a position's stop and targets bar by bar with the engine's own functions: the levels of a backtest, bit for bit.
+"""Follow a position's stop and targets bar by bar with the engine's own functions: a backtest's levels, bit for bit.
 
 What is kept is the engine's row of one position (``engine.book.LINE``). Fills and closed bars move it, and nothing else
 does: told the same ones again, it stands where it stood.
@@ -103,18 +103,18 @@ class Line:
         self._bars = 0  # closed since it opened, that of the entry among them
         self._is_fresh = True  # no bar closed and nothing left yet: what still fills belongs to the same entry
         self._taken = 0.0  # of the next target
-        self._layer = (_NONE, 0.0)  # anchor and quantity before the entry that is filling now
+        self._layer = (_NONE, 0.0, 0.0)  # anchor, held and entered before the entry that is filling now
 
     # ── fills ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def opened(self, price: float, qty: float) -> None:
-        """Take in the entry as far as it has filled: its average price, and all its units.
+    def opened(self, price: float, entered: float, held: float | None = None) -> None:
+        """Take in the entry as far as it has filled: its average price, all its units, and those still held.
 
         Asked again while the entry fills and nothing else has happened, exits are measured from the new average, R
         among them; later they keep R, and the stop only tightens.
         """
         row = self._row
-        row.qty, row.entered = self.direction * qty, qty
+        row.qty, row.entered = self.direction * (entered if held is None else held), entered
         row.layers = max(row.layers, 1)
         if self._is_fresh:
             _arm(row, self.direction, price, self._terms)
@@ -126,11 +126,8 @@ class Line:
         row = self._row
         if not same_entry:
             row.layers += 1
-            self._layer = (row.anchor, abs(row.qty))
-            entered = row.entered
-        else:
-            entered = row.entered - (abs(row.qty) - self._layer[1])
-        anchor, before = self._layer
+            self._layer = (row.anchor, abs(row.qty), row.entered)
+        anchor, before, entered = self._layer
         self._is_fresh = False
         row.entered, row.qty = entered + added, self.direction * (before + added)
         _re_arm(row, self.direction, (anchor * before + price * added) / (before + added), self._terms)
@@ -140,7 +137,7 @@ class Line:
         row = self._row
         self._is_fresh = False
         row.qty -= self.direction * qty
-        self._layer = (row.anchor, abs(row.qty))
+        self._layer = (row.anchor, abs(row.qty), row.entered)
         if not by_target:
             return
         self._taken += qty
@@ -148,12 +145,16 @@ class Line:
             due = _target_qty(self._as_ladder_sees_it(), self._terms)
             if self._taken < due * (1.0 - _LITTLE):
                 break
-            self._taken = max(self._taken - due, 0.0)
+            self._taken = max(float(self._taken - due), 0.0)
             _after_target(row, self.direction, self._terms)
 
     def _as_ladder_sees_it(self) -> Any:
         """The position with what its next target has closed so far still in it."""
         return SimpleNamespace(**vars(self._row) | {"qty": self._row.qty + self.direction * self._taken})
+
+    def holds(self, held: float) -> None:
+        """Say what is held after a fill, where more than fills decides: a fee taken in what was bought, say."""
+        self._row.qty = self.direction * held
 
     # ── bars ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -162,14 +163,15 @@ class Line:
         row = self._row
         bar = Bar(self._bars, candle.open, candle.high, candle.low, candle.close, candle.volume)
         self._learn_atr(candle)
-        row.inside = int(self._bars == 0 and self._was_met_inside(candle))
+        row.inside = int(self.was_met_inside(candle))
         _end_inside(row, bar, self._atr, self._terms)
         _close_bar(row, bar, session_ends, self._terms)
         self._bars += 1
         self._is_fresh = False
 
-    def _was_met_inside(self, candle: Candle) -> bool:
-        if self._rest is None:
+    def was_met_inside(self, candle: Candle) -> bool:
+        """Whether it was entered inside this bar, behind its open, so that its extremes may lie before that."""
+        if self._rest is None or self._bars:
             return False
         price, meets = self._rest
         return meets * (candle.open - price) > 0.0
@@ -215,7 +217,7 @@ class Line:
             price = float(_target_level(ahead, self.direction, self._terms))
             qty = float(_target_qty(ahead, self._terms))
             if qty > taken:
-                found.append((price, qty - taken))
+                found.append((price, float(qty - taken)))
             ahead.qty -= self.direction * qty
             ahead.next_target += 1
             taken = 0.0

@@ -1,4 +1,4 @@
-"""Levels of a live position: those of the reference kernel, bar by bar and bit for bit; the answers are the kernel's."""
+"""Hold the levels of a live position to those of the reference kernel, bar by bar and bit for bit."""
 
 from __future__ import annotations
 
