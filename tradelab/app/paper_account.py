@@ -1,0 +1,125 @@
+"""Keep a node's paper account on disk: it outlives the engine as a venue would, and its money is what it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tradelab.adapters.paper_config import PaperConfig
+from tradelab.adapters.paper_venue import PaperVenue
+from tradelab.model.approval import OrderApproved
+from tradelab.model.clock import Clock
+from tradelab.model.errors import ConfigError, CorruptFileError
+from tradelab.model.instrument import Instrument
+from tradelab.model.market import Candle, Quote
+from tradelab.model.orders import OrderRef
+from tradelab.model.outcome import Outcome
+from tradelab.model.ports import DataProvider
+
+
+class PaperAccountVenue(PaperVenue):
+    """A paper venue whose account is written down before anybody is told what became of it.
+
+    Parameters
+    ----------
+    path
+        Where it is kept; there already: it goes on from there.
+    source
+        Whose instruments are traded, learnt when it connects.
+    symbols
+        Those that bots trade.
+    """
+
+    def __init__(
+        self, config: PaperConfig, path: Path, source: DataProvider, symbols: Sequence[str], *, clock: Clock
+    ) -> None:
+        super().__init__(config, clock=clock)
+        self._config, self._clock = config, clock
+        self._path = path
+        self._source = source
+        self._symbols = tuple(symbols)
+        self._has_changed = False
+
+    async def connect(self) -> None:
+        """Learn what is traded, and go on with the account as it was left.
+
+        Raises
+        ------
+        ConfigError
+            The source lists no such symbol, or the account was begun on other terms.
+        """
+        if not self._source.is_connected:
+            await self._source.connect()
+        listed = {each.symbol: each for each in await self._source.instruments()}
+        missing = [symbol for symbol in self._symbols if symbol not in listed]
+        if missing:
+            raise ConfigError(f"{self._source.name} lists no {', '.join(missing)}.", fix="See what it lists.")
+        self._begin([listed[symbol] for symbol in self._symbols])
+        await super().connect()
+
+    def _begin(self, instruments: list[Instrument]) -> None:
+        super().__init__(self._config, instruments, clock=self._clock, saved=self._saved())
+
+    def _saved(self) -> dict[str, Any] | None:
+        try:
+            told = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise CorruptFileError(
+                f"the paper account in {self._path} cannot be read: {error}.", fix="Move it away to begin anew."
+            ) from None
+        return dict(told)
+
+    # ── written down before it is told ───────────────────────────────────────────────────────────────────────────
+
+    def on_quote(self, quote: Quote) -> None:
+        """Take a quote."""
+        super().on_quote(quote)
+        self._keep()
+
+    def on_candle(self, symbol: str, candle: Candle) -> None:
+        """Take a bar."""
+        super().on_candle(symbol, candle)
+        self._has_changed = True  # the bar itself: it must not be lived twice
+        self._keep()
+
+    async def submit(self, order: OrderApproved) -> Outcome:
+        """Take an order."""
+        return self._kept(await super().submit(order))
+
+    async def cancel(self, ref: OrderRef) -> Outcome:
+        """Cancel one."""
+        return self._kept(await super().cancel(ref))
+
+    async def modify(self, ref: OrderRef, **levels: Any) -> Outcome:
+        """Change one."""
+        return self._kept(await super().modify(ref, **levels))
+
+    async def modify_protection(self, symbol: str, **levels: Any) -> Outcome:
+        """Change a position's protection."""
+        return self._kept(await super().modify_protection(symbol, **levels))
+
+    def _say(self, news: object) -> None:
+        self._has_changed = True
+        super()._say(news)
+
+    def _kept(self, outcome: Outcome) -> Outcome:
+        self._has_changed = True
+        self._keep()
+        return outcome
+
+    def _keep(self) -> None:
+        if not self._has_changed:
+            return
+        self._has_changed = False
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = self._path.with_suffix(".new")
+        with beside.open("w", encoding="utf-8") as file:
+            json.dump(self.export_state(), file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
