@@ -23,7 +23,7 @@ from tradelab.model.identity import client_order_id
 from tradelab.model.orders import Order, OrderStatus, OrderType, Side, TimeInForce
 from tradelab.model.outcome import RefusalCode
 from tradelab.model.signal import Action, DropCode, Origin
-from tradelab.model.states import Leg
+from tradelab.model.states import Leg, TradingState
 
 D = Decimal
 
@@ -126,6 +126,48 @@ def test_all_that_an_entry_was_decided_on_is_written_down():
     assert D(told["spread_bps"]).quantize(D("0.001")) == D("0.909")  # 0.0001 of 1.10005
 
 
+@pytest.mark.parametrize(("free", "refused"), [("1100.09", DropCode.MARGIN), ("1100.1", None)])
+def test_on_margin_an_entry_needs_its_worth_over_the_leverage(free: str, refused: DropCode | None):
+    world = World()
+    world.report(free_margin=D(free), leverage=D(10))
+    assert code(world.enter()) is refused  # 0.1 lots are worth 11 001
+
+
+def test_the_rules_come_in_their_order():
+    """Everything is wrong; what is put right, one after the other, uncovers what comes next."""
+    bot = Bot(limits={"max_symbol_notional": "11000.5", "max_daily_loss": "0.05"}, schedule={"days": (3,)},
+              exits={"stop": "2 atr"}, sizing={"by": "qty", "value": "60"}, others=("c",))  # fmt: skip
+    world = World(bot, instruments=(replace(EURUSD, max_qty=D(50)),))
+    world.hold("0.1", bot="b")
+    world.hold("0.1", bot="c")
+    world.report("9000")
+    world.quote("EURUSD", "1.10000", "1.10010", age_s=20)
+    assert code(world.enter()) is DropCode.STALE_QUOTE  # sanity
+    world.quote("EURUSD", "1.10000", "1.10010")
+    assert code(world.enter()) is DropCode.OUTSIDE_DAYS  # schedule
+    world.wait(86_400.0)
+    world.report("9000")
+    world.quote("EURUSD", "1.10000", "1.10010")
+    assert code(world.enter()) is DropCode.HALTED  # account
+    world.stage.guards = {"acc": {DropCode.DRAWDOWN: D("0.01")}}
+    world.change(TradingState.ACTIVE)
+    assert code(world.enter()) is DropCode.DRAWDOWN  # guards
+    world.stage.guards = {}
+    assert code(world.enter()) is DropCode.ALREADY_OPEN  # counts
+    world.hold("-0.1", bot="b", leg=Leg.EXIT)
+    assert code(world.enter()) is DropCode.MAX_POSITIONS_SYMBOL
+    world.hold("0.1", bot="c")
+    open_up = world.config.presets["p"].limits.model_copy(update={"max_positions_symbol": None})
+    world.config.presets["p"] = world.config.presets["p"].model_copy(update={"limits": open_up})
+    assert code(world.enter()) is DropCode.MAX_SYMBOL_NOTIONAL  # no room at all, and so nothing is sized
+    world.hold("-0.2", bot="c", leg=Leg.EXIT)
+    assert code(world.enter()) is DropCode.NO_UNIT  # size
+    assert code(world.enter(unit=D("0.001"))) is DropCode.RULES  # the venue's rules
+    answer = world.enter(unit=D("0.001"), qty=D("0.1"))
+    assert code(answer) is DropCode.MAX_SYMBOL_NOTIONAL  # the caps once more, of the order itself: 11 001
+    assert code(world.enter(unit=D("0.001"), qty=D("0.09"))) is None
+
+
 # ── entries that turn round ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -198,6 +240,17 @@ def test_an_order_that_was_not_taken_counts_while_it_may_be_sent_again():
     assert code(world.enter()) is None
 
 
+def test_it_counts_no_more_once_it_is_too_old_to_be_sent():
+    world = World()
+    name = world.order("0.1")
+    world.bus.say(said.OrderRefused(account="acc", client_order_id=name, code=RefusalCode.RATE_LIMITED, says="wait"))
+    for seconds, refused in ((3_599.0, DropCode.ALREADY_OPEN), (1.0, None)):
+        world.wait(seconds)
+        world.report()
+        world.quote("EURUSD", "1.1", "1.1")
+        assert code(world.enter()) is refused
+
+
 def test_an_order_of_which_nobody_knows_counts():
     world = World()
     name = world.order("0.1")
@@ -246,6 +299,14 @@ def test_the_throttle_counts_a_minute_and_survives_a_restart():
     assert code(world.enter()) is DropCode.ORDER_RATE
     world.wait(0.1)
     assert code(world.enter()) is None
+
+
+def test_the_throttle_counts_what_is_raised_together():
+    world = World(Bot(limits={"max_orders_per_minute": 1, "max_positions_symbol": None}, others=("c",)))
+    first, second = world.signal(bot="c"), world.signal()
+    world.raise_together(first, second)
+    assert code(world.answers[first.id]) is None
+    assert code(world.answers[second.id]) is DropCode.ORDER_RATE
 
 
 def test_exits_are_not_throttled():
