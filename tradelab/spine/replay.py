@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
+from tradelab.model.account import AccountInfo
 from tradelab.model.clock import ManualClock
-from tradelab.model.market import Candle
-from tradelab.model.messages import DataReceived
+from tradelab.model.market import Candle, Quote
+from tradelab.model.messages import AccountReported, DataReceived
 from tradelab.model.units import NS_PER_S, Timeframe
 from tradelab.spine.node import Node
-from tradelab.spine.view import Window
+from tradelab.spine.view import SeenQuote, Window
 
 _QUIET = 25  # turns of the loop in which nothing was said: then nothing more will be
 
@@ -34,6 +36,10 @@ class TakesBars(Protocol):
 
     def on_candle(self, symbol: str, candle: Candle) -> None:
         """Take a bar."""
+        ...
+
+    async def account_info(self) -> AccountInfo:
+        """Return the account at this moment."""
         ...
 
 
@@ -69,14 +75,20 @@ class Replay:
         for account in self._venues.values():
             account.on_candle(bar.symbol, bar.candle)
         await self.settle()
-        await self._reach(bar.timeframe.next_open(bar.candle.open_ns))
+        closed_ns = bar.timeframe.next_open(bar.candle.open_ns)
+        await self._reach(closed_ns)
+        for name, account in self._venues.items():
+            self._node.bus.say(AccountReported(account=name, info=await account.account_info()))
+        close = Decimal(repr(float(bar.candle.close)))
+        quote = Quote(symbol=bar.symbol, bid=close, ask=close, ts_ns=closed_ns)  # all that a bar tells of its end
+        self._node.market.quotes[bar.source, bar.symbol] = SeenQuote(quote, closed_ns)
         key = (bar.source, bar.symbol, bar.timeframe)
         window = self._node.market.windows.get(key)
         if window is None:
             window = self._node.market.windows[key] = Window(self._lengths[bar.source, bar.symbol])
         if window.add(bar.candle):
             told = DataReceived(source=bar.source, symbol=bar.symbol, timeframe=bar.timeframe, candle=bar.candle)
-            self._node.bus.say(told, ts_event_ns=bar.timeframe.next_open(bar.candle.open_ns))
+            self._node.bus.say(told, ts_event_ns=closed_ns)
         await self.settle()
 
     async def settle(self) -> None:
