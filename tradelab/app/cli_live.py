@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tradelab.model.errors import ConfigError
+from tradelab.model.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from tradelab.app.daemon_table import LiveConfig
@@ -37,6 +37,8 @@ def up(config: Path, detach: bool, wait_s: float, quiet: bool) -> None:
 
     Exit codes: 0 it was asked to end, 1 it could not go on (start it again), 2 refused, with what to do.
     """
+    for package, extra in (("pydantic", "store"), ("sqlalchemy", "store"), ("aiohttp", "venues")):
+        MissingExtraError.unless(package, extra, "the daemon")
     from tradelab.app.daemon_table import read_live
 
     live = read_live(config)

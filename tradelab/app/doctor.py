@@ -175,7 +175,7 @@ def _file(config: LiveConfig) -> Iterator[Check]:
 
 
 def _notifications(config: LiveConfig) -> Iterator[Check]:
-    from tradelab.app.daemon_main import addresses_of, webhook_secret
+    from tradelab.app.daemon_secrets import addresses_of, webhook_secret
     from tradelab.app.notify import sender
     from tradelab.store.database import Database
     from tradelab.store.secrets import Secrets

@@ -141,9 +141,9 @@ class Handle:
         """Return the bots as they are now."""
         return list(self.snapshot()["bots"])
 
-    def stop(self, policy: str | None = None) -> str:
+    def stop(self, policy: str | None = None, *, timeout_s: float = 5.0) -> str:
         """Let the daemon end: ``"keep"``, ``"cancel_entries"``, ``"flatten"``; by default as each account says."""
-        return str(self._line.ask("POST", "/stop", {"policy": policy})["says"])
+        return str(self._line.ask("POST", "/stop", {"policy": policy}, timeout_s=timeout_s)["says"])
 
     def __repr__(self) -> str:
         try:

@@ -1,0 +1,52 @@
+"""Open what a node's file asks for and keeps no secret of: where notifications go, what signals are signed with."""
+
+from __future__ import annotations
+
+import os
+
+from tradelab.app.daemon_table import LiveConfig
+from tradelab.model.credentials import Secret
+from tradelab.model.errors import ConfigError
+from tradelab.store.secrets import Secrets
+
+WEBHOOK_SECRET = "TRADELAB_WEBHOOK_SECRET"
+
+
+def webhook_secret(config: LiveConfig, secrets: Secrets) -> Secret | None:
+    """Return what signals from the network are signed with; ``None`` where none are taken.
+
+    Raises
+    ------
+    ConfigError
+        They are to be taken, and there is no secret.
+    """
+    if config.daemon.webhook is None:
+        return None
+    given = Secret(os.environ.get(WEBHOOK_SECRET, "")) or secrets.get(f"webhook {config.node.name}")
+    if not given:
+        raise ConfigError(
+            "daemon.webhook takes signed signals, and there is no secret to sign them with.",
+            fix=f"Make one: tradelab webhook secret {config.node.name}; or set {WEBHOOK_SECRET}.",
+        )
+    return given
+
+
+def addresses_of(config: LiveConfig, secrets: Secrets) -> dict[str, Secret]:
+    """Return where notifications go, by name.
+
+    Raises
+    ------
+    ConfigError
+        One that the file names is not sealed here.
+    """
+    found: dict[str, Secret] = {}
+    for name in config.daemon.notify.to:
+        address = secrets.get(f"notify {name}")
+        if address is None:
+            known = [known.partition(" ")[2] for known in secrets.names("notify")]
+            raise ConfigError(
+                f"daemon.notify.to names {name!r}, and there is no such address.",
+                allowed=known, fix=f"Give it: tradelab notify add {name}",
+            )  # fmt: skip
+        found[name] = address
+    return found
