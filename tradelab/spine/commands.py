@@ -38,7 +38,8 @@ _BOTS = {
 }
 Choice = TypeVar("Choice", bound=enum.Enum)
 ELSEWHERE = ("flatten",)  # carried out by execution, which says when it is done
-NAMES = (*_STATES, *_BOTS, "signal", *ELSEWHERE)
+_ARMS = {"arm": "armed: its bots may send orders of real money", "disarm": "disarmed: its bots only reduce"}
+NAMES = (*_STATES, *_BOTS, *_ARMS, "signal", *ELSEWHERE)
 _TTL_S = 60.0
 
 
@@ -46,7 +47,8 @@ class Commands:
     """The commands of one engine.
 
     ``halt``, ``reduce``, ``resume`` and ``flatten`` take a ``scope`` (``node``, ``account NAME``, ``bot NAME``; by
-    default the node) and ``says``, why. ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``. ``signal`` takes
+    default the node) and ``says``, why. ``arm`` and ``disarm`` take an ``account``: risk management lets no live bot
+    enter before a person has armed it. ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``. ``signal`` takes
     ``bot``, ``symbol``, ``action`` and, if wanted, ``qty``, ``order_type``, ``order_price``, ``stop_loss``,
     ``take_profit``, ``ttl_s``: it passes the gates like any other.
     """
@@ -103,6 +105,10 @@ class Commands:
             return self._set_state(it, given)
         if it.name in _BOTS:
             return self._set_bot(it, given)
+        if it.name in _ARMS:
+            account = given.get("account", "")
+            self._require_scope(f"account {account}")
+            return f"account {account} is {_ARMS[it.name]}"
         if it.name == "signal":
             return self._raise_signal(it, given, now_ns)
         raise UnknownNameError.of("command", it.name, NAMES)
