@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from tradelab.model.errors import ConfigError, UnknownNameError
 
 _LONGEST = 60
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_table(model: type[M], told: Mapping[str, Any], where: str) -> M:
+    """Return what a table says, such as a module's own (``where`` is ``"[modules.market_data]"``).
+
+    Raises
+    ------
+    ConfigError
+        A word or a value in it is wrong; the message names it.
+    """
+    try:
+        return model.model_validate(dict(told))
+    except ValidationError as error:
+        raise refused(error, model, where) from None
 
 
 def refused(error: ValidationError, model: type[BaseModel], where: str) -> ConfigError:
