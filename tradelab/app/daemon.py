@@ -96,6 +96,7 @@ class Daemon:
         self._began = time.monotonic()
         self._ending = asyncio.Event()
         self._policy: str | None = None
+        self._failure: TradelabError | None = None
         self._last = threading.Timer(LAST_S, os._exit, (3,))
         self._last.daemon = True
         self._database_ms: float | None = None
@@ -112,17 +113,21 @@ class Daemon:
     async def run(self) -> int:
         """Live, and return the exit code: 0 where it was asked to end, 1 where the engine could not go on.
 
+        Whoever calls this holds the folder, and has held it since before the engine was made.
+
         Raises
         ------
-        ConfigError
-            Another daemon of this name lives.
+        TradelabError
+            What the engine itself said why it cannot start or go on; everything was ended in good order before.
         """
-        with self.folder.held(), self._signals():
+        with self._signals():
             async with contextlib.AsyncExitStack() as doors:
                 await self._open_doors(doors)
                 code = await self._live()
                 self.hub.close()
             self._last.cancel()
+        if self._failure is not None:
+            raise self._failure
         return code
 
     def ask_to_stop(self, policy: str | None = None) -> None:
@@ -152,6 +157,10 @@ class Daemon:
                 async with _beside(self._errands()):
                     if await self._first(self._ran(), ending):
                         code = 1
+        except TradelabError as error:
+            _log.error("the engine cannot go on: %s", error)
+            self._cry(f"the engine cannot go on: {error}")
+            self._failure = error
         except Exception as error:  # noqa: BLE001 (whatever it was, the process ends in good order and says so)
             _log.exception("the engine cannot go on")
             self._cry(f"the engine cannot go on: {error}")

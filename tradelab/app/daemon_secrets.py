@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+from tradelab.app.connections import provider_of
 from tradelab.app.daemon_table import LiveConfig
-from tradelab.model.credentials import Secret
+from tradelab.model.credentials import Credentials, Secret
 from tradelab.model.errors import ConfigError
+from tradelab.store.connections import Connections
+from tradelab.store.database import Database
 from tradelab.store.secrets import Secrets
+from tradelab.store.vault import Vault
 
 WEBHOOK_SECRET = "TRADELAB_WEBHOOK_SECRET"
 
@@ -50,3 +55,22 @@ def addresses_of(config: LiveConfig, secrets: Secrets) -> dict[str, Secret]:
             )  # fmt: skip
         found[name] = address
     return found
+
+
+def credentials_of(config: LiveConfig, database: Database, vault: Vault) -> Iterator[Credentials]:
+    """Yield the credentials of every connection that a node uses, to be hidden in what it logs."""
+    kept = Connections(database, provider_of, vault)
+    sealed = {one.name for one in kept.list() if one.credential_fields}
+    for name in sealed & saved_connections(config).keys():
+        yield kept.credentials(name)
+
+
+def saved_connections(config: LiveConfig) -> dict[str, set[str]]:
+    """Return the saved connections that a node uses, and what for; a paper account of its own is none."""
+    own = {name for name, table in config.node.accounts.items() if table.kind == "paper"}
+    wanted: dict[str, set[str]] = {}
+    for bot in config.node.bots:
+        for name, purpose in ((bot.source, "data"), (bot.execution, "execution")):
+            if name not in own:
+                wanted.setdefault(name, set()).add(purpose)
+    return wanted

@@ -216,8 +216,9 @@ def _daemon(config: LiveConfig) -> Iterator[Check]:
 
 def _connections(config: LiveConfig, connect: bool, timeout_s: float) -> Iterator[Check]:
     from tradelab.app.connections import are_kept, records
+    from tradelab.app.daemon_secrets import saved_connections
 
-    wanted = _wanted(config)
+    wanted = saved_connections(config)
     if not wanted:
         return
     if not are_kept():
@@ -232,17 +233,6 @@ def _connections(config: LiveConfig, connect: bool, timeout_s: float) -> Iterato
             yield from _guarded(f"connection {name}", lambda n=name, p=purposes: _usable(kept, n, p))  # type: ignore[misc]
             if connect:
                 yield from _guarded(f"connection {name}", lambda n=name: _asked(kept, known[n], timeout_s))  # type: ignore[misc]
-
-
-def _wanted(config: LiveConfig) -> dict[str, set[str]]:
-    """Return the saved connections that a node uses, and what for; a paper account of its own is none."""
-    own = {name for name, table in config.node.accounts.items() if table.kind == "paper"}
-    wanted: dict[str, set[str]] = {}
-    for bot in config.node.bots:
-        for name, purpose in ((bot.source, "data"), (bot.execution, "execution")):
-            if name not in own:
-                wanted.setdefault(name, set()).add(purpose)
-    return wanted
 
 
 def _usable(kept: Connections, name: str, purposes: set[str]) -> Iterator[Check]:

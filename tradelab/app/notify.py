@@ -40,7 +40,7 @@ class Note(NamedTuple):
     about: str
     severity: Severity
     says: str
-    count: int = 1
+    how_many: int = 1
 
 
 Send = Callable[[str, str], Coroutine[Any, Any, bool]]
@@ -151,7 +151,7 @@ class Notifier:
 
     async def _tell(self, notes: list[Note], urgent: bool) -> None:
         self._sent_ns[urgent].append(self._clock.now_ns())
-        count = sum(note.count for note in notes)
+        count = sum(note.how_many for note in notes)
         title = f"tradelab {self._node}: {notes[0].about if count == 1 else f'{count} messages'}"
         try:
             async with asyncio.timeout(_SEND_S):
@@ -194,7 +194,7 @@ def text_of(notes: list[Note]) -> str:
     lines = [note.says for note in shown]
     more: Counter[str] = Counter()
     for note in notes[len(shown) :]:
-        more[note.about] += note.count
+        more[note.about] += note.how_many
     lines += [f"and {count} more about {about}" for about, count in more.items()]
     return "\n".join(lines)
 

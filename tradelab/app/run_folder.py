@@ -112,8 +112,10 @@ class RunFolder:
                     raise self._is_taken()
                 time.sleep(0.05)
             self.forget()
-            yield
-            self.forget()
+            try:
+                yield
+            finally:
+                self.forget()
         finally:
             os.close(file)
 

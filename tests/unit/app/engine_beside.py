@@ -129,7 +129,7 @@ class Beside:
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            with Database() as database:
+            with RunFolder(self.config.node.name).held(), Database() as database:
                 self.loop.run_until_complete(self._live(database))
         except BaseException as error:  # noqa: BLE001 (raised again in the test's thread)
             self.failure = error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -22,11 +23,13 @@ from tradelab.app import daemon_events
 from tradelab.app.handle import Handle
 from tradelab.app.handle_http import RawEvent, parsed
 from tradelab.app.run_folder import RunFolder
-from tradelab.model.errors import ConfigError, ConnectivityError, ParameterError, UnknownNameError
+from tradelab.model.clock import ManualClock
+from tradelab.model.errors import ConfigError, ConnectivityError, LeaseError, ParameterError, UnknownNameError
 from tradelab.model.states import BotStatus, TradingState
 from tradelab.store.commands import Commands
 from tradelab.store.database import Database
 from tradelab.store.journal import Journal
+from tradelab.store.leases import Leases
 from tradelab.store.states import TradingStates
 
 WAIT_S = 60.0
@@ -111,6 +114,38 @@ def test_an_engine_that_ends_by_itself_ends_the_process_with_one(file: Path) -> 
         beside.do(lambda: beside.node._over.set_result("the lease was lost"))  # type: ignore[union-attr]
         beside.join()
         assert beside.code == 1
+
+
+def test_an_engine_that_cannot_start_ends_in_good_order_and_says_why(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: object) -> None:
+        raise LeaseError("account 'paper' is traded elsewhere.", fix="Stop that engine.")
+
+    monkeypatch.setattr("tradelab.spine.node.Node.start", refuse)
+    with pytest.raises(LeaseError, match=r"traded elsewhere\. Stop that engine"), daemon_beside(file):
+        pass
+    assert not RunFolder("paper").is_held
+    assert not RunFolder("paper").socket.exists()
+
+
+def test_a_node_that_was_killed_waits_until_its_own_lease_is_over_and_for_nobody_elses(file: Path) -> None:
+    from tradelab.app.daemon_main import outwait
+
+    clock = ManualClock(10**18)
+    with Database() as database:
+        mine = f"paper on {socket.gethostname()}, process 1"
+        Leases(database, mine, length_s=9.0, clock=clock).acquire("main")
+        Leases(database, "paper2 on elsewhere, process 1", length_s=99.0, clock=clock).acquire("other")
+
+        async def run() -> list[bool]:
+            waiting = asyncio.create_task(outwait("paper", database, clock))
+            await clock.advance(8.0)
+            seen = [waiting.done()]
+            await clock.advance(1.5)
+            return [*seen, waiting.done()]
+
+        assert asyncio.run(run()) == [False, True]
 
 
 # ── what is true ─────────────────────────────────────────────────────────────────────────────────────────────────────
