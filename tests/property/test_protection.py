@@ -55,21 +55,21 @@ class Chaos:
         name = world.enter(str(D("0.02") * pieces))
         price = D(100)
         for _ in range(pieces):
-            self._act(world, lambda: world.fill(name, "0.02", str(price), later=True))
+            self._act(world, world.fill, name, "0.02", str(price), later=True)
             for _ in range(self.chance.randint(0, 4)):
                 price = max(D("97"), min(D("105"), price + D(self.chance.randint(-5, 5)) / 10))
-                self._act(world, lambda: self._anything(world, price))
+                self._act(world, self._anything, world, price)
         self._count(world)
         self._settled(world, price)
         self.rounds += 1
 
-    def _act(self, world: World, what: Any) -> None:
+    def _act(self, world: World, what: Any, *arguments: Any, **more: Any) -> None:
         """Do one step, and perhaps die in it."""
         self.steps += 1
         if self.chance.random() < 0.02:
             world.keeper.dies_in = self.chance.randint(0, 6)
         try:
-            what()
+            what(*arguments, **more)
         except Killed:
             self.kills += 1
             world.restart()

@@ -131,7 +131,8 @@ class _Plan:
     def _shrink(self, leg: Leg, price: Decimal, qty: Decimal, excess: Decimal, same: list[Known]) -> None:
         if not all(o.stands and (o.shown >= o.leaves or not self.venue.reduce_only) for o in same):
             return  # what replaces another is waited for, not replaced in turn
-        for order in sorted(same, key=lambda o: o.leaves):
+        whole = next((o for o in same if o.leaves == qty), None)
+        for order in sorted((o for o in same if o is not whole), key=lambda o: o.leaves, reverse=True):
             if order.leaves <= excess and self._is_shown(same, order, qty):
                 self._cancel(order, "less is held")
                 excess -= order.leaves

@@ -26,7 +26,7 @@ class Spread:
 class _Open:
     since_ns: int  # the first fill
     exposed_ns: int | None  # since when nothing stops it
-    by: Protection = Protection.NONE
+    by: Protection | None = None  # nothing was said of it yet: there may be no stop to stand
     was_at_venue: bool = False
 
 
@@ -65,7 +65,7 @@ class Exposure:
     def closed(self, key: PositionKey, at_ns: int) -> None:
         """End: it is flat."""
         it = self._open.pop(key, None)
-        if it is not None and it.exposed_ns is not None:
+        if it is not None and it.exposed_ns is not None and it.by is not None:
             self.unprotected_ms.append((at_ns - it.exposed_ns) / _NS_PER_MS)
 
     def unwatched(self, since_ns: int) -> None:

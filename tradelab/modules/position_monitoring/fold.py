@@ -9,7 +9,7 @@ from typing import Any
 from tradelab.model import messages as said
 from tradelab.model.instrument import Instrument
 from tradelab.model.messages import Message, Recorded
-from tradelab.model.orders import Order, OrderRef, OrderStatus
+from tradelab.model.orders import OrderRef, OrderStatus
 from tradelab.model.outcome import RefusalCode
 from tradelab.model.signal import Signal
 from tradelab.model.states import Leg, Protection
@@ -18,7 +18,7 @@ from tradelab.modules.position_monitoring.alarms import Told
 from tradelab.modules.position_monitoring.config import Config
 from tradelab.modules.position_monitoring.exposure import Exposure
 from tradelab.modules.position_monitoring.held import Closing, Held
-from tradelab.modules.position_monitoring.known import Answer, Request, shows
+from tradelab.modules.position_monitoring.known import Answer, Request, reported
 from tradelab.modules.position_monitoring.sessions import ends_session
 from tradelab.modules.position_monitoring.wishes import word_of
 from tradelab.spine.config import BotConfig, NodeConfig
@@ -150,8 +150,9 @@ class Positions:
         held = self._by_order.get(it.client_order_id)
         meant = None if held is None else held.orders.get(it.client_order_id)
         if held is not None and meant is not None:
-            self._turned_down(held, word_of(meant), recorded.ts_init_ns)
-            if meant.leg is Leg.EXIT and meant.signal_id != held.signal_id and it.code in _LOCKED and held.direction:
+            if meant.signal_id == held.signal_id:
+                self._turned_down(held, word_of(meant), recorded.ts_init_ns)
+            elif meant.leg is Leg.EXIT and it.code in _LOCKED and held.direction:
                 held.asked_to_leave = max(held.asked_to_leave, meant.intent.qty)
         return (held,)
 
@@ -166,22 +167,18 @@ class Positions:
         if held is None:
             return ()
         request = held.requests.get(name)
-        if request is not None and self._is_settled(request, order, recorded.ts_init_ns):
-            del held.requests[name]
+        if request is not None:
+            age_ns = recorded.ts_init_ns - request.at_ns
+            left = reported(request, order, age_ns, int(self._settings.retry_s * NS_PER_S))
+            held.requests.pop(name)
+            if left is not None:
+                held.requests[name] = left
         meant = held.orders.get(name)
         if meant is not None and order.status is OrderStatus.REJECTED:
             self._turned_down(held, word_of(meant), recorded.ts_init_ns)
         elif meant is not None:
             held.refusals.pop(word_of(meant), None)
         return (held,)
-
-    def _is_settled(self, request: Request, order: Order, now_ns: int) -> bool:
-        """Whether a report tells what came of a request; one that was on its way before it does not."""
-        if not order.status.is_open or request.cancels:
-            return not order.status.is_open
-        if now_ns - request.at_ns >= self._settings.retry_s * NS_PER_S:
-            return request.answer is not Answer.NONE
-        return request.answer is Answer.TAKEN and shows(request, order)
 
     def _cancel_intended(self, it: said.CancelIntended, recorded: Recorded[Any]) -> Iterable[Held | None]:
         return self._requested(it.ref, Request(recorded.ts_init_ns, cancels=True))

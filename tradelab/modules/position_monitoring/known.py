@@ -9,10 +9,12 @@ from decimal import Decimal
 from tradelab.model.messages import OrderIntended, OrderWanted
 from tradelab.model.orders import Order, OrderRef, OrderType
 from tradelab.model.states import Leg
+from tradelab.model.units import NS_PER_S
 from tradelab.spine.order_life import Phase
 from tradelab.spine.snapshot import OrderState
 
 _ZERO = Decimal(0)
+_OLD_NS = 60 * NS_PER_S  # no request lives so long
 
 
 class Answer(enum.Enum):
@@ -107,11 +109,26 @@ def level_of(order: OrderIntended | OrderWanted) -> Decimal | None:
     return intent.stop_price if intent.type.needs_stop_price else intent.price
 
 
-def shows(request: Request, order: Order) -> bool:
-    """Whether an order is told to be what the venue has agreed to."""
-    qty, agreed = request.stands_as()
+def reported(request: Request, order: Order, age_ns: int, retry_ns: int) -> Request | None:
+    """Return what is left of a request once the venue has told what the order is; ``None``: it is settled.
+
+    A report may have been on its way before the request was, so one that shows something else settles nothing until
+    the request is old.
+    """
+    if not order.status.is_open:
+        return None
     level = order.stop_price if order.stop_price is not None else order.price
-    return qty in (None, order.qty) and agreed in (None, level)
+    if request.cancels:
+        is_settled = request.answer is Answer.REFUSED and age_ns >= retry_ns
+    else:
+        is_shown = request.qty in (None, order.qty) and request.level in (None, level)
+        is_settled = is_shown if request.answer is not Answer.REFUSED else age_ns >= retry_ns
+        is_settled = is_settled or (request.answer is Answer.TAKEN and age_ns >= retry_ns) or age_ns >= _OLD_NS
+    if is_settled:
+        return None
+    if request.was_qty in (None, order.qty) and request.was_level in (None, level):
+        return replace(request, was_qty=None, was_level=None)
+    return request
 
 
 def known(order: OrderState, request: Request | None, now_ns: int, retry_ns: int) -> Known | None:
@@ -120,7 +137,7 @@ def known(order: OrderState, request: Request | None, now_ns: int, retry_ns: int
     A refused or absent order that may be sent again counts as one that is on its way, and of a closed one what the
     venue has filled and nobody has booked yet: who forgets these sells twice.
     """
-    taken, at_most = order.filled_qty, _at_most(order, now_ns)
+    taken, at_most = order.filled_qty, _at_most(order, request, now_ns)
     if at_most <= 0:
         return None
     told = order.told if order.told is not None and order.told.status.is_open else None
@@ -130,11 +147,10 @@ def known(order: OrderState, request: Request | None, now_ns: int, retry_ns: int
         level = (told.stop_price if order.intended.intent.type.needs_stop_price else told.price) or level
     is_out = request is not None and request.is_out(now_ns, retry_ns)
     if request is not None:
-        largest = max(filter(None, (request.qty, request.was_qty, request.most)), default=_ZERO)
-        at_most = max(at_most, largest - taken) if order.phase.may_trade else at_most
         qty, level = _as_asked(request, is_out, qty, level)
     is_open = order.phase is Phase.OPEN
-    is_leaving = order.cancelling and (request is None or is_out or request.answer is Answer.TAKEN)
+    is_leaving = request is not None and request.cancels and request.answer is not Answer.REFUSED
+    is_leaving = is_leaving and request is not None and (is_out or request.answer is Answer.TAKEN)
     return Known(
         ref=order.ref,
         leg=order.intended.leg,
@@ -160,9 +176,12 @@ def _as_asked(
     return agreed_qty if agreed_qty is not None else qty, agreed_level if agreed_level is not None else level
 
 
-def _at_most(order: OrderState, now_ns: int) -> Decimal:
+def _at_most(order: OrderState, request: Request | None, now_ns: int) -> Decimal:
     if order.phase.may_trade:
-        return order.leaves_qty
+        if request is None:
+            return order.leaves_qty
+        largest = max(filter(None, (request.qty, request.was_qty, request.most)), default=_ZERO)
+        return max(order.leaves_qty, largest - order.filled_qty)
     if order.phase is Phase.CLOSED and order.told is not None:
         return max(order.told.filled_qty - order.filled_qty, _ZERO)
     comes_back = order.phase is Phase.ABSENT or (

@@ -12,13 +12,14 @@ from typing import Any
 from tradelab.engine.indicators import atr
 from tradelab.model import messages as said
 from tradelab.model.market import Quote
-from tradelab.model.messages import Message, OrderWanted, Recorded
+from tradelab.model.messages import OrderWanted, Recorded
 from tradelab.model.states import Protection, Severity
 from tradelab.model.units import NS_PER_S
 from tradelab.modules.position_monitoring.analytics_log import TradeLog
 from tradelab.modules.position_monitoring.config import Config
 from tradelab.modules.position_monitoring.fold import Positions
 from tradelab.modules.position_monitoring.held import Closing, Held
+from tradelab.modules.position_monitoring.manifest import MANIFEST
 from tradelab.modules.position_monitoring.measure import measured
 from tradelab.modules.position_monitoring.near import nearness
 from tradelab.modules.position_monitoring.report import closed, modified
@@ -27,12 +28,6 @@ from tradelab.spine.desk import Desk
 from tradelab.spine.order_life import Phase
 from tradelab.spine.snapshot import OrderState, PositionKey
 
-_HEARD: tuple[type[Message], ...] = (
-    said.TradeExecuted, said.PositionAdjusted, said.ExitsArmed, said.DataReceived, said.OrderIntended,
-    said.OrderAccepted, said.OrderRefused, said.OrderUnknown, said.OrderAbsent, said.OrderAbandoned,
-    said.OrderVanished, said.OrderReported, said.CancelIntended, said.ChangeIntended, said.RequestAnswered,
-    said.ReconcileEnded, said.CommandDone,
-)  # fmt: skip
 _MAY_MEASURE = (said.TradeExecuted, said.PositionAdjusted, said.DataReceived)
 
 
@@ -50,7 +45,7 @@ class Stage:
         self._passed: dict[PositionKey, int] = {}
         self._tending: set[PositionKey] = set()
         self._again: set[PositionKey] = set()
-        for kind in _HEARD:
+        for kind in MANIFEST.hears:
             desk.bus.hear(kind, self._heard)
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,7 +77,7 @@ class Live:
 
     intent: OrderIntent
     venue_id: str
-    filled: Decimal = D(0)
+    filled: Decimal = Decimal()
     status: OrderStatus = OrderStatus.NEW
     changed_ns: int = 0
 
@@ -199,7 +198,14 @@ class World:
     Requests wait on the wire until :meth:`deliver`, what the venue tells waits until :meth:`hear`; both may be lost.
     """
 
-    def __init__(self, exits: dict[str, Any], *, instrument: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, **can: Any) -> None:  # noqa: E501
+    def __init__(
+        self,
+        exits: dict[str, Any],
+        *,
+        instrument: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None,
+        **can: Any,
+    ) -> None:
         self.exits, self.settings = exits, settings or {}
         self.instrument = Instrument(
             **{"symbol": SYMBOL, "venue": "x", "base": "BTC", "quote": "USDT", "tick_size": D("0.1"),
@@ -387,7 +393,9 @@ class World:
 
     # ── what happens in the world ────────────────────────────────────────────────────────────────────────────────
 
-    def enter(self, qty: str = "1", *, signal: str = "s1", side: Side = Side.BUY, price: str | None = None, **more: Any) -> str:  # noqa: E501
+    def enter(
+        self, qty: str = "1", *, signal: str = "s1", side: Side = Side.BUY, price: str | None = None, **more: Any
+    ) -> str:
         """Send an entry that the venue takes at once; nothing of it has filled."""
         now_ns = self.clock.now_ns()
         action = Action.ENTER_LONG if side is Side.BUY else Action.ENTER_SHORT
@@ -408,7 +416,9 @@ class World:
             )
         )  # fmt: skip
         self.venue.take(intent)
-        self.say(said.OrderAccepted(account=ACCOUNT, client_order_id=name, venue_order_id=self.venue.orders[name].venue_id))  # noqa: E501
+        self.say(
+            said.OrderAccepted(account=ACCOUNT, client_order_id=name, venue_order_id=self.venue.orders[name].venue_id)
+        )
         self._report(name)
         return name
 
@@ -488,7 +498,3 @@ class World:
         """Limit and open quantity of each target at the venue."""
         return sorted((str(o.intent.price), str(o.leaves.normalize())) for o in self.venue.exits(OrderType.LIMIT))
 
-
-def anything(chance: random.Random, count: int) -> int:
-    """Which of so many."""
-    return chance.randrange(count)
