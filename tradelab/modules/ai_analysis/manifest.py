@@ -8,7 +8,7 @@ from tradelab.spine.manifest import Manifest, OnError, Shape
 MANIFEST = Manifest(
     name="ai_analysis",
     shape=Shape.GATE,
-    says="Asks a model to confirm a signal; its silence is a no unless the bot says otherwise.",
+    says="Waits for an answer that confirms a signal; silence is a no unless the profile says otherwise.",
     on_error=OnError.DROP,
     requires=("market_data",),
     after=("filter_strategy",),

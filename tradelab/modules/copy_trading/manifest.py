@@ -8,7 +8,7 @@ from tradelab.spine.manifest import Manifest, OnError, Shape
 MANIFEST = Manifest(
     name="copy_trading",
     shape=Shape.SOURCE,
-    says="Turns a leader's trades into signals of its followers.",
+    says="Turns a leader's entries and closes into signals of its followers.",
     on_error=OnError.ISOLATE,
     requires=("execution", "risk_management"),
     hears=(TradeExecuted, PositionClosed),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradelab.model.messages import DataReceived, DataStored
+from tradelab.model.messages import AlarmRaised, DataReceived, DataStored
 from tradelab.spine.manifest import Manifest, OnError, Shape
 
 MANIFEST = Manifest(
@@ -12,6 +12,6 @@ MANIFEST = Manifest(
     on_error=OnError.ISOLATE,
     requires=("data_provider",),
     hears=(DataReceived,),
-    tells=(DataStored,),
+    tells=(DataStored, AlarmRaised),
     stage="tradelab.modules.market_data.stage:Stage",
 )
