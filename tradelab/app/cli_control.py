@@ -142,7 +142,9 @@ def _tighten(name: str, scope: str, says: str, node: str | None) -> None:
     if RunFolder(meant).is_held:
         try:
             _told(Handle(meant, sleep=lambda _: None).command(name, scope=scope, says=says or None, timeout_s=_QUICK_S))
-        except (ConnectivityError, StorageError) as error:
+        except (ConnectivityError, StorageError, ConfigError) as error:
+            if isinstance(error, ConfigError) and RunFolder(meant).is_held:
+                raise  # it answers, and refuses what was asked; else it has just ended
             click.echo(f"{error.problem} Written into the records instead:", err=True)
         else:
             return

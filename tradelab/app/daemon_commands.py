@@ -33,6 +33,7 @@ _BOT = (("bot",), ("says",))
 ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(("halt", "resume", "reduce", "flatten", "acknowledge"), _SCOPED),
     **dict.fromkeys(("start", "stop", "pause", "resume_bot"), _BOT),
+    "cancel": (("order",), ("account",)),
     "signal": (
         ("bot", "symbol", "action"),
         ("id", "origin", "share", "qty", "order_type", "order_price", "stop_loss", "take_profit", "ttl_s", "says"),
