@@ -15,6 +15,7 @@ from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.errors import LeaseError, UnknownNameError
@@ -24,6 +25,10 @@ from tradelab.store.database import Database
 
 LENGTH_S = 15.0  # longer than the longest a venue lets a request live, so that a stopped holder's are dead before
 _ROW = schema.leases.c
+_PLACE = """
+select (select system_identifier from pg_control_system()), (select timeline_id from pg_control_checkpoint()),
+       (select oid from pg_database where datname = current_database())
+"""
 _LONGEST_PATH = 120  # the column has room for 256 with machine and number
 
 
@@ -89,24 +94,39 @@ class Leases:
         LeaseError
             Somebody holds it, or this database is a copy.
         """
-        with self._database.writing(f"lease account {account!r} in") as transaction:
-            now_ns, home = self._now_ns(transaction), self._home(transaction)
-            found = self._found(transaction, account)
-            if found is not None and found.home != home:
-                raise LeaseError(
-                    f"these records were made elsewhere ({found.home}; here it is {home}), and the engine there may "
-                    f"still trade account {account!r}.",
-                    fix=f"Stop it; if it is gone, say so: tradelab lease adopt {account}",
-                )
-            if found is not None and found.holder not in (None, self._holder) and found.until_ns > now_ns:
-                left_s = (found.until_ns - now_ns) / NS_PER_S
-                raise LeaseError(
-                    f"account {account!r} is traded by {found.holder} until {left_s:.0f} s from now.",
-                    fix="Stop that engine, or wait until it has been silent for so long.",
-                )
-            lease = Lease(account, self._holder, 1 if found is None else found.fence + 1, now_ns + self._length_ns)
-            self._write(transaction, lease, home, is_new=found is None)
+        with self._database.reading() as connection:  # who waits for its turn locks nobody out meanwhile
+            self._free(connection, account, lock=False)
+        try:
+            with self._database.writing(f"lease account {account!r} in") as transaction:
+                found = self._free(transaction, account, lock=True)
+                until_ns = self._now_ns(transaction) + self._length_ns
+                lease = Lease(account, self._holder, 1 if found is None else found.fence + 1, until_ns)
+                self._write(transaction, lease, self._home(transaction), is_new=found is None)
+        except IntegrityError:  # nobody ever had it, and another was first: there is a row to look at now
+            return self.acquire(account)
         return lease
+
+    def _free(
+        self, transaction: sqlalchemy.Connection, account: str, *, lock: bool
+    ) -> sqlalchemy.Row[tuple[object, ...]] | None:
+        """Return the row of an account that may be taken, or refuse."""
+        found = self._found(transaction, account, lock=lock)
+        if found is None:
+            return None
+        home = self._home(transaction)
+        if found.home != home:
+            raise LeaseError(
+                f"these records were made elsewhere ({found.home}; here it is {home}), and the engine there may "
+                f"still trade account {account!r}.",
+                fix=f"Stop it; if it is gone, say so: tradelab lease adopt {account}",
+            )
+        left_s = (found.until_ns - self._now_ns(transaction)) / NS_PER_S
+        if found.holder not in (None, self._holder) and left_s > 0:
+            raise LeaseError(
+                f"account {account!r} is traded by {found.holder} until {left_s:.0f} s from now.",
+                fix="Stop that engine, or wait until it has been silent for so long.",
+            )
+        return found
 
     def renew(self, lease: Lease) -> Lease:
         """Prolong a lease that is still held, even if its time is over and nobody has taken it.
@@ -183,8 +203,11 @@ class Leases:
         if found.home != home:
             raise LeaseError(f"these records were moved ({found.home}; here it is {home}).", fix="Stop this engine.")
 
-    def _found(self, transaction: sqlalchemy.Connection, account: str) -> sqlalchemy.Row[tuple[object, ...]] | None:
-        return transaction.execute(select(schema.leases).where(_ROW.account == account).with_for_update()).one_or_none()
+    def _found(
+        self, transaction: sqlalchemy.Connection, account: str, *, lock: bool = True
+    ) -> sqlalchemy.Row[tuple[object, ...]] | None:
+        query = select(schema.leases).where(_ROW.account == account)
+        return transaction.execute(query.with_for_update() if lock else query).one_or_none()
 
     def _write(self, transaction: sqlalchemy.Connection, lease: Lease, home: str, *, is_new: bool) -> None:
         values = {"holder": lease.holder, "fence": lease.fence, "until_ns": lease.until_ns, "home": home}
@@ -209,12 +232,8 @@ class Leases:
         if self._database.is_sqlite:
             path = Path(self._database.url.database or "").resolve()
             return f"{self._machine()}:{path.stat().st_ino}:{_short(str(path))}"
-        parts = (
-            "select system_identifier from pg_control_system()",
-            "select timeline_id from pg_control_checkpoint()",
-            "select oid from pg_database where datname = current_database()",
-        )
-        return ":".join(str(transaction.scalar(text(part))) for part in parts)
+        parts = transaction.execute(text(_PLACE)).one()
+        return ":".join(map(str, parts))
 
 
 def _short(path: str) -> str:

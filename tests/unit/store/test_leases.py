@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,12 +81,32 @@ def test_renewing_prolongs_it(world: World) -> None:
     assert lease.fence == 1
 
 
-def test_a_lease_whose_time_is_over_keeps_no_intent_until_it_is_renewed(world: World) -> None:
+def test_a_lease_whose_time_is_over_and_that_nobody_took_is_prolonged_where_it_is_shown(world: World) -> None:
     lease = world.engine("a").acquire("paper")
     world.pass_s(16)
-    with pytest.raises(LeaseError, match="is over: this engine has not renewed it in time"):
-        world.require(world.engine("a"), lease)
-    world.require(world.engine("a"), world.engine("a").renew(lease))
+    with world.database.writing("keep an intent") as transaction:
+        shown = world.engine("a").require(transaction, lease)
+    assert (shown.fence, shown.until_ns > lease.until_ns - int(16e9)) == (1, True)
+    with pytest.raises(LeaseError, match="is traded by a until"):
+        world.engine("b").acquire("paper")
+
+
+def test_of_many_who_want_an_account_that_nobody_ever_had_one_gets_it(url: str) -> None:
+    told: list[str] = []
+
+    def want(database: Database, name: str) -> None:
+        try:
+            told.append(f"fence {Leases(database, name).acquire('new').fence}")
+        except LeaseError:
+            told.append("refused")
+
+    with Database(url) as database:
+        engines = [threading.Thread(target=want, args=(database, f"engine{n}")) for n in range(6)]
+        for engine in engines:
+            engine.start()
+        for engine in engines:
+            engine.join()
+    assert sorted(told) == ["fence 1", *["refused"] * 5]
 
 
 def test_given_back_it_is_anybodys_at_once(world: World) -> None:
