@@ -9,7 +9,10 @@ import click
 from tradelab.model.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
+    from tradelab.store.chain import Flaw
     from tradelab.store.database import Database
+
+_SHOWN = 100
 
 
 @click.group(short_help="Verify and read the journal: all that an engine has said.")
@@ -24,26 +27,23 @@ def audit() -> None:
 @audit.command(short_help="Check that nothing was changed; exit code 1 where something was.")
 @click.argument("node", required=False)
 def verify(node: str | None) -> None:
-    """Check the journal of NODE, by default all of them, row by row.
+    """Check the journal of NODE, by default all of them and what was done to connections, row by row.
 
     \b
     Try:  tradelab audit verify
 
     Exit codes: 0 as it was written, 1 something was changed or is missing, 2 refused.
     """
+    from tradelab.store import audit as actions
     from tradelab.store.database import Database
-    from tradelab.store.journal import Journal
+    from tradelab.store.verifying import flaws_of
 
-    flawed = False
     with Database() as database:
-        for name, count in _chosen(database, node).items():
-            flaws = Journal(database, name).verify()
-            flawed = flawed or bool(flaws)
-            word = f"{len(flaws)} FLAW(S)" if flaws else "as it was written"
-            click.echo(f"{name}: {count:,} message(s), {word}")
-            for flaw in flaws[:100]:
-                click.echo(f"  row {flaw.seq}: {flaw.says}")
-    if flawed:
+        flawed = [_tell(f"{name}: {count:,} message(s)", flaws_of(database, name)) for name, count in
+                  _chosen(database, node).items()]  # fmt: skip
+        if node is None:
+            flawed.append(_tell("what was done to connections", actions.verify(database)))
+    if any(flawed):
         click.echo("Do not trust what such a journal says; put back your last copy of the records.", err=True)
         raise SystemExit(1)
 
@@ -147,10 +147,19 @@ def adopt(account: str, yes: bool) -> None:
     click.echo(f"{account} can be traded from here.")
 
 
+def _tell(what: str, flaws: list[Flaw]) -> bool:
+    """Print what was looked at and what was found; return whether anything was."""
+    click.echo(f"{what}, {f'{len(flaws)} FLAW(S)' if flaws else 'as it was written'}")
+    for flaw in flaws[:_SHOWN]:
+        click.echo(f"  row {flaw.seq}: {flaw.says}")
+    return bool(flaws)
+
+
 def _chosen(database: Database, node: str | None) -> dict[str, int]:
     from tradelab.store.journals import journals
+    from tradelab.store.verifying import nodes_of
 
-    known = journals(database)
+    known = dict.fromkeys(nodes_of(database), 0) | journals(database)  # one whose end was taken away has none there
     if node is not None:
         if node not in known:
             raise UnknownNameError.of("node", node, known)

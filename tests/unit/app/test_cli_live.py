@@ -207,6 +207,22 @@ def test_audit_finds_what_was_changed(file: Path) -> None:
     assert "did you mean 'paper'" in refused(run("audit", "verify", "papper"))
 
 
+def test_audit_misses_neither_a_journal_whose_end_was_taken_away_nor_what_was_done_to_connections(file: Path) -> None:
+    with daemon_beside(file) as beside:
+        beside.handle.halt()
+    assert "what was done to connections, as it was written" in run("audit", "verify").output
+    with Database() as database, database.writing("sin") as connection:
+        connection.exec_driver_sql("delete from journal_heads")
+        connection.exec_driver_sql(
+            "insert into audit (at_ns, who, what, connection_id, name, old, new) "
+            "values (1, 'eve', 'arm', 'x', 'x', '', '')"
+        )
+    told = run("audit", "verify")
+    assert told.exit_code == 1
+    assert "the row in journal_heads is missing" in told.output
+    assert "the row was added, or its digest is missing" in told.output
+
+
 def test_leases_are_listed_and_one_that_is_held_is_not_adopted(file: Path) -> None:
     assert "no account was ever traded" in run("lease", "list").output
     with Database() as database:
