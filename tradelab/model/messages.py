@@ -166,9 +166,9 @@ class ProtectionChanged(Message):
 class PositionClosed(Message):
     """A position is flat again.
 
-    ``realized_pnl`` is after fees, in the currency prices are said in, and ``None`` where part of the position was taken
-    over from the venue, so that nobody knows; ``r_multiple`` is it over what the first stop risked, ``mfe`` and ``mae``
-    are the best and worst it stood at on the way (the worst at or below zero).
+    ``realized_pnl`` is after fees, in the currency prices are said in, and ``None`` where part of the position was
+    taken over from the venue, so that nobody knows; ``r_multiple`` is it over what the first stop risked, ``mfe`` and
+    ``mae`` are the best and worst it stood at on the way (the worst at or below zero).
     """
 
     account: str

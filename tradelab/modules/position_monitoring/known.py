@@ -14,7 +14,7 @@ from tradelab.spine.order_life import Phase
 from tradelab.spine.snapshot import OrderState
 
 _ZERO = Decimal(0)
-_OLD_NS = 60 * NS_PER_S  # no request lives so long
+_OLD_NS = 120 * NS_PER_S  # no request lives so long, and the executor has compared the order with the venue since
 
 
 class Answer(enum.Enum):
@@ -118,12 +118,13 @@ def reported(request: Request, order: Order, age_ns: int, retry_ns: int) -> Requ
     if not order.status.is_open:
         return None
     level = order.stop_price if order.stop_price is not None else order.price
-    if request.cancels:
-        is_settled = request.answer is Answer.REFUSED and age_ns >= retry_ns
-    else:
-        is_shown = request.qty in (None, order.qty) and request.level in (None, level)
-        is_settled = is_shown if request.answer is not Answer.REFUSED else age_ns >= retry_ns
-        is_settled = is_settled or (request.answer is Answer.TAKEN and age_ns >= retry_ns) or age_ns >= _OLD_NS
+    is_old, is_shown = age_ns >= retry_ns, request.qty in (None, order.qty) and request.level in (None, level)
+    if request.cancels or request.answer is Answer.REFUSED:
+        is_settled = is_old and request.answer is Answer.REFUSED
+    elif request.answer is Answer.TAKEN:
+        is_settled = is_old or is_shown
+    else:  # what it asks for may be what was before an earlier request that no report has shown
+        is_settled = is_shown and (is_old or request.most is None)
     if is_settled:
         return None
     if request.was_qty in (None, order.qty) and request.was_level in (None, level):
@@ -137,6 +138,8 @@ def known(order: OrderState, request: Request | None, now_ns: int, retry_ns: int
     A refused or absent order that may be sent again counts as one that is on its way, and of a closed one what the
     venue has filled and nobody has booked yet: who forgets these sells twice.
     """
+    if request is not None and now_ns - request.at_ns >= _OLD_NS:
+        request = None
     taken, at_most = order.filled_qty, _at_most(order, request, now_ns)
     if at_most <= 0:
         return None

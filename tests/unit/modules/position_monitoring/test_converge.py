@@ -120,7 +120,9 @@ def test_a_stop_grows_with_what_fills(orders: list[Known], at: Venue, answer: li
         pytest.param(
             [there("2"), there("1", name="n", shown=D(0))], venue(modify=frozenset()), [], id="new one not seen yet"
         ),
-        pytest.param([there("2"), there("1", name="n")], venue(modify=frozenset()), [("cancel", "o")], id="then the old"),
+        pytest.param(
+            [there("2"), there("1", name="n")], venue(modify=frozenset()), [("cancel", "o")], id="then the old"
+        ),
         pytest.param([there("2")], venue(**SPOT, modify=frozenset()), [("cancel", "o")], id="spot: old one first"),
         pytest.param([there("2", **LEAVING)], venue(**SPOT, modify=frozenset()), [], id="spot: until it is gone"),
     ],
@@ -137,7 +139,9 @@ def test_a_stop_shrinks_with_what_leaves(orders: list[Known], at: Venue, answer:
         pytest.param(
             [there("1", "97"), there("1", name="n", shown=D(0))], venue(modify=frozenset()), [], id="new one not seen"
         ),
-        pytest.param([there("1", "97"), there("1", name="n")], venue(modify=frozenset()), [("cancel", "o")], id="then old"),
+        pytest.param(
+            [there("1", "97"), there("1", name="n")], venue(modify=frozenset()), [("cancel", "o")], id="then old"
+        ),
         pytest.param([there("1", "97")], venue(**SPOT, modify=frozenset()), [("cancel", "o")], id="spot: old first"),
         pytest.param([there("1", "97", **LEAVING)], venue(**SPOT, modify=frozenset()), [], id="spot: until it is gone"),
         pytest.param(

@@ -449,7 +449,10 @@ class World:
         self.say(said.DataReceived(source="src", symbol=SYMBOL, timeframe=Timeframe.M5, candle=candle))
 
     def pass_s(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass; in a minute the executor has compared everything with the venue."""
+        if seconds >= 60:
+            self.settle_inbox()
+            self.book_all()
         self.clock._now_ns += int(seconds * NS_PER_S)
 
     def settle_inbox(self) -> None:
@@ -463,7 +466,7 @@ class World:
         for _ in range(100):
             self._drain()
             seen = self.ledger.seq
-            self.pass_s((3, 3, 70)[quiet])  # longer than any pause after a refusal
+            self.pass_s((3, 3, 130)[quiet])  # longer than any pause after a refusal, or any request
             self._freshen()
             self.stage.look()
             quiet = quiet + 1 if not self.wire and not self.inbox and self.ledger.seq == seen else 0
@@ -497,4 +500,3 @@ class World:
     def targets(self) -> list[tuple[str, str]]:
         """Limit and open quantity of each target at the venue."""
         return sorted((str(o.intent.price), str(o.leaves.normalize())) for o in self.venue.exits(OrderType.LIMIT))
-
