@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from tradelab.model.clock import Clock, elapsed_ns
 from tradelab.model.errors import LeaseError
+from tradelab.model.messages import Recorded, TradingStateChanged
 from tradelab.model.states import TradingState
 from tradelab.model.units import NS_PER_S
 from tradelab.spine.bus import Bus
 from tradelab.store.leases import Lease, Leases
-from tradelab.store.states import TradingStates
+from tradelab.store.states import Standing, TradingStates
 
 _RENEWED = 1 / 3  # of its length, after which a lease is renewed
 _MARGIN = 1 / 5  # of its length: nothing leaves so near its end
@@ -50,6 +53,10 @@ class LeasedPermit:
         self._bus = bus
         self._states = states
         self._clock = clock
+        bus.hear(TradingStateChanged, self._changed)
+        self._looked_in: Any = None
+        self._shown: set[str] = set()
+        self._standing: Mapping[str, Standing] | None = None
         self._held: dict[str, tuple[Lease, int]] = {}  # and when it was renewed, by a clock that is never set
 
     @property
@@ -101,14 +108,28 @@ class LeasedPermit:
         """
         if account not in self._held:
             raise LeaseError(f"this engine does not hold the lease of account {account!r}.", fix="Start it again.")
+        transaction = self._bus.transaction
+        if self._looked_in is not transaction:  # once each: what was read in it is locked until it is kept
+            self._looked_in, self._shown, self._standing = transaction, set(), None
+        if account not in self._shown:
+            self._show(account)
+            self._shown.add(account)
+        if not reduces:
+            if self._standing is None:
+                self._standing = self._states.read(transaction)
+            self._require_active(self._standing, account, bot)
+        return self._held[account][0].fence
+
+    def _changed(self, _: Recorded[TradingStateChanged]) -> None:
+        """Read again what may be sent: it was changed in this very transaction."""
+        self._standing = None
+
+    def _show(self, account: str) -> None:
         lease, _ = self._held[account]
         began_ns = elapsed_ns(self._clock)
         shown = self._leases.require(self._bus.transaction, lease)
         if shown.until_ns > lease.until_ns:
             self._held[account] = (shown, began_ns)
-        if not reduces:
-            self._require_active(account, bot)
-        return lease.fence
 
     def left_s(self, account: str) -> float:
         """Return for how long an order may still leave under the lease, by a clock that is never set; zero: not now."""
@@ -118,8 +139,7 @@ class LeasedPermit:
         gone_s = (elapsed_ns(self._clock) - renewed_ns) / NS_PER_S
         return max(0.0, self._leases.length_s * (1 - _MARGIN) - gone_s)
 
-    def _require_active(self, account: str, bot: str | None) -> None:
-        standing = self._states.read(self._bus.transaction)
+    def _require_active(self, standing: Mapping[str, Standing], account: str, bot: str | None) -> None:
         for scope in ("node", f"account {account}", f"bot {bot}"):
             told = standing.get(scope)
             if told is not None and told.state is not TradingState.ACTIVE:

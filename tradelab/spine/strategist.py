@@ -69,6 +69,7 @@ class Strategist:
 
     def _bar_closed(self, recorded: Recorded[DataReceived]) -> None:
         bar = recorded.message
+        asked: dict[tuple[str, str], int] = {}  # bots that ask the same are told the same
         for bot, strategy, parameters, warmup in self._bots:
             follows = bot.source == bar.source and bar.symbol in bot.symbols and bot.timeframe is bar.timeframe
             if not follows or self._desk.snapshot().bots.get(bot.name) is not BotStatus.RUNNING:
@@ -76,8 +77,10 @@ class Strategist:
             window = self._desk.market.windows.get((bar.source, bar.symbol, bar.timeframe))
             if window is None or len(window) < warmup or int(window.ts_ns[-1]) != bar.candle.open_ns:
                 continue
-            flags = _flags(strategy, parameters, window)
-            for action in self._actions(bot, bar.symbol, flags):
+            question = (strategy.name, repr(parameters))
+            if question not in asked:
+                asked[question] = _flags(strategy, parameters, window)
+            for action in self._actions(bot, bar.symbol, asked[question]):
                 self._desk.bus.say(SignalRaised(self._signal(bot, bar.symbol, action, bar.candle, window)))
 
     def _actions(self, bot: BotConfig, symbol: str, flags: int) -> list[Action]:
