@@ -118,21 +118,22 @@ def logs(node: str | None, lines: int, follow: bool, as_json: bool) -> None:
     folder = RunFolder(_named(node))
     if not folder.log.exists():
         raise ConfigError(f"node {folder.node!r} has no log yet.", fix="Start it: tradelab up configs/paper.toml")
+    end = folder.log.stat().st_size  # what comes from here on is followed: seen twice, if at all, and never missed
     shown = last_lines(folder.log, lines)
     for line in shown if as_json else for_people(shown):
         click.echo(line)
     if follow:
         try:
-            _follow(folder.log, as_json)
+            _follow(folder.log, end, as_json)
         except KeyboardInterrupt:
             raise SystemExit(0) from None
 
 
-def _follow(path: Path, as_json: bool) -> None:
+def _follow(path: Path, after: int, as_json: bool) -> None:
     from tradelab.app.logs import for_people
 
     file = path.open(encoding="utf-8", errors="replace")
-    file.seek(0, 2)
+    file.seek(after)
     while True:
         line = file.readline()
         if line:

@@ -222,17 +222,21 @@ def _connections(config: LiveConfig, connect: bool, timeout_s: float) -> Iterato
     if not wanted:
         return
     if not are_kept():
-        yield Check("connections", Found.WRONG, "none are made yet", f"tradelab connections add {next(iter(wanted))} …")
+        yield Check("connections", Found.WRONG, "none are made yet", _make(next(iter(wanted))))
         return
     with records() as kept:
         known = {one.name: one for one in kept.list()}
         for name, purposes in wanted.items():
             if name not in known:
-                yield Check(f"connection {name}", Found.WRONG, "there is none", f"tradelab connections add {name} …")
+                yield Check(f"connection {name}", Found.WRONG, "there is none", _make(name))
                 continue
             yield from _guarded(f"connection {name}", lambda n=name, p=purposes: _usable(kept, n, p))  # type: ignore[misc]
             if connect:
                 yield from _guarded(f"connection {name}", lambda n=name: _asked(kept, known[n], timeout_s))  # type: ignore[misc]
+
+
+def _make(name: str) -> str:
+    return f"Make, test and activate it: tradelab connections add {name} PROVIDER (see: tradelab connections providers)"
 
 
 def _usable(kept: Connections, name: str, purposes: set[str]) -> Iterator[Check]:

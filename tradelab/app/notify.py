@@ -227,4 +227,7 @@ def sender(addresses: dict[str, Secret]) -> Send:
 
 
 def _about(kind: str) -> str:
-    return "disconnects" if any(word in kind.lower() for word in ("connect", "stale", "feed", "stream")) else "errors"
+    """Sort an alarm by its kind: a limit that was reached is named like the refusals that follow from it."""
+    if kind in {code.value for code in _GUARDS}:
+        return "guards"
+    return "disconnects" if kind == "venue" or kind.startswith("feed") else "errors"

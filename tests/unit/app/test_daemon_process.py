@@ -195,3 +195,30 @@ def test_a_hundred_kernels_killed_while_events_flow_change_nothing(start: Start)
     assert process.wait(WAIT_S) == 0
     assert flaws() == []
     assert {kind for _, kind in told()} == {"NodeStarted", "BotStatusChanged", "AlarmRaised", "NodeStopped"}
+
+
+def test_a_log_is_followed_through_its_rotation_until_ctrl_c(file: Path) -> None:
+    folder = RunFolder("paper")
+    folder.make()
+    folder.log.write_text("before\n")
+    following = subprocess.Popen(
+        [*COMMAND, "logs", "paper", "-n", "1", "-f"],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert following.stdout is not None
+    try:
+        assert following.stdout.readline() == "before\n"
+        with folder.log.open("a") as log:
+            log.write('{"ts": "2024-01-01T00:00:00Z", "level": "info", "says": "one"}\n')
+        assert following.stdout.readline() == "2024-01-01T00:00:00Z  info     one\n"
+        folder.log.rename(folder.path / "daemon.log.1")
+        folder.log.write_text("in the new file\n")
+        assert following.stdout.readline() == "in the new file\n"
+        following.send_signal(signal.SIGINT)
+        assert following.wait(WAIT_S) == 0
+    finally:
+        following.kill()
+        following.communicate()

@@ -60,6 +60,14 @@ TOLD: list[tuple[Message, str, Severity, str]] = [
         said.AlarmRaised(kind="feed_stale", about="BTC/USDT 1m", severity=Severity.WARNING, says="silent for 30 s"),
         "disconnects", Severity.WARNING, "BTC/USDT 1m: silent for 30 s",
     ),
+    (
+        said.AlarmRaised(kind="daily_loss", about="account main", severity=Severity.CRITICAL, says="2 % lost"),
+        "guards", Severity.CRITICAL, "account main: 2 % lost",
+    ),
+    (
+        said.AlarmRaised(kind="lease", about="main", severity=Severity.CRITICAL, says="lost"),
+        "errors", Severity.CRITICAL, "main: lost",
+    ),
     (said.NodeStopped(says="asked to"), "states", Severity.INFO, "stopped: asked to"),
 ]  # fmt: skip
 QUIET: list[Message] = [
