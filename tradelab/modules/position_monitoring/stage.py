@@ -24,6 +24,7 @@ from tradelab.modules.position_monitoring.measure import measured
 from tradelab.modules.position_monitoring.near import nearness
 from tradelab.modules.position_monitoring.report import closed, modified
 from tradelab.modules.position_monitoring.tend import Scene, look, passes_stop
+from tradelab.modules.position_monitoring.wishes import Wish
 from tradelab.spine.desk import Desk
 from tradelab.spine.order_life import Phase
 from tradelab.spine.snapshot import OrderState, PositionKey
@@ -41,7 +42,7 @@ class Stage:
         self.log = TradeLog()
         # of this moment only; a start begins without them, and wishes anew under the same names
         self._waiting: dict[str, tuple[OrderWanted, int]] = {}
-        self._asked: dict[str, int] = {}
+        self._asked: dict[str, tuple[said.CancelWanted | said.ChangeWanted, int]] = {}
         self._passed: dict[PositionKey, int] = {}
         self._tending: set[PositionKey] = set()
         self._again: set[PositionKey] = set()
@@ -147,14 +148,11 @@ class Stage:
             held.protection = needs.protection  # said, and not to be said again by who looks before it is heard
         self._alarm_exposed(held, needs.protection, now_ns)
 
-    def _wish(self, wish: Any, now_ns: int) -> None:
+    def _wish(self, wish: Wish, now_ns: int) -> None:
         if isinstance(wish, OrderWanted):
             self._waiting[wish.intent.client_order_id] = (wish, now_ns)
         else:
-            name = wish.ref.client_order_id or ""
-            if now_ns - self._asked.get(name, -(10**18)) < self.config.retry_s * NS_PER_S:
-                return
-            self._asked[name] = now_ns
+            self._asked[wish.ref.client_order_id or ""] = (wish, now_ns)
         self._desk.bus.say(wish)
 
     def _scene(self, held: Held, now_ns: int) -> Scene:
@@ -163,13 +161,15 @@ class Stage:
             self._passed.setdefault(held.key, now_ns)
         elif quote is not None:
             self._passed.pop(held.key, None)
+        waiting = self._still_waiting(held, now_ns)
         entry = None if held.entry is None else self._desk.ledger.order(held.entry.order or "")
         return Scene(
             now_ns=now_ns,
             offers=self._desk.venue(held.key.account).capabilities,
             orders=self._orders(held),
             entry=entry,
-            waiting=self._still_waiting(held, now_ns),
+            waiting=waiting,
+            asked={name: wish for name, (wish, _) in self._asked.items()},
             quote=quote,
             passed_since_ns=self._passed.get(held.key),
             leaves_alone=self.positions.is_flattened(held),
@@ -187,9 +187,10 @@ class Stage:
         return found
 
     def _still_waiting(self, held: Held, now_ns: int) -> tuple[OrderWanted, ...]:
-        for name, (_, at_ns) in list(self._waiting.items()):
-            if now_ns - at_ns >= self.config.retry_s * NS_PER_S:
-                del self._waiting[name]
+        for wishes in (self._waiting, self._asked):
+            for name, (_, at_ns) in list(wishes.items()):
+                if now_ns - at_ns >= self.config.retry_s * NS_PER_S:
+                    del wishes[name]
         account, bot, symbol = held.key
         return tuple(
             wish

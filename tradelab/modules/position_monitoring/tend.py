@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradelab.model.capabilities import VenueCapabilities
 from tradelab.model.market import Quote
-from tradelab.model.messages import OrderWanted
+from tradelab.model.messages import CancelWanted, ChangeWanted, OrderWanted
 from tradelab.model.states import Leg, Protection
 from tradelab.model.units import NS_PER_S
 from tradelab.modules.position_monitoring.config import Config
@@ -43,8 +43,8 @@ class Scene:
     ----------
     orders, entry
         Ours that may take from it, and the one that opened it, as the ledger has them.
-    waiting
-        Wishes of a moment ago that nobody has taken up.
+    waiting, asked
+        Orders, and by name changes and cancels, wished for a moment ago, that nobody has taken up.
     quote
         The newest, and young enough; ``None`` where there is none.
     passed_since_ns
@@ -58,6 +58,7 @@ class Scene:
     orders: Mapping[str, OrderState]
     entry: OrderState | None
     waiting: tuple[OrderWanted, ...]
+    asked: Mapping[str, CancelWanted | ChangeWanted]
     quote: Quote | None
     passed_since_ns: int | None
     leaves_alone: bool
@@ -112,8 +113,16 @@ def takers(held: Held, scene: Scene) -> list[tuple[Known, int]]:
     for name, state in scene.orders.items():
         one = known(state, held.requests.get(name), scene.now_ns, retry_ns)
         if one is not None:
-            found.append((one, state.intended.intent.side.sign))
+            found.append((_asked_about(one, scene.asked.get(name)), state.intended.intent.side.sign))
     return found + [(wished(w), w.intent.side.sign) for w in scene.waiting]
+
+
+def _asked_about(order: Known, wish: CancelWanted | ChangeWanted | None) -> Known:
+    """The order as it may be already, where something was wished of it in the transaction that is under way."""
+    if wish is None:
+        return order
+    grown = wish.qty - order.filled if isinstance(wish, ChangeWanted) and wish.qty is not None else _ZERO
+    return replace(order, stands=False, at_most=max(order.at_most, grown))
 
 
 @dataclass(slots=True)
