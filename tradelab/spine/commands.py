@@ -50,7 +50,8 @@ class Commands:
     default the node) and ``says``, why. ``arm`` and ``disarm`` take an ``account``: risk management lets no live bot
     enter before a person has armed it. ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``. ``signal`` takes
     ``bot``, ``symbol``, ``action`` and, if wanted, ``qty``, ``order_type``, ``order_price``, ``stop_loss``,
-    ``take_profit``, ``ttl_s``: it passes the gates like any other.
+    ``take_profit``, ``ttl_s``: it passes the gates like any other. ``cancel`` takes ``order``, its name here or the
+    venue's own, and for the latter ``account``: an order that is none of ours can be cancelled, too.
     """
 
     def __init__(self, bus: Bus, ledger: Ledger, config: NodeConfig, clock: Clock) -> None:
@@ -59,6 +60,7 @@ class Commands:
         self._config = config
         self._clock = clock
         self._waiting: dict[str, asyncio.Future[CommandDone]] = {}
+        self.is_ending = False  # from the moment the engine winds down nothing that opens something begins
         bus.hear(CommandReceived, self._received)
         bus.hear(CommandDone, self._done)
 
@@ -75,7 +77,8 @@ class Commands:
 
     async def wind_down(self, policy: str | None) -> None:
         """Do before an end what each account's policy says, or ``policy`` for all; wait until it is done."""
-        for account in {bot.execution for bot in self._config.bots}:
+        self.is_ending = True
+        for account in sorted({bot.execution for bot in self._config.bots}):
             told = self._config.accounts.get(account)
             asked = policy or ("cancel_entries" if told is None else told.stop_policy)
             if asked == "flatten":
@@ -90,9 +93,10 @@ class Commands:
 
     def _received(self, recorded: Recorded[CommandReceived]) -> None:
         it = recorded.message
-        if it.name in ELSEWHERE:
-            return
         try:
+            if it.name in ELSEWHERE:
+                self._require_scope(dict(it.arguments).get("scope", "node"))
+                return
             says = self._carried_out(it, recorded.ts_init_ns)
             done = True
         except ConfigError as error:
@@ -111,6 +115,8 @@ class Commands:
             return f"account {account} is {_ARMS[it.name]}"
         if it.name == "signal":
             return self._raise_signal(it, given, now_ns)
+        if it.name == "cancel":
+            return self._cancel(given)
         raise UnknownNameError.of("command", it.name, NAMES)
 
     def _set_state(self, it: CommandReceived, given: Mapping[str, str]) -> str:
@@ -156,6 +162,26 @@ class Commands:
         )
         self._bus.say(SignalRaised(signal))
         return f"signal {signal.id!r} is raised"
+
+    def _cancel(self, given: Mapping[str, str]) -> str:
+        name, snapshot = given.get("order", ""), self._ledger.snapshot()
+        account = given.get("account")
+        ours = self._ledger.order(name) or next(
+            (o for o in snapshot.orders.values() if o.venue_order_id == name and o.intended.account == account), None
+        )
+        if ours is not None:
+            if not (ours.phase.may_trade or ours.may_come):
+                raise ParameterError(f"order {name!r} is {ours.phase.value}.", fix="Nothing of it can trade any more.")
+            self._bus.say(CancelWanted(account=ours.intended.account, ref=ours.ref, says="a person asked"))
+            return f"order {ours.client_order_id} is being cancelled"
+        foreign = snapshot.foreign_orders.get((account or "", name))
+        if foreign is None or account is None:
+            known = [o.client_order_id for o in snapshot.orders.values() if o.phase.may_trade]
+            raise UnknownNameError.of(
+                "open order", name, [*known, *(i for a, i in snapshot.foreign_orders if a == account)]
+            )
+        self._bus.say(CancelWanted(account=account, ref=foreign.ref, says="a person asked"))
+        return f"order {name} of {account}, none of ours, is being cancelled"
 
     def _done(self, recorded: Recorded[CommandDone]) -> None:
         waiting = self._waiting.pop(recorded.message.command_id, None)

@@ -83,6 +83,10 @@ class Desk:
         """Return what a decision about one of a bot's signals is made on."""
         return View(self.snapshot(), bot, self.clock.now_ns(), self.market.quotes, self.market.windows)
 
+    def symbols(self, account: str) -> tuple[str, ...]:
+        """Return what the bots of an account trade."""
+        return tuple(sorted({s for bot in self.config.bots if bot.execution == account for s in bot.symbols}))
+
     def venue(self, account: str) -> ExecutionVenue:
         """Return the venue that an account is at."""
         if account not in self.venues:

@@ -204,6 +204,9 @@ class Ledger:
         if known.told is not None and _is_older(order, known.told):
             return
         changes: dict[str, Any] = {"venue_order_id": order.venue_order_id, "told": order}
+        if known.phase is Phase.CLOSED and (known.told is None or known.told.status.is_open) and order.status.is_open:
+            self._orders[known.client_order_id] = replace(known, phase=Phase.OPEN, **changes)  # vanished, and is there
+            return
         self._move(known.client_order_id, told(order.status), **changes)
 
     def _cancel_intended(self, it: said.CancelIntended, _: Recorded[Any]) -> None:
@@ -235,6 +238,9 @@ class Ledger:
             raise InvariantError(f"fill {fill.trade_id!r} of {fill.symbol} on {it.account!r} was booked twice.")
         self._fills.add(key)
         self._add(PositionKey(it.account, it.bot, fill.symbol), Booked.of(fill))
+        account = self._account(it.account)
+        if account.last_fill_ns is None or fill.ts_ns > account.last_fill_ns:
+            self._accounts[it.account] = replace(account, last_fill_ns=fill.ts_ns)
         order = self.order_of(it.account, fill.client_order_id, fill.venue_order_id)
         if order is not None:  # whatever we believed of it, the venue has traded it
             self._by_venue_id[it.account, fill.venue_order_id] = order.client_order_id

@@ -233,6 +233,9 @@ class Node:
         risk = self._running.get("risk_management")
         if risk is None:
             return
+        if self.commands.is_ending and signal.action.enters:
+            self.bus.say(drop(signal, "node", Drop(DropCode.BOT_NOT_RUNNING, "the engine is about to end")))
+            return
         try:
             told: RiskCalculated = cast(Any, risk.stage).calculate(signal, factor, self.strategist.view(signal))
         except Exception as error:  # noqa: BLE001 (fail closed, and halt as its manifest says)

@@ -60,10 +60,22 @@ class OrderState(Plain):
         )
 
     @property
+    def may_come(self) -> bool:
+        """Whether it is certainly not at the venue, and may be sent once more."""
+        if self.phase is Phase.ABSENT:
+            return True
+        return self.phase is Phase.REFUSED and self.refused is not None and self.refused.may_pass_later
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the venue has told of more filled than it has told fills of."""
+        return self.told is not None and self.told.filled_qty > self.filled_qty
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing more is expected of it: it is over, and all that it filled is booked."""
         if self.phase is Phase.CLOSED:
-            return self.told is None or self.told.filled_qty <= self.filled_qty
+            return not self.is_owed
         if self.phase is Phase.REFUSED:
             return self.refused is not None and not self.refused.may_pass_later
         return self.phase is Phase.ABANDONED

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tradelab.feeds.asking import Asker, Patience
 from tradelab.feeds.fill_book import FillCursor
 from tradelab.feeds.fills import FillFeed, FillRhythm
+from tradelab.model.account import AccountInfo, PositionMode
 from tradelab.model.errors import ConnectivityError, RequestError
 from tradelab.model.feed_events import FeedAlarm, FeedPolling, FeedResumed, FeedStale
 from tradelab.model.instrument import Instrument
+from tradelab.model.market import Quote
 from tradelab.model.messages import (
     AccountReported,
     AlarmRaised,
@@ -21,24 +24,42 @@ from tradelab.model.messages import (
 from tradelab.model.orders import Fill, Order, OrderRef
 from tradelab.model.states import Severity
 from tradelab.model.units import NS_PER_S
+from tradelab.modules.execution.config import Config
+from tradelab.modules.execution.worth import markets_of, quote_currency, worth
 from tradelab.spine.desk import Desk
+from tradelab.spine.order_life import Phase
 
 _DAY_NS = 86_400 * NS_PER_S
+_MARGIN_NS = 60 * NS_PER_S  # our clock and the venue's may differ by so much
 
 
 class Booker:
     """Books what one account's venue tells."""
 
-    def __init__(self, desk: Desk, account: str) -> None:
+    def __init__(self, desk: Desk, config: Config, account: str) -> None:
         self._desk = desk
+        self._config = config
         self._account = account
+        self._unvalued = ""
         self._venue = desk.venue(account)
         self._listed: Mapping[str, Instrument] = {}
+        self._unlisted: set[str] = set()
         self._asker = Asker(desk.clock, random.Random(account), Patience(longest_pause_s=5.0))
 
     async def learn(self) -> None:
         """Read what is traded here, before anything is booked."""
         self._listed = {each.symbol: each for each in await self._venue.instruments()}
+
+    async def learn_missing(self, symbols: set[str]) -> None:
+        """Read it again where something is held that had not been listed; raise an alarm where it still is not."""
+        missing = symbols - set(self._listed) - {s for a, s in self._desk.snapshot().instruments if a == self._account}
+        if not missing - self._unlisted:
+            return
+        await self.learn()
+        self._unlisted |= missing - set(self._listed)
+        for symbol in sorted(missing - set(self._listed)):
+            says = f"a position in {symbol} is held, which the venue does not list: it is not counted anywhere"
+            self._alarm_of("listing", symbol, says, Severity.CRITICAL)
 
     def list_symbols(self, symbols: tuple[str, ...]) -> None:
         """Say what is traded is like, where it is not known or has changed."""
@@ -90,7 +111,10 @@ class Booker:
         known = ledger.order_of(self._account, order.client_order_id, order.venue_order_id)
         key = (self._account, order.venue_order_id)
         before = self._desk.snapshot().foreign_orders.get(key) if known is None else known.told
-        if before == order or (known is None and before is None and not order.status.is_open):
+        if known is None and before is None and not order.status.is_open:
+            return False
+        is_back = known is not None and known.phase is Phase.CLOSED and order.status.is_open  # it had vanished
+        if before == order and not is_back:
             return False
         self._desk.bus.say(OrderReported(account=self._account, order=order))
         return True
@@ -98,37 +122,86 @@ class Booker:
     async def report_account(self) -> None:
         """Ask for the account's money, and say it."""
         info = await self._venue.account_info()
+        if info.equity is None and self._venue.capabilities.position_mode is PositionMode.NONE:
+            info = await self._valued(info)
         self._desk.bus.say(AccountReported(account=self._account, info=info), ts_event_ns=info.ts_ns)
+
+    async def _valued(self, info: AccountInfo) -> AccountInfo:
+        """Tell what a spot account is worth in the currency in which its bots' symbols are priced, if that is known."""
+        traded = [self._listed[s] for s in self._desk.symbols(self._account) if s in self._listed]
+        currency = quote_currency(traded)
+        if currency is None:
+            self._tell_worth("its symbols are not priced in one currency" if traded else "")
+            return info
+        markets = markets_of(info.balances, self._listed, currency)
+        prices = {coin: quote for coin, symbol in markets.items() if (quote := await self._quote(symbol)) is not None}
+        found = worth(info.balances, prices, currency)
+        self._tell_worth(f"no fresh price in {currency} of {', '.join(found.unknown)}" if found.unknown else "")
+        return info if found.equity is None else replace(info, equity=found.equity, currency=currency)
+
+    async def _quote(self, symbol: str) -> Quote | None:
+        """Return a fresh quote, asked for where none came by itself; ``None`` where there is none to be had."""
+        seen = self._desk.market.quotes.get((self._account, symbol))
+        if seen is not None and self._desk.clock.now_ns() - seen.seen_ns <= self._config.quote_age_s * NS_PER_S:
+            return seen.quote
+        try:
+            return await self._venue.quote(symbol)
+        except (ConnectivityError, RequestError):
+            return None
+
+    def _tell_worth(self, unknown: str) -> None:
+        """Raise an alarm when the equity becomes unknown, and another when it is known again."""
+        if unknown == self._unvalued:
+            return
+        self._unvalued = unknown
+        says = f"its equity is unknown: {unknown}; sizes and guards that need it let nothing in" if unknown else ""
+        severity = Severity.WARNING if unknown else Severity.INFO
+        self._alarm_of("equity", self._account, says or "its equity is known", severity)
 
     async def _know_owner(self, fill: Fill) -> None:
         """Ask whose order a fill is of, where it may be one of ours that we have not heard of yet."""
-        ledger = self._desk.ledger
-        if ledger.order_of(self._account, fill.client_order_id, fill.venue_order_id) is not None:
-            return
-        if not self._desk.snapshot().open_orders(self._account, fill.symbol):
-            return
         ref = OrderRef(symbol=fill.symbol, client_order_id=fill.client_order_id, venue_order_id=fill.venue_order_id)
-        while True:
+        while self._may_be_ours(fill):
             try:
                 told = await self._venue.order(ref)
-            except ConnectivityError:
-                await self._desk.clock.sleep(1.0)
+            except ConnectivityError as error:
+                await self._desk.clock.sleep(max(self._config.look_s, error.retry_after_s or 0.0))
                 continue
             except RequestError:
                 return  # the venue will not say: then it is nobody's, and the comparison will show it
             if told is not None:
                 self.report(told)
-            return
+                return
+            if not self._is_awaited(fill):
+                return
+            await self._desk.clock.sleep(self._config.look_s)  # the venue knows its fill, and the order not yet
+
+    def _may_be_ours(self, fill: Fill) -> bool:
+        """Whether nobody knows whose order it is of, and it may be one of ours."""
+        if self._desk.ledger.order_of(self._account, fill.client_order_id, fill.venue_order_id) is not None:
+            return False
+        return bool(self._desk.snapshot().open_orders(self._account, fill.symbol))
+
+    def _is_awaited(self, fill: Fill) -> bool:
+        """Whether one of our orders that it may be of has no venue's name yet."""
+        return any(
+            order.venue_order_id is None and order.intended.intent.side is fill.side
+            for order in self._desk.snapshot().open_orders(self._account, fill.symbol)
+        )
 
     def _alarm(self, alarm: FeedAlarm) -> None:
         severity = Severity.INFO if isinstance(alarm, FeedResumed) else Severity.WARNING
         says = alarm.says if isinstance(alarm, FeedStale | FeedPolling) else "it goes on"
-        self._desk.bus.say(AlarmRaised(kind="fills", about=self._account, severity=severity, says=says))
+        self._alarm_of("fills", self._account, says, severity)
+
+    def _alarm_of(self, kind: str, about: str, says: str, severity: Severity) -> None:
+        self._desk.bus.say(AlarmRaised(kind=kind, about=about, severity=severity, says=says))
 
 
 def fills_since_ns(desk: Desk, account: str) -> int:
     """Return from when on fills are to be read: a day before the last that was booked, or when we first looked."""
     state = desk.snapshot().accounts.get(account)
     if state is None or state.since_ns is None:
-        return desk.clock.now_ns()
-    return state.since_ns if state.last_fill_ns is None else max(state.since_ns, state.last_fill_ns - _DAY_NS)
+        return desk.clock.now_ns() - _MARGIN_NS
+    first_ns = state.since_ns - _MARGIN_NS
+    return first_ns if state.last_fill_ns is None else max(first_ns, state.last_fill_ns - _DAY_NS)

@@ -28,6 +28,8 @@ class Config(Table):
         Between two looks for fills, beside the stream of them.
     account_s
         Between two looks at the account's money.
+    quote_age_s
+        How old a quote may be by which a spot account is valued; an older one is asked for again.
     longest_pause_s
         The most that is waited between two tries of a request that was refused for the moment.
     """
@@ -39,4 +41,5 @@ class Config(Table):
     poll_s: Seconds = 3.0
     fills_s: Seconds = 30.0
     account_s: Seconds = 10.0
+    quote_age_s: Seconds = 10.0
     longest_pause_s: Annotated[float, Field(gt=0)] = 30.0

@@ -23,48 +23,42 @@ def adjustments(
     held: Mapping[PositionKey, Round],
     instruments: Mapping[str, Instrument],
     positions: Sequence[Position],
-    balances: Sequence[Balance] | None,
+    balances: Sequence[Balance],
+    *,
+    has_positions: bool,
 ) -> list[PositionAdjusted]:
     """Return what makes our positions equal to the venue's; empty where they are.
 
     Parameters
     ----------
     held
-        Ours, of this account.
+        Ours.
     instruments
         Of this account, by symbol.
-    positions
-        The venue's; for spot there are none, and ``balances`` say what is there. A spot account may hold more than
-        ours: that is somebody else's business, and is left alone.
+    positions, balances
+        The venue's. Of spot markets there are no positions: the balances say what is there.
+    has_positions
+        Whether the venue keeps positions at all; what is traded on one that does not is compared as spot is.
     """
+    ours: dict[str, dict[str | None, Decimal]] = {}
+    for key, each in held.items():
+        if key.account == account and key.symbol in instruments:
+            ours.setdefault(key.symbol, {})[key.bot] = each.qty
+    spot = {s for s, i in instruments.items() if not has_positions or i.kind is InstrumentKind.SPOT}
     found: list[PositionAdjusted] = []
-    for symbol, instrument in sorted(instruments.items()):
-        ours = {key.bot: each.qty for key, each in held.items() if key.symbol == symbol and key.account == account}
-        theirs, price = _there(symbol, instrument, positions, balances, sum(ours.values(), _ZERO), instruments, held)
-        found += _taken_over(account, symbol, ours, theirs, price, instrument.qty_step)
+    for symbol in sorted(set(instruments) - spot):
+        there = [position for position in positions if position.symbol == symbol]
+        theirs = sum((position.qty for position in there), _ZERO)
+        price = there[0].avg_price if len(there) == 1 else None
+        found += _netted(account, symbol, ours.get(symbol, {}), theirs, price, instruments[symbol].qty_step)
+    totals = {balance.currency: balance.total for balance in balances}
+    for base in sorted({str(instruments[s].base) for s in spot if instruments[s].base is not None}):
+        of_base = {s: instruments[s].qty_step for s in sorted(spot) if instruments[s].base == base}
+        found += _spot(account, ours, of_base, totals.get(base, _ZERO))
     return found
 
 
-def _there(
-    symbol: str,
-    instrument: Instrument,
-    positions: Sequence[Position],
-    balances: Sequence[Balance] | None,
-    ours: Decimal,
-    instruments: Mapping[str, Instrument],
-    held: Mapping[PositionKey, Round],
-) -> tuple[Decimal, Decimal | None]:
-    """Return what the venue holds in an instrument, and at what price, where it says so."""
-    if instrument.kind is not InstrumentKind.SPOT or balances is None:
-        mine = [position for position in positions if position.symbol == symbol]
-        return sum((p.qty for p in mine), _ZERO), mine[0].avg_price if len(mine) == 1 else None
-    total = next((b.total for b in balances if b.currency == instrument.base), _ZERO)
-    same_base = {s for s, i in instruments.items() if i.base == instrument.base}
-    all_ours = sum((each.qty for key, each in held.items() if key.symbol in same_base), _ZERO)
-    return (ours if total >= all_ours else max(_ZERO, ours - (all_ours - total))), None
-
-
-def _taken_over(
+def _netted(
     account: str,
     symbol: str,
     ours: Mapping[str | None, Decimal],
@@ -72,6 +66,7 @@ def _taken_over(
     price: Decimal | None,
     step: Decimal,
 ) -> list[PositionAdjusted]:
+    """Compare a position that a venue nets."""
     now = dict(ours)
     found: list[PositionAdjusted] = []
 
@@ -101,4 +96,38 @@ def _taken_over(
             adjust(bot, part, "somebody closed it by hand")
             adjust(None, -part, "it closed a bot's position")
             nobodys = now.get(None, _ZERO)
+    return found
+
+
+def _spot(
+    account: str,
+    ours: Mapping[str, Mapping[str | None, Decimal]],
+    steps: Mapping[str, Decimal],
+    total: Decimal,
+) -> list[PositionAdjusted]:
+    """Compare what is held of one currency.
+
+    What the account has beyond ours is somebody's own, and what he does with it is not counted; what it has less was
+    sold past us. Nothing is held below zero here: who sold more than he had sold somebody else's.
+    """
+    found: list[PositionAdjusted] = []
+
+    def adjust(symbol: str, bot: str | None, qty: Decimal, says: str) -> None:
+        found.append(PositionAdjusted(account=account, bot=bot, symbol=symbol, qty=qty, price=None, says=says))
+
+    all_ours: list[tuple[Decimal, str, str]] = []
+    for symbol in steps:
+        for bot, qty in sorted(ours.get(symbol, {}).items(), key=lambda each: each[0] or ""):
+            if bot is None:
+                adjust(symbol, None, -qty, "somebody traded what is his own: a spot account may hold more than ours")
+            elif qty < 0:
+                adjust(symbol, bot, -qty, "it sold more than it had, and nothing is held below zero")
+            elif qty > 0:
+                all_ours.append((qty, symbol, bot))
+    short = sum((qty for qty, _, _ in all_ours), _ZERO) - total
+    for qty, symbol, bot in sorted(all_ours, key=lambda each: (-each[0], each[1], each[2])):
+        part = min(qty, short)
+        if part >= steps[symbol]:
+            adjust(symbol, bot, -part, f"the account holds {total}: sold past us")
+            short -= part
     return found

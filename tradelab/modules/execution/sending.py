@@ -11,6 +11,7 @@ from tradelab.model.messages import (
     CancelIntended,
     ChangeIntended,
     Message,
+    OrderAbandoned,
     OrderAccepted,
     OrderRefused,
     OrderReported,
@@ -22,6 +23,7 @@ from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unkn
 from tradelab.model.units import NS_PER_S
 from tradelab.spine.desk import Desk
 from tradelab.spine.order_life import Phase
+from tradelab.spine.snapshot import OrderState
 
 _NS_PER_MS = 1_000_000
 
@@ -33,8 +35,9 @@ class Sender:
     on its way for one that was forgotten.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, unwanted: Callable[[OrderState], bool]) -> None:
         self._desk = desk
+        self._unwanted = unwanted  # whether an order is to be cancelled by now
         self._under_way: set[str] = set()
 
     def is_under_way(self, client_order_id: str) -> bool:
@@ -47,29 +50,40 @@ class Sender:
             self._under_way.add(client_order_id)
             self._desk.tasks.begin(self._submit(client_order_id), f"order {client_order_id}")
 
-    def begin_cancel(self, meant: CancelIntended) -> None:
-        """Send a cancel that is kept."""
+    async def cancel(self, meant: CancelIntended) -> Outcome:
+        """Send a cancel that is kept, say how it was answered, and return that."""
         venue = self._desk.venue(meant.account)
-        self._request(meant.account, meant.ref, lambda: venue.cancel(meant.ref), "cancel")
+        return await self._request(meant.account, meant.ref, lambda: venue.cancel(meant.ref), "cancel")
+
+    def begin_cancel(self, meant: CancelIntended) -> None:
+        """Send a cancel of an order that is none of ours, once."""
+        self._desk.tasks.begin(self.cancel(meant), f"cancel {meant.ref.venue_order_id}")
 
     def begin_change(self, meant: ChangeIntended) -> None:
         """Send a change that is kept."""
         venue = self._desk.venue(meant.account)
         levels = {"qty": meant.qty, "price": meant.price, "stop_price": meant.stop_price}
-        self._request(meant.account, meant.ref, lambda: venue.modify(meant.ref, **levels), "change")
+        work = self._request(meant.account, meant.ref, lambda: venue.modify(meant.ref, **levels), "change")
+        self._desk.tasks.begin(work, f"change {meant.ref.client_order_id or meant.ref.venue_order_id}")
 
     async def _submit(self, name: str) -> None:
         try:
-            outcome = await self._outcome(name)
+            order = self._desk.ledger.order(name)
+            if order is None:
+                raise InvariantError(f"order {name!r} was about to be sent, and was never intended.")
+            if order.phase is not Phase.INTENDED:
+                return  # the first request for it has come through after all
+            if self._unwanted(order):
+                gone = {"account": order.intended.account, "client_order_id": name}
+                self._desk.bus.say(OrderAbandoned(**gone, says="it was to be cancelled before it was sent"))
+                return
+            outcome = await self._outcome(order)
             for message in self._answers(name, outcome):
                 self._desk.bus.say(message)
         finally:
             self._under_way.discard(name)
 
-    async def _outcome(self, name: str) -> Outcome:
-        order = self._desk.ledger.order(name)
-        if order is None or order.phase is not Phase.INTENDED:
-            raise InvariantError(f"order {name!r} was about to be sent, and is {order and order.phase.value}.")
+    async def _outcome(self, order: OrderState) -> Outcome:
         meant = order.intended
         instrument = self._desk.snapshot().instruments.get((meant.account, meant.intent.symbol))
         if instrument is None:
@@ -127,15 +141,17 @@ class Sender:
         life_ms = self._desk.venue(account).capabilities.request_life_ms
         return None if life_ms is None else self._desk.clock.now_ns() + life_ms * _NS_PER_MS
 
-    def _request(self, account: str, ref: OrderRef, ask: Callable[[], Coroutine[Any, Any, Outcome]], what: str) -> None:
-        async def work() -> None:
-            outcome = await _asked(ask, f"the {what}")
-            code = outcome.code if isinstance(outcome, Refused) else None
-            says = "" if isinstance(outcome, Accepted) else outcome.says
-            known = not isinstance(outcome, Unknown)
-            self._desk.bus.say(RequestAnswered(account=account, ref=ref, known=known, code=code, says=says))
-
-        self._desk.tasks.begin(work(), f"{what} {ref.client_order_id or ref.venue_order_id}")
+    async def _request(
+        self, account: str, ref: OrderRef, ask: Callable[[], Coroutine[Any, Any, Outcome]], what: str
+    ) -> Outcome:
+        outcome = await _asked(ask, f"the {what}")
+        code = outcome.code if isinstance(outcome, Refused) else None
+        says = "" if isinstance(outcome, Accepted) else outcome.says
+        known = not isinstance(outcome, Unknown)
+        self._desk.bus.say(RequestAnswered(account=account, ref=ref, known=known, code=code, says=says))
+        if isinstance(outcome, Accepted) and outcome.order is not None:
+            self._desk.bus.say(OrderReported(account=account, order=outcome.order))
+        return outcome
 
 
 _LONG_S = 10 * 365 * 86_400.0  # longer than this is for ever, and needs no age limit

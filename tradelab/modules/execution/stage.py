@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from tradelab.feeds.fills import FillRhythm
 from tradelab.model.capabilities import Stream
-from tradelab.model.errors import ConnectivityError, LeaseError
+from tradelab.model.errors import ConnectivityError, LeaseError, RequestError, VenueError
 from tradelab.model.messages import (
     AlarmRaised,
     CancelIntended,
@@ -17,8 +16,10 @@ from tradelab.model.messages import (
     Message,
     OrderAbandoned,
     OrderAbsent,
+    OrderAccepted,
     OrderIntended,
     OrderRefused,
+    OrderReported,
     OrderSentAgain,
     OrderUnknown,
     OrderWanted,
@@ -27,9 +28,10 @@ from tradelab.model.messages import (
     SignalDropped,
 )
 from tradelab.model.signal import Drop, DropCode
-from tradelab.model.states import Leg, Severity, TradingState
+from tradelab.model.states import BotStatus, Leg, Severity, TradingState
 from tradelab.model.units import NS_PER_S
 from tradelab.modules.execution.booking import Booker, fills_since_ns
+from tradelab.modules.execution.cancelling import Canceller
 from tradelab.modules.execution.config import Config
 from tradelab.modules.execution.flatten import Flattener
 from tradelab.modules.execution.reconcile import Reconciler
@@ -37,9 +39,11 @@ from tradelab.modules.execution.resolving import Resolver
 from tradelab.modules.execution.sending import Sender
 from tradelab.spine.desk import Desk
 from tradelab.spine.order_life import Phase
-from tradelab.spine.snapshot import OrderState
+from tradelab.spine.snapshot import OrderState, PositionKey
 
 _FIRST_PAUSE_S = 0.5
+_SOON_S = 5.0  # after a subscription, when a second comparison is made
+_OPEN_S = 0.2  # between two looks whether an account is open again
 
 
 class Stage:
@@ -52,11 +56,13 @@ class Stage:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.config = Config.model_validate(dict(desk.settings))
-        self.sender = Sender(desk)
+        self.bookers = {account: Booker(desk, self.config, account) for account in desk.venues}
+        self.sender = Sender(desk, self._is_unwanted)
+        self.canceller = Canceller(desk, self.config, self.sender, self.bookers)
         self.resolver = Resolver(desk, self.config, self.sender)
-        self.bookers = {account: Booker(desk, account) for account in desk.venues}
         self.reconcilers = {account: Reconciler(desk, account, booker) for account, booker in self.bookers.items()}
-        self.flattener = Flattener(desk)
+        self.flattener = Flattener(desk, self.canceller.follows, self._compare_now)
+        self._comparing: set[str] = set()
         self._refusals: dict[str, int] = {}  # in a row: how long to wait is no matter of record
         bus = desk.bus
         bus.hear(RiskCalculated, self._passed)
@@ -67,20 +73,23 @@ class Stage:
         bus.hear(OrderRefused, self._refused)
         bus.hear(OrderAbsent, self._absent)
         bus.hear(OrderSentAgain, self._sent_again)
+        bus.hear(OrderAccepted, self._accepted)
+        bus.hear(OrderReported, self._reported)
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def remember(self, recorded: Recorded[Any]) -> None:
-        """Remember what was asked to be flattened; everything else it needs stands in the ledger."""
+        """Remember what was asked to be flattened and cancelled; everything else it needs stands in the ledger."""
         self.flattener.remember(recorded)
+        self.canceller.remember(recorded)
 
     async def start(self) -> None:
         """Compare every account with its venue, follow what the venues tell, and take up what was left open."""
         for account, reconciler in self.reconcilers.items():
             reconciler.begin("a start")
             await self.bookers[account].learn()
-            symbols = {s for bot in self._desk.config.bots if bot.execution == account for s in bot.symbols}
-            self.bookers[account].list_symbols(tuple(sorted(symbols)))
+            self.bookers[account].list_symbols(self._desk.symbols(account))
+        self.canceller.take_up()
         for order in self._desk.snapshot().orders.values():
             self._take_up(order)
         for account in self.reconcilers:
@@ -95,21 +104,29 @@ class Stage:
         """Go on with an order that was kept and has no answer."""
         if order.phase in (Phase.INTENDED, Phase.UNKNOWN):
             self.resolver.follow(order.client_order_id)
-        elif order.phase is Phase.REFUSED and order.refused is not None and order.refused.may_pass_later:
-            self._again_later(order)
         elif order.phase is Phase.ABSENT:
             self._again_or_not(order)
+        elif order.may_come:
+            self._again_later(order)
 
     async def _account(self, account: str) -> None:
         """Compare at once, then follow the account for ever."""
         await self.reconcilers[account].until_done()
-        since_ns = fills_since_ns(self._desk, account)
-        look = FillRhythm(look_s=self.config.fills_s)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.bookers[account].follow_fills(since_ns, look))
-            group.create_task(self._follow_orders(account))
-            group.create_task(self._follow_money(account))
-            group.create_task(self._compare_again(account))
+        for what, follow in (
+            ("fills", self._follow_fills),
+            ("orders", self._follow_orders),
+            ("money", self._follow_money),
+            ("comparison", self._compare_again),
+        ):
+            self._desk.tasks.begin(follow(account), f"{what} of {account}")
+
+    async def _follow_fills(self, account: str) -> None:
+        while True:
+            since_ns = fills_since_ns(self._desk, account)
+            try:
+                await self.bookers[account].follow_fills(since_ns, FillRhythm(look_s=self.config.fills_s))
+            except VenueError as error:
+                await self._lost(account, "fills", error)
 
     async def _follow_orders(self, account: str) -> None:
         if Stream.ORDERS not in self._desk.venue(account).capabilities.streams:
@@ -120,11 +137,40 @@ class Stage:
                 async for order in self._desk.venue(account).watch_orders():
                     self.bookers[account].report(order)
                     failures = 0
-            except ConnectivityError:
                 failures += 1
-            await self._desk.clock.sleep(min(_FIRST_PAUSE_S * 2**failures, self.config.longest_pause_s))
-            self.reconcilers[account].begin("the stream of orders was lost")
+                self.reconcilers[account].begin("the stream of orders ended")
+                await self._desk.clock.sleep(self._pause_s(failures))
+            except VenueError as error:
+                failures += 1
+                await self._lost(account, "orders", error, self._pause_s(failures))
             await self.reconcilers[account].until_done()
+            self._desk.tasks.begin(self._once_more(account), f"look at {account} once more")
+
+    async def _lost(self, account: str, stream: str, error: VenueError, pause_s: float = 0.0) -> None:
+        """Shut an account of which something is not heard any more, and wait before it is tried again."""
+        self.reconcilers[account].begin(f"the stream of {stream} was lost: {error}"[:300])
+        if isinstance(error, RequestError):
+            says = f"the venue refuses its stream of {stream}: {error}"
+            self._desk.bus.say(AlarmRaised(kind="venue", about=account, severity=Severity.CRITICAL, says=says))
+            pause_s = self.config.longest_pause_s
+        asked_s = error.retry_after_s if isinstance(error, ConnectivityError) else None
+        await self._desk.clock.sleep(max(pause_s, asked_s or 0.0))
+
+    async def _once_more(self, account: str) -> None:
+        """Compare again a little later: a subscription may begin just after what the comparison did not see yet."""
+        await self._desk.clock.sleep(_SOON_S)
+        await self.reconcilers[account].until_done()
+
+    def _compare_now(self, account: str) -> None:
+        async def work() -> None:
+            try:
+                await self.reconcilers[account].until_done()
+            finally:
+                self._comparing.discard(account)
+
+        if account not in self._comparing:
+            self._comparing.add(account)
+            self._desk.tasks.begin(work(), f"compare {account}")
 
     async def _poll_orders(self, account: str) -> None:
         while True:
@@ -135,14 +181,18 @@ class Stage:
         while True:
             try:
                 await self.bookers[account].report_account()
-            except ConnectivityError as error:
-                await self._desk.clock.sleep(error.retry_after_s or 0.0)
+            except VenueError as error:  # what is not told grows old, and who needs it fresh sees that
+                asked_s = error.retry_after_s if isinstance(error, ConnectivityError) else None
+                await self._desk.clock.sleep(asked_s or 0.0)
             await self._desk.clock.sleep(self.config.account_s)
 
     async def _compare_again(self, account: str) -> None:
         while True:
             await self._desk.clock.sleep(self.config.reconcile_s)
             await self.reconcilers[account].until_done()
+
+    def _pause_s(self, failures: int) -> float:
+        return float(min(_FIRST_PAUSE_S * 2.0 ** (failures - 1), self.config.longest_pause_s))
 
     # ── what is wanted ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -210,11 +260,17 @@ class Stage:
     def _cancel_wanted(self, recorded: Recorded[CancelWanted]) -> None:
         it = recorded.message
         order = self._desk.ledger.order_of(it.account, it.ref.client_order_id, it.ref.venue_order_id or "")
-        if order is not None and (order.cancelling or not order.phase.may_trade):
+        if order is None:
+            foreign = CancelIntended(account=it.account, ref=it.ref, says=it.says)
+            if self._may_ask(it.account, foreign):
+                self._desk.bus.then(lambda: self.sender.begin_cancel(foreign))
             return
-        meant = CancelIntended(account=it.account, ref=it.ref if order is None else order.ref, says=it.says)
+        name = order.client_order_id
+        if self.canceller.follows(name) or not (order.phase.may_trade or order.may_come):
+            return
+        meant = CancelIntended(account=it.account, ref=order.ref, says=it.says)
         if self._may_ask(it.account, meant):
-            self._desk.bus.then(lambda: self.sender.begin_cancel(meant))
+            self._desk.bus.then(lambda: self.canceller.follow(name, meant))
 
     def _change_wanted(self, recorded: Recorded[ChangeWanted]) -> None:
         it = recorded.message
@@ -231,6 +287,10 @@ class Stage:
         )
         if self._may_ask(it.account, meant):
             self._desk.bus.then(lambda: self.sender.begin_change(meant))
+
+    def _is_unwanted(self, order: OrderState) -> bool:
+        """Whether an order that is kept must not be sent any more."""
+        return self.canceller.wants(order.client_order_id) or self.flattener.forbids(order.intended)
 
     def _may_ask(self, account: str, meant: Message) -> bool:
         """Keep what is meant if the lease is held; what only takes away is stopped by nothing else."""
@@ -266,6 +326,19 @@ class Stage:
         about = f"{it.account} {order.intended.intent.symbol}"
         self._desk.bus.say(AlarmRaised(kind="order", about=about, severity=Severity.CRITICAL, says=says))
 
+    def _accepted(self, recorded: Recorded[OrderAccepted]) -> None:
+        self._refusals.pop(recorded.message.client_order_id, None)
+
+    def _reported(self, recorded: Recorded[OrderReported]) -> None:
+        """Take back what is there after all, and was to be cancelled before."""
+        it = recorded.message
+        order = self._desk.ledger.order_of(it.account, it.order.client_order_id, it.order.venue_order_id)
+        if order is None or order.phase is not Phase.OPEN:
+            return
+        name = order.client_order_id
+        if self.canceller.wants(name) and not self.canceller.follows(name):
+            self._desk.bus.then(lambda: self.canceller.follow(name))
+
     def _absent(self, recorded: Recorded[OrderAbsent]) -> None:
         order = self._desk.ledger.order(recorded.message.client_order_id)
         if order is not None and order.phase is Phase.ABSENT:
@@ -275,11 +348,11 @@ class Stage:
         """Wait as long as the venue asked, or twice as long each time, and send a refused order again."""
         name = order.client_order_id
         tries = self._refusals[name] = self._refusals.get(name, 0) + 1
-        pause_s = min(_FIRST_PAUSE_S * 2.0 ** (tries - 1), self.config.longest_pause_s)
+        pause_s = self._pause_s(tries)
         until_ns = max(order.retry_ns or 0, self._desk.clock.now_ns() + int(pause_s * NS_PER_S))
         if until_ns >= order.intended.fresh_until_ns:
             says = "it was refused for the moment, and the moment will last longer than it is good for"
-            self._desk.bus.say(OrderAbandoned(account=order.intended.account, client_order_id=name, says=says))
+            self._abandon(order, says)
             return
 
         async def wait() -> None:
@@ -293,14 +366,51 @@ class Stage:
     def _again_or_not(self, order: OrderState) -> None:
         """Send an order that the venue certainly does not have once more, or give it up."""
         meant = order.intended
-        account = {"account": meant.account, "client_order_id": order.client_order_id}
         state = self._desk.snapshot().state(f"account {meant.account}", f"bot {meant.bot}")
-        if self._desk.clock.now_ns() >= meant.fresh_until_ns:
-            self._desk.bus.say(OrderAbandoned(**account, says="it is too old to be sent again"))
+        if self._is_unwanted(order):
+            self._abandon(order, "it was to be cancelled before it could be sent again")
+        elif self._desk.clock.now_ns() >= meant.fresh_until_ns:
+            self._abandon(order, "it is too old to be sent again")
         elif state is not TradingState.ACTIVE and not _reduces(order):
-            self._desk.bus.say(OrderAbandoned(**account, says=f"trading is {state.value}"))
+            self._abandon(order, f"trading is {state.value}")
+        elif meant.leg is Leg.ENTRY and not self._runs(meant.bot):
+            self._abandon(order, f"bot {meant.bot} is not running")
+        elif _reduces(order) and not self._is_too_much(order):
+            self._desk.bus.say(OrderSentAgain(account=meant.account, client_order_id=order.client_order_id))
+        elif self._is_shut(meant.account):
+            name = order.client_order_id
+            self._desk.bus.then(lambda: _begin(self._desk, self._once_open(name), f"wait to send {name}"))
+        elif _reduces(order):
+            self._abandon(order, "less is held now than it would close")
         else:
-            self._desk.bus.say(OrderSentAgain(**account))
+            self._desk.bus.say(OrderSentAgain(account=meant.account, client_order_id=order.client_order_id))
+
+    async def _once_open(self, name: str) -> None:
+        """Decide once the account has been compared: until then nothing that takes on risk is sent."""
+        while (order := self._desk.ledger.order(name)) is not None and order.may_come:
+            if not self._is_shut(order.intended.account) or self._desk.clock.now_ns() >= order.intended.fresh_until_ns:
+                self._again_or_not(order)
+                return
+            await self._desk.clock.sleep(_OPEN_S)
+
+    def _abandon(self, order: OrderState, says: str) -> None:
+        gone = OrderAbandoned(account=order.intended.account, client_order_id=order.client_order_id, says=says)
+        self._desk.bus.say(gone)
+
+    def _is_shut(self, account: str) -> bool:
+        state = self._desk.snapshot().accounts.get(account)
+        return state is None or state.reconciling
+
+    def _runs(self, bot: str | None) -> bool:
+        return bot is None or self._desk.snapshot().bots.get(bot, BotStatus.RUNNING) is BotStatus.RUNNING
+
+    def _is_too_much(self, order: OrderState) -> bool:
+        """Whether a venue that knows no reduce-only orders would let it close more than is held."""
+        meant = order.intended
+        if meant.intent.reduce_only or meant.intent.position_id is not None:
+            return False
+        held = self._desk.ledger.position(PositionKey(meant.account, meant.bot, meant.intent.symbol)).qty
+        return meant.intent.qty > -held * meant.intent.side.sign
 
     def _sent_again(self, recorded: Recorded[OrderSentAgain]) -> None:
         it = recorded.message
@@ -310,8 +420,7 @@ class Stage:
         try:
             self._desk.permit.fence(it.account, bot=order.intended.bot, reduces=_reduces(order))
         except LeaseError as error:
-            gone = OrderAbandoned(account=it.account, client_order_id=it.client_order_id, says=str(error))
-            self._desk.bus.say(gone)
+            self._abandon(order, str(error))
             return
         self._desk.bus.then(lambda: self.sender.begin(it.client_order_id))
 
