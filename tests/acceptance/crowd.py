@@ -15,7 +15,11 @@ from tests.acceptance.kills import FAULTS, ORDERS, Result, Scenario, Zygote, pla
 def at_points(venues: Iterable[str], kinds: Iterable[str] = ORDERS, faults: Iterable[str] = FAULTS) -> list[Scenario]:
     """Return every experiment: each point, each fault, each kind of order, on each venue."""
     return [
-        Scenario(venue, kind, fault, point) for venue in venues for fault in faults for kind in kinds for point in POINTS
+        Scenario(venue, kind, fault, point)
+        for venue in venues
+        for fault in faults
+        for kind in kinds
+        for point in POINTS
     ]
 
 

@@ -236,7 +236,9 @@ async def _see_quote(node: Node, venue: CcxtVenue, symbol: str) -> None:
 
 def _is_settled(order: Any, kind: str) -> bool:
     if kind == "market":
-        return bool(order.phase is Phase.CLOSED and order.told is not None and order.filled_qty == order.told.filled_qty)
+        return bool(
+            order.phase is Phase.CLOSED and order.told is not None and order.filled_qty == order.told.filled_qty
+        )
     return order.phase is Phase.OPEN and order.told is not None
 
 

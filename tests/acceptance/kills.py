@@ -1,4 +1,4 @@
-"""Kill an engine at a point, under a fault of the venue, start it again until it has settled, and count at the venue."""
+"""Kill an engine at a point, under a fault of the venue, start it again until it has settled, and count there."""
 
 from __future__ import annotations
 
@@ -143,9 +143,7 @@ async def venue_of(name: str) -> AsyncIterator[Rehearsal]:
     now_ns = SystemClock().now_ns()
     tape = Tape(market.instrument, flat_bars(float(market.price)), start_ns=now_ns, start_bar=1000)
     account = AccountSetup(key=KEY, secret=SECRET, balances={"USDT": market.funds})
-    setup = VenueSetup(
-        ledger=DIALECTS[name][1], accounts=(account,), level_qty=market.level_qty, leverage=Decimal(10)
-    )
+    setup = VenueSetup(ledger=DIALECTS[name][1], accounts=(account,), level_qty=market.level_qty, leverage=Decimal(10))
     async with rehearse(name, [tape], setup) as at:
         at.direct.move_price(market.instrument.symbol, market.price)
         yield at

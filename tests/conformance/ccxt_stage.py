@@ -80,7 +80,7 @@ class CcxtStage(Stage):
 
     def new_venue(self) -> CcxtVenue:
         return CcxtVenue(
-            self._exchange, market=self._market, clock=self.clock, base_url=self.at.url, timeout_s=2.0,  # of a machine that may be busy
+            self._exchange, market=self._market, clock=self.clock, base_url=self.at.url, timeout_s=2.0,
             credentials={"api_key": KEY, "api_secret": SECRET}, symbols=[self._unified],
         )  # fmt: skip
 
