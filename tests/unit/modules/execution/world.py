@@ -71,7 +71,7 @@ class World:
             {
                 "name": "test",
                 "modules": {"risk_management": {}, "execution": SETTINGS | (settings or {})},
-                "bots": {name: bot for name in bots},
+                "bots": dict.fromkeys(bots, bot),
                 "presets": {"p": {"sizing": {"by": "qty", "value": "1"}}},
                 "accounts": accounts or {},
             }
