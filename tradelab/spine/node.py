@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from tradelab.model.clock import Clock
-from tradelab.model.errors import ConnectivityError, LeaseError, TradelabError
+from tradelab.model.errors import ConnectivityError, LeaseError
 from tradelab.model.messages import (
     AlarmRaised,
     BotStatusChanged,
@@ -154,10 +154,7 @@ class Node:
         """End: entries are taken back, or everything is closed, or all is kept, as ``policy`` or each account says."""
         if self._over is None or self._over.cancelled():
             return
-        try:
-            await asyncio.wait_for(self.commands.wind_down(policy), _STOP_S)
-        except (TimeoutError, TradelabError) as error:
-            self.log.warning("winding down was cut short: %s", error)
+        await self._wind_down(policy)
         for running in reversed(self._by_start()):
             await running.stage.stop()
             await running.tasks.stop()
@@ -168,6 +165,24 @@ class Node:
             self._release()
         if not self._over.done():
             self._over.set_result("stopped")
+
+    async def _wind_down(self, policy: str | None) -> None:
+        """Do what the policy says, for so long by our clock and by the machine's; say what could not be done."""
+        work = asyncio.ensure_future(self.commands.wind_down(policy))
+        timer = asyncio.ensure_future(self.clock.sleep(_STOP_S))
+        await asyncio.wait({work, timer}, timeout=_STOP_S, return_when=asyncio.FIRST_COMPLETED)
+        cut_short = not work.done()
+        for each in (work, timer):
+            each.cancel()
+        failure, _ = await asyncio.gather(work, timer, return_exceptions=True)
+        if cut_short or isinstance(failure, Exception):
+            says = (
+                f"winding down was cut short after {_STOP_S:.0f} s" if cut_short else f"winding down failed: {failure}"
+            )
+            self.log.warning(says)
+            if not self.bus.is_broken:
+                says += "; the next start goes on with what was to be cancelled or closed"
+                self.bus.say(AlarmRaised(kind="stop", about=self.name, severity=Severity.CRITICAL, says=says))
 
     async def command(self, name: str, arguments: Mapping[str, str], *, id: str, by: str) -> CommandDone:
         """Do what somebody asks, once for each ``id``; a second time it is answered with the first result."""
@@ -230,11 +245,11 @@ class Node:
 
     def _judged(self, signal: Signal, factor: Any) -> None:
         """Let risk management size what all have let pass; without it, nothing is ever ordered."""
-        risk = self._running.get("risk_management")
-        if risk is None:
-            return
         if self.commands.is_ending and signal.action.enters:
             self.bus.say(drop(signal, "node", Drop(DropCode.BOT_NOT_RUNNING, "the engine is about to end")))
+            return
+        risk = self._running.get("risk_management")
+        if risk is None:
             return
         try:
             told: RiskCalculated = cast(Any, risk.stage).calculate(signal, factor, self.strategist.view(signal))
