@@ -109,7 +109,7 @@ def stop_and_wake(judge: Judge, pids: dict[str, int]) -> bool:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_of_ten_engines_none_writes_an_intent_that_does_not_hold_the_account(
-    backend: str, new_url: Callable[[str], str], record_property: Callable[[str, object], None]
+    backend: str, new_url: Callable[[str], str]
 ) -> None:
     url = new_url(backend)
     database = prepared(url, backend)
@@ -124,7 +124,6 @@ def test_of_ten_engines_none_writes_an_intent_that_does_not_hold_the_account(
         assert judge.wrong() == 0
         assert judge.holder()[1] > ROUNDS
         assert Judge(copy).count() == 0
-        record_property("found", f"{backend}: {rounds} rounds, {judge.count()} intents, {judge.holder()[1]} leases")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
