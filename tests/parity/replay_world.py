@@ -58,14 +58,17 @@ async def replay(
 ) -> Told:
     """Run a strategy of one instrument, with exits, on a netting paper account."""
     instrument = Instrument(
-        symbol="X", venue="paper", quote="USD", base="EUR", settle="USD", tick_size=Decimal("0.00000001"), qty_step=STEP
+        symbol="X", venue="paper", quote="USD", base="EUR", settle="USD", tick_size=Decimal("1E-20"), qty_step=STEP
     )
-    quiet = {"account_s": _NEVER_S, "reconcile_s": _NEVER_S, "fills_s": _NEVER_S}
+    quiet = {
+        "execution": {"account_s": _NEVER_S, "reconcile_s": _NEVER_S, "fills_s": _NEVER_S},
+        "position_monitoring": {"look_every_s": _NEVER_S, "max_quote_age_s": 1e6},
+    }
     bot = {"strategy": strategy, "parameters": dict(parameters), "symbols": ["X"], "timeframe": timeframe.alias,
            "source": "tape", "execution": "p", "preset": "plan", "max_bars": len(bars)}  # fmt: skip
     config = parse_node(
         {
-            "modules": {name: quiet if name == "execution" else {} for name in modules},
+            "modules": {name: quiet.get(name, {}) for name in modules},
             "accounts": {"p": {"kind": "paper", "balances": {"USD": CASH}}},
             "bots": {"bot": bot},
             "presets": {"plan": {"sizing": {"by": "qty", "value": str(qty)}, "exits": dict(exits)}},

@@ -51,3 +51,46 @@ def test_a_strategy_trades_live_what_it_traded_in_the_backtest(strategy: str) ->
     assert len(expected) > 3
     assert not told.drops
     assert net(told.fills) == expected
+
+
+EXITS: dict[str, tuple[dict[str, Any], tl.ExitPlan]] = {
+    "stop": ({"stop": "0.3 %"}, tl.ExitPlan(stop="0.3 %")),
+    "stop in atr": ({"stop": "1.5 atr"}, tl.ExitPlan(stop="1.5 atr")),
+    "target": ({"targets": ["0.3 %"]}, tl.ExitPlan(targets="0.3 %")),
+    "stop and target": ({"stop": "0.3 %", "targets": ["1 r"]}, tl.ExitPlan(stop="0.3 %", targets="1 r")),
+    "ladder": (
+        {"stop": "0.4 %", "targets": [["0.5 r", 0.5, "break_even"], "2 r"]},
+        tl.ExitPlan(stop="0.4 %", targets=[("0.5 r", 0.5, "break_even"), "2 r"]),
+    ),
+    "trail": ({"trail": "0.4 %"}, tl.ExitPlan(trail="0.4 %")),
+    "break even": (
+        {"stop": "0.5 %", "break_even": "0.5 r"},
+        tl.ExitPlan(stop="0.5 %", break_even="0.5 r"),
+    ),
+    "roi": ({"roi": {"0": 0.004, "6": 0.001}}, tl.ExitPlan(roi={0: 0.004, 6: 0.001})),
+    "time": ({"max_bars": 7}, tl.ExitPlan(max_bars=7)),
+    "stop at close": ({"stop": "0.3 %", "stop_at_close": True}, tl.ExitPlan(stop="0.3 %", stop_at_close=True)),
+    "session": ({"session_close": True}, tl.ExitPlan(session_close=True)),
+}
+
+
+_NOT_YET = {
+    "roi": "a target that falls with time is watched by quotes, and bars have one at their close only",
+    "session": "live leaves when the session's last bar has closed, a backtest at its close",
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.xfail(reason=_NOT_YET[kind], strict=True)) if kind in _NOT_YET else kind
+        for kind in EXITS
+    ],
+)
+def test_every_exit_leaves_live_where_it_left_in_the_backtest(kind: str) -> None:
+    bars, parameters = sample(500), STRATEGIES["sma_cross"]
+    table, plan = EXITS[kind]
+    told = asyncio.run(replay(bars, Timeframe.H1, "sma_cross", parameters, QTY, table))
+    expected = backtested(bars, "sma_cross", parameters, plan=plan)
+    assert len(expected) > 10
+    assert net(told.fills) == net(expected)

@@ -119,7 +119,7 @@ class Matching:
         account = self._account
         self._protect(symbol, bar, bar, on_quote=False)
         entries: dict[str, Decimal] = {}
-        for order in account.open_orders(symbol):
+        for order in sorted(account.open_orders(symbol), key=_comes_after_stops):
             if not order.is_open or not self._meets_bar(order, open_ns):
                 continue
             count = len(account.fills)
@@ -306,6 +306,11 @@ class Matching:
         for order in self._account.open_orders(symbol):
             if order.closes and self._account.closable(order) == 0:
                 self._account.end(order, OrderStatus.CANCELLED)
+
+
+def _comes_after_stops(order: Working) -> bool:
+    """Sort what stops a position before everything else: inside a bar the worse is taken to have come first."""
+    return not (order.closes and order.waits_for_trigger)
 
 
 def _point(price: Decimal) -> Bar:

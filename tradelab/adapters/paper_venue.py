@@ -30,7 +30,7 @@ from tradelab.model.credentials import Credentials
 from tradelab.model.errors import ConnectivityError, QualityError, RequestError, UnknownNameError
 from tradelab.model.instrument import Instrument
 from tradelab.model.market import Candle, Quote
-from tradelab.model.orders import Fill, Order, OrderRef, OrderStatus
+from tradelab.model.orders import Fill, Order, OrderIntent, OrderRef, OrderStatus
 from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, already_there
 from tradelab.model.ports import ConnectionTest
 
@@ -174,7 +174,7 @@ class PaperVenue:
         if quote is None:
             return Refused(RefusalCode.MARKET_CLOSED, f"no price of {intent.symbol} has been seen yet")
         asked = Working.of(intent, account.next_id(), account.now_ns)
-        asked.after_bar_ns = account.seen[intent.symbol].opened_ns
+        asked.after_bar_ns = self._last_missed(intent)
         asked.arrives_ns = _arrival(account)
         if (refused := self._refusal(asked, quote)) is not None:
             return refused
@@ -183,6 +183,16 @@ class PaperVenue:
             self._matching.meet_quote(asked)
         self._tell_balances()
         return _accepted(asked)
+
+    def _last_missed(self, intent: OrderIntent) -> int:
+        """Return the newest bar that an order sent now does not meet: what has opened before it has partly passed.
+
+        What protects a position that the very open of a bar has filled meets the inside of that bar, as the exits of a
+        backtest do; nothing of it has been seen but its open.
+        """
+        seen = self._account.seen[intent.symbol]
+        at_its_open = seen.closed_ns < seen.opened_ns and self._account.now_ns <= seen.opened_ns
+        return seen.opened_ns - 1 if at_its_open and intent.reduce_only else seen.opened_ns
 
     def _refusal(self, order: Working, quote: Quote) -> Refused | None:
         account, market = self._account, self._account.instruments[order.symbol]

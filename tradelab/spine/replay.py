@@ -72,9 +72,10 @@ class Replay:
     async def bar(self, bar: TapeBar) -> None:
         """Lead one bar through."""
         await self._reach(bar.candle.open_ns)
-        for account in self._venues.values():
-            account.on_candle(bar.symbol, bar.candle)
-        await self.settle()
+        for candle in (opening(bar.candle), bar.candle):  # what the open fills is protected inside the bar
+            for account in self._venues.values():
+                account.on_candle(bar.symbol, candle)
+            await self.settle()
         closed_ns = bar.timeframe.next_open(bar.candle.open_ns)
         await self._reach(closed_ns)
         for name, account in self._venues.items():
@@ -102,3 +103,8 @@ class Replay:
     async def _reach(self, ts_ns: int) -> None:
         if (left := ts_ns - self._clock.now_ns()) > 0:
             await self._clock.advance(left / NS_PER_S)
+
+
+def opening(candle: Candle) -> Candle:
+    """Return a bar as it opens: nothing of its range is known."""
+    return Candle(candle.open_ns, candle.open, candle.open, candle.open, candle.open, 0.0, closed=False)
