@@ -71,6 +71,7 @@ class Job:
     point: str = ""
     after_s: float = 0.0  # die after so long, wherever that is
     lease_s: float = 2.0
+    symbols: tuple[str, ...] = ()  # where there are more than one
 
 
 # ── dying ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +150,8 @@ def _wrap_journal(when: str, kind: str) -> None:
 
 def config_of(job: Job) -> NodeConfig:
     """One bot that takes commands, on one account."""
-    bot = {"symbols": [job.symbol], "timeframe": "1m", "source": "venue", "execution": "venue", "preset": "plain"}
+    symbols = list(job.symbols) or [job.symbol]
+    bot = {"symbols": symbols, "timeframe": "1m", "source": "venue", "execution": "venue", "preset": "plain"}
     modules = {
         "risk_management": {},
         "execution": {"look_s": 0.3, "margin_s": 0.5, "account_s": 0.5, "reconcile_s": 5.0, "fills_s": 2.0},
@@ -162,7 +164,7 @@ def make_node(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
     """Put an engine together as the application does."""
     clock = SystemClock()
     venue = CcxtVenue(
-        job.exchange, market=job.market, base_url=job.url, timeout_s=1.0, symbols=[job.symbol],
+        job.exchange, market=job.market, base_url=job.url, timeout_s=1.0, symbols=list(job.symbols) or [job.symbol],
         credentials={"api_key": job.key, "api_secret": job.secret},
     )  # fmt: skip
     venue._client.raw.options["recvWindow"] = 1500  # proof of absence needs a request's whole life

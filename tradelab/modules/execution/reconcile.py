@@ -159,14 +159,10 @@ class Reconciler:
         findings: list[str] = []
         before: list[PositionAdjusted] = []
         for n in range(_READS):
-            booked = await self._book_fills()
             positions = await self._venue.positions()
             balances = (await self._venue.account_info()).balances
-            late = await self._book_fills()
-            findings += [f"fill {each} had not been booked" for each in (*booked, *late)]
-            if late:
-                before = []
-                continue
+            booked = await self._book_fills()  # after them: what they hold has filled before it is asked for
+            findings += [f"fill {each} had not been booked" for each in booked]
             held = {position.symbol for position in positions}
             await self._booker.learn_missing(held)
             self._booker.list_symbols(tuple(sorted(held)))
@@ -178,7 +174,8 @@ class Reconciler:
             )
             if not found:
                 return findings
-            if found == before and not (n < _OWED_READS and self._is_owed({each.symbol for each in found})):
+            is_same = found == before and not booked
+            if is_same and not (n < _OWED_READS and self._is_owed({each.symbol for each in found})):
                 for adjusted in found:
                     self._desk.bus.say(adjusted)
                 return findings + [_words(adjusted) for adjusted in found]
