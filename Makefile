@@ -1,7 +1,7 @@
 # Every job of the house. Needs make and Python 3.11 or newer; each target makes the environment first if it must.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conformance lab bench wheel check format notebooks lock clean
+.PHONY: help setup demo test conformance acceptance lab bench wheel check format notebooks lock clean
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
@@ -27,6 +27,9 @@ test: setup  ## run all tests and doctests; ARGS="tests/unit/model -x" narrows i
 conformance: setup  ## hold every venue to the contract, write docs/conformance.md and docs/faults.md
 	@$(PY) tools/fault_table.py
 	@$(PY) tools/conformance.py $(ARGS)
+
+acceptance: setup  ## kill engines, change accounts, flatten under faults, write docs/reliability.md; ARGS="--share 0.1"
+	@$(PY) -W ignore tools/acceptance.py $(ARGS)
 
 lab: setup  ## open JupyterLab on notebooks/
 	TRADELAB_RUNS="$${TRADELAB_RUNS:-$(CURDIR)/runs}" $(PY) -m jupyterlab --notebook-dir=notebooks \
