@@ -108,8 +108,9 @@ class Flattener:
             left = {key: each for key, each in held.items() if self._is_too_small(it.command_id, key, each)}
             if held.keys() == left.keys() and not self._orders(scope):
                 break
-            for key in held.keys() - left.keys():
-                await self._close(it.command_id, key)
+            for key in sorted(held.keys() - left.keys(), key=str):
+                if not self._waits_for_others(scope, key):
+                    await self._close(it.command_id, key)
             await self._desk.clock.sleep(_LOOK_S)
         small = ", ".join(sorted(f"{abs(each.qty)} {key.symbol}" for key, each in left.items()))
         says = f"{scope} is flat" + (f", but for {small}: too small to be traded" if small else "")
@@ -183,6 +184,13 @@ class Flattener:
         orders = self._desk.snapshot().orders.values()
         mine = [o for o in orders if PositionKey(o.intended.account, o.intended.bot, o.intended.intent.symbol) == key]
         return [o for o in mine if (o.phase.may_trade or o.may_come) and o.intended.leg not in _ENTRIES]
+
+    def _waits_for_others(self, scope: str, key: PositionKey) -> bool:
+        """Whether others stand against it that are closed first: then the venue's own position never turns round."""
+        held = self._desk.snapshot().positions
+        together = {k: each.qty for k, each in held.items() if k[::2] == key[::2]}
+        net, mine = sum(together.values(), Decimal(0)), together.get(key, Decimal(0))
+        return net * mine > 0 and any(qty * mine < 0 and in_scope(k, scope) for k, qty in together.items())
 
     def _only_reduces(self, key: PositionKey, held: Round) -> bool:
         """Whether the venue can be told to close only; it cannot where others of ours stand against this position."""

@@ -23,9 +23,11 @@ from tradelab.model.messages import (
     OrderSentAgain,
     OrderUnknown,
     OrderWanted,
+    PositionAdjusted,
     Recorded,
     RiskCalculated,
     SignalDropped,
+    TradeExecuted,
 )
 from tradelab.model.signal import Drop, DropCode
 from tradelab.model.states import BotStatus, Leg, Severity, TradingState
@@ -63,6 +65,7 @@ class Stage:
         self.reconcilers = {account: Reconciler(desk, account, booker) for account, booker in self.bookers.items()}
         self.flattener = Flattener(desk, self.canceller.follows, self._compare_now)
         self._comparing: set[str] = set()
+        self._adjusted_ns: dict[tuple[str, str], int] = {}
         self._refusals: dict[str, int] = {}  # in a row: how long to wait is no matter of record
         bus = desk.bus
         bus.hear(RiskCalculated, self._passed)
@@ -75,6 +78,7 @@ class Stage:
         bus.hear(OrderSentAgain, self._sent_again)
         bus.hear(OrderAccepted, self._accepted)
         bus.hear(OrderReported, self._reported)
+        bus.hear(TradeExecuted, self._executed)
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -82,6 +86,8 @@ class Stage:
         """Remember what was asked to be flattened and cancelled; everything else it needs stands in the ledger."""
         self.flattener.remember(recorded)
         self.canceller.remember(recorded)
+        if isinstance(it := recorded.message, PositionAdjusted):
+            self._adjusted_ns[it.account, it.symbol] = recorded.ts_event_ns
 
     async def start(self) -> None:
         """Compare every account with its venue, follow what the venues tell, and take up what was left open."""
@@ -338,6 +344,12 @@ class Stage:
         name = order.client_order_id
         if self.canceller.wants(name) and not self.canceller.follows(name):
             self._desk.bus.then(lambda: self.canceller.follow(name))
+
+    def _executed(self, recorded: Recorded[TradeExecuted]) -> None:
+        """Compare at once where a fill comes after what it did was taken over: it is counted twice until then."""
+        it = recorded.message
+        if it.fill.ts_ns <= self._adjusted_ns.get((it.account, it.fill.symbol), -1):
+            self._desk.bus.then(lambda: self._compare_now(it.account))
 
     def _absent(self, recorded: Recorded[OrderAbsent]) -> None:
         order = self._desk.ledger.order(recorded.message.client_order_id)

@@ -176,6 +176,17 @@ def test_two_bots_against_each_other_are_both_closed() -> None:
         await world.settle()
         await world.until(_done(await world.command("flatten", "f1")))
         assert (world.held("a"), world.held("b"), world.venue.net[SYMBOL]) == (D(0), D(0), D(0))
+        assert world.venue.crossed == []
+
+
+def test_a_bot_against_which_another_stands_outside_the_scope_is_closed_alone() -> None:
+    @scene_of(bots=("a", "b"))
+    async def scene(world: World) -> None:
+        world.enter("s1", qty="3", bot="a")
+        world.enter("s2", qty="2", bot="b", side=Side.SELL)
+        await world.settle()
+        await world.until(_done(await world.command("flatten", "f1", scope="bot a")))
+        assert (world.held("a"), world.held("b"), world.venue.net[SYMBOL]) == (D(0), D(-2), D(-2))
 
 
 def test_entries_are_taken_back_and_none_leaves_while_it_lasts() -> None:
