@@ -56,10 +56,18 @@ class Booker:
         if not missing - self._unlisted:
             return
         await self.learn()
-        self._unlisted |= missing - set(self._listed)
         for symbol in sorted(missing - set(self._listed)):
-            says = f"a position in {symbol} is held, which the venue does not list: it is not counted anywhere"
+            self._tell_unlisted(symbol, "is held")
+
+    def _tell_unlisted(self, symbol: str, what: str) -> None:
+        if symbol not in self._unlisted:
+            self._unlisted.add(symbol)
+            says = f"{symbol} {what}, which the venue does not list: it is not counted anywhere"
             self._alarm_of("listing", symbol, says, Severity.CRITICAL)
+
+    def lists(self, symbol: str) -> bool:
+        """Whether the venue lists a symbol; of what it lists no more it may tell under another name, or not at all."""
+        return symbol in self._listed
 
     def list_symbols(self, symbols: tuple[str, ...]) -> None:
         """Say what is traded is like, where it is not known or has changed."""
@@ -93,6 +101,9 @@ class Booker:
         if self._desk.ledger.has_fill(self._account, fill.symbol, fill.trade_id):
             return False  # while we asked
         self.list_symbols((fill.symbol,))
+        if (self._account, fill.symbol) not in self._desk.snapshot().instruments:
+            self._tell_unlisted(fill.symbol, "was traded")
+            return False  # nobody can say what it means; perhaps it is the old name of a market that is gone
         order = self._desk.ledger.order_of(self._account, fill.client_order_id, fill.venue_order_id)
         meant = None if order is None else order.intended
         executed = TradeExecuted(

@@ -167,7 +167,8 @@ class Reconciler:
             await self._booker.learn_missing(held)
             self._booker.list_symbols(tuple(sorted(held)))
             snapshot = self._desk.snapshot()
-            mine = {s: each for (account, s), each in snapshot.instruments.items() if account == self._account}
+            instruments = snapshot.instruments.items()
+            mine = {s: i for (account, s), i in instruments if account == self._account and self._booker.lists(s)}
             has_positions = self._venue.capabilities.position_mode is not PositionMode.NONE
             found = adjustments(
                 self._account, snapshot.positions, mine, positions, balances, has_positions=has_positions

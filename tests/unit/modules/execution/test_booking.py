@@ -179,3 +179,32 @@ def test_what_is_traded_is_told_once_and_again_when_it_has_changed() -> None:
         assert world.node.ledger.snapshot().instruments[ACCOUNT, SYMBOL].tick_size == D("0.5")
 
     play(scene)
+
+
+def test_a_fill_in_a_market_that_is_not_listed_is_not_booked_and_raises_one_alarm() -> None:
+    async def scene(world: World) -> None:
+        world.enter()
+        await world.settle()
+        old_name = replace(world.venue.trades[0], symbol="BTCUSDT")
+        for _ in range(2):
+            assert await world.stage.bookers[ACCOUNT].book(old_name) is False
+        assert [a.about for a in world.said(said.AlarmRaised)] == ["BTCUSDT"]
+        assert (world.held(), world.node.bus.is_broken) == (D(1), False)
+
+    play(scene)
+
+
+def test_what_is_held_of_a_market_that_is_gone_is_not_taken_for_closed() -> None:
+    async def scene(world: World) -> None:
+        world.enter()
+        await world.settle()
+        await world.kill()
+        del world.venue.markets[SYMBOL]
+        world.venue.net["BTCUSDT"] = world.venue.net.pop(SYMBOL)  # the venue tells it under another name
+        await world.restart()
+        await world.advance(5)
+        assert (world.held(), world.is_open()) == (D(1), True)
+        assert world.said(said.PositionAdjusted) == []
+        assert "BTCUSDT" in [a.about for a in world.said(said.AlarmRaised)]
+
+    play(scene)
