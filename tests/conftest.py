@@ -14,8 +14,12 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.canary import Canary
-from tests.store_fixtures import any_url, database, new_url, postgresql, url  # noqa: F401 (fixtures)
+# What an assertion of a card saw is shown, whoever imports the cards first.
+_CARDS = "stage asking changing connecting failing protecting refusing resting streaming trading"
+pytest.register_assert_rewrite(*(f"tests.conformance.{part}" for part in _CARDS.split()))
+
+from tests.canary import Canary  # noqa: E402
+from tests.store_fixtures import any_url, database, new_url, postgresql, url  # noqa: E402, F401 (fixtures)
 
 ROOT = Path(__file__).parents[1]
 

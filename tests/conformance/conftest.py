@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-_PARTS = "stage asking changing connecting failing protecting refusing resting streaming trading"
-pytest.register_assert_rewrite(*(f"tests.conformance.{part}" for part in _PARTS.split()))
-
-from tests.conformance.cards import Card, cards_of  # noqa: E402 (rewritten first)
-from tests.conformance.venue_contract import VenueContract  # noqa: E402
+from tests.conformance.cards import Card, cards_of
+from tests.conformance.venue_contract import VenueContract
 
 _TARGET = "TRADELAB_CONFORMANCE_RESULTS"
 _RESULTS: dict[str, dict[str, Any]] = {}
