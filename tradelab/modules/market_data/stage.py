@@ -25,6 +25,7 @@ class Stage:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._in_turn = asyncio.Lock()
         self.config = read_table(Config, desk.settings, "[modules.market_data]")
         policies_of(self.config)  # what is wrong with one is said before anything runs
         self._catalog: Catalog | None = None
@@ -56,9 +57,10 @@ class Stage:
             raise InvariantError("market_data was told of a bar before it was started.")
         provider = self._desk.providers.get(bar.source)
         row = row_of(bar, bar.source if provider is None else provider.name)
-        newest = self._catalog.last_closed(row.source, row.symbol, row.timeframe)
-        if newest is None or newest.value < row.time_ns:
-            await asyncio.to_thread(self._catalog.append, [row])
+        async with self._in_turn:  # a later bar that is stored first would hide that an earlier one is missing
+            newest = self._catalog.last_closed(row.source, row.symbol, row.timeframe)
+            if newest is None or newest.value < row.time_ns:
+                await asyncio.to_thread(self._catalog.append, [row])
         self._desk.bus.say(
             DataStored(source=bar.source, symbol=bar.symbol, timeframe=bar.timeframe, open_ns=row.time_ns)
         )
