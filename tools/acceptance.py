@@ -153,7 +153,7 @@ def page(counts: Iterable[Count], how: str, share: float) -> str:
         "## When, where, how",
         "",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.machine()}, {cores} cores, Python "
-        f"{platform.python_version()}. Run as `{how}`: {share:.0%} of the kills at points, drawn by a seed.",
+        f"{platform.python_version()}. Run as `{how}`: {share:.1%} of the kills at points, drawn by a seed.",
         "",
         'All of it is `make acceptance`; a tenth of it `make acceptance ARGS="--share 0.1"`. A slice of it runs in the',
         "tests: [`tests/acceptance/test_kills.py`](../tests/acceptance/test_kills.py).",
