@@ -23,6 +23,7 @@ from tradelab.engine.costs import fee_rate, moved, order_fees, slipped
 from tradelab.engine.exits import liquidation_level
 from tradelab.engine.fills import stop_fill, target_fill
 from tradelab.model.orders import Side
+from tradelab.model.rounding import exact
 
 _NO_RANGE = math.nan
 
@@ -47,11 +48,6 @@ class Bar:
     def end(self) -> Bar:
         """The bar as it closes: what certainly comes last."""
         return Bar(self.close, self.close, self.close, self.close, self.volume, self.before)
-
-
-def exact(value: float) -> Decimal:
-    """The shortest decimal that names a float."""
-    return Decimal(repr(float(value)))
 
 
 class Prices:

@@ -95,3 +95,12 @@ def _outside(intent: OrderIntent, instrument: Instrument, reference_price: Decim
     if instrument.max_notional is not None and notional > instrument.max_notional:
         return Refused(RefusalCode.MAX_NOTIONAL, f"notional={notional} is above {instrument.max_notional}")
     return None
+
+
+def exact(value: float) -> Decimal:
+    """Return the shortest decimal that names a float.
+
+    >>> exact(0.1)
+    Decimal('0.1')
+    """
+    return Decimal(repr(float(value)))

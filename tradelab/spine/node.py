@@ -21,9 +21,11 @@ from tradelab.model.messages import (
     AlarmRaised,
     BotStatusChanged,
     CommandDone,
+    DataFiltered,
     NodeStarted,
     NodeStopped,
     RiskCalculated,
+    SignalAnalyzed,
     SignalDropped,
     TradingStateChanged,
 )
@@ -42,7 +44,10 @@ from tradelab.spine.standing import Standings
 from tradelab.spine.strategist import Strategist
 from tradelab.spine.tasks import Tasks
 
-_JUDGES = {"filter_strategy": "DataFiltered", "ai_analysis": "SignalAnalyzed"}
+_JUDGES: dict[str, type[DataFiltered] | type[SignalAnalyzed]] = {
+    "filter_strategy": DataFiltered,
+    "ai_analysis": SignalAnalyzed,
+}
 _STOP_S = 8.0
 
 
@@ -233,10 +238,8 @@ class Node:
         )
 
     def _join_gates(self) -> Judges:
-        from tradelab.model import messages
-
         gates = tuple(
-            Gated(name, cast(Gate, self._running[name].stage), getattr(messages, told))
+            Gated(name, cast(Gate, self._running[name].stage), told)
             for name, told in _JUDGES.items()
             if name in self._running
         )

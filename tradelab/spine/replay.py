@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from tradelab.model.account import AccountInfo
 from tradelab.model.clock import ManualClock
 from tradelab.model.market import Candle, Quote
 from tradelab.model.messages import AccountReported, DataReceived
+from tradelab.model.rounding import exact
 from tradelab.model.units import NS_PER_S, Timeframe
 from tradelab.spine.node import Node
 from tradelab.spine.view import SeenQuote, Window
@@ -80,7 +80,7 @@ class Replay:
         await self._reach(closed_ns)
         for name, account in self._venues.items():
             self._node.bus.say(AccountReported(account=name, info=await account.account_info()))
-        close = Decimal(repr(float(bar.candle.close)))
+        close = exact(bar.candle.close)
         quote = Quote(symbol=bar.symbol, bid=close, ask=close, ts_ns=closed_ns)  # all that a bar tells of its end
         self._node.market.quotes[bar.source, bar.symbol] = SeenQuote(quote, closed_ns)
         key = (bar.source, bar.symbol, bar.timeframe)

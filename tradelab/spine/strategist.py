@@ -26,6 +26,7 @@ from tradelab.engine.trading import (
 )
 from tradelab.model.market import Candle
 from tradelab.model.messages import DataReceived, Recorded, SignalRaised
+from tradelab.model.rounding import exact
 from tradelab.model.signal import Action, Origin, Signal
 from tradelab.model.states import BotStatus
 from tradelab.model.units import NS_PER_S
@@ -106,7 +107,7 @@ class Strategist:
             origin=Origin.STRATEGY,
             decided_ns=decided_ns,
             expires_ns=decided_ns + ttl_ns,
-            price=_exact(candle.close),
+            price=exact(candle.close),
             timeframe=bot.timeframe,
             bar_ns=candle.open_ns,
             unit=self._unit(bot, window) if action.enters else None,
@@ -119,7 +120,7 @@ class Strategist:
             return None
         _, high, low, close, _ = window.values.T
         value = float(atr(*map(np.ascontiguousarray, (high, low, close)), preset.exits.atr_window)[-1])
-        return _exact(value) if math.isfinite(value) and value > 0 else None
+        return exact(value) if math.isfinite(value) and value > 0 else None
 
 
 def frame(window: Window) -> pd.DataFrame:
@@ -133,8 +134,3 @@ def _flags(strategy: Strategy, parameters: dict[str, object], window: Window) ->
     bars = frame(window)
     columns = strategy.function(bars, **parameters).columns(bars, strategy.name)
     return sum(bit for name, bit in _BITS.items() if columns[name][-1])
-
-
-def _exact(value: float) -> Decimal:
-    """Return the shortest decimal that names a float."""
-    return Decimal(repr(float(value)))

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from tradelab.engine.exits import beyond
 from tradelab.engine.terms import UNITS
 from tradelab.model.exits import Distance, ExitPlan
+from tradelab.model.rounding import exact
 from tradelab.model.signal import Drop, DropCode, Inputs, Signal
 from tradelab.modules.risk_management.money import equity, other_currency
 from tradelab.modules.risk_management.scene import Scene, drop, written
@@ -49,15 +50,6 @@ def stop_level(signal: Signal, plan: ExitPlan, entry: Decimal) -> Decimal | Drop
     if level is not None and level <= 0:
         return drop(DropCode.NO_STOP, f"a stop at {level:f} is never reached", entry_price=entry, stop_price=level)
     return level
-
-
-def exact(value: float) -> Decimal:
-    """Return the shortest decimal that names a float.
-
-    >>> exact(0.1 + 0.2)
-    Decimal('0.30000000000000004')
-    """
-    return Decimal(repr(float(value)))
 
 
 def size(scene: Scene) -> Size | Drop:
