@@ -12,7 +12,7 @@ from tradelab.adapters.paper_config import PaperConfig
 from tradelab.adapters.paper_venue import PaperVenue
 from tradelab.app.build import parts_of
 from tradelab.model.clock import ManualClock
-from tradelab.model.instrument import Instrument
+from tradelab.model.instrument import Calendar, Instrument
 from tradelab.model.market import Candle
 from tradelab.model.messages import AlarmRaised, SignalDropped, TradeExecuted
 from tradelab.model.units import Timeframe
@@ -58,7 +58,14 @@ async def replay(
 ) -> Told:
     """Run a strategy of one instrument, with exits, on a netting paper account."""
     instrument = Instrument(
-        symbol="X", venue="paper", quote="USD", base="EUR", settle="USD", tick_size=Decimal("1E-20"), qty_step=STEP
+        symbol="X",
+        venue="paper",
+        quote="USD",
+        base="EUR",
+        settle="USD",
+        tick_size=Decimal("1E-20"),
+        qty_step=STEP,
+        calendar=Calendar.WEEKDAYS,
     )
     quiet = {
         "execution": {"account_s": _NEVER_S, "reconcile_s": _NEVER_S, "fills_s": _NEVER_S},

@@ -74,19 +74,7 @@ EXITS: dict[str, tuple[dict[str, Any], tl.ExitPlan]] = {
 }
 
 
-_NOT_YET = {
-    "roi": "a target that falls with time is watched by quotes, and bars have one at their close only",
-    "session": "live leaves when the session's last bar has closed, a backtest at its close",
-}
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.xfail(reason=_NOT_YET[kind], strict=True)) if kind in _NOT_YET else kind
-        for kind in EXITS
-    ],
-)
+@pytest.mark.parametrize("kind", EXITS)
 def test_every_exit_leaves_live_where_it_left_in_the_backtest(kind: str) -> None:
     bars, parameters = sample(500), STRATEGIES["sma_cross"]
     table, plan = EXITS[kind]

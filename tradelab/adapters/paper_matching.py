@@ -66,6 +66,19 @@ class Matching:
             seen.close = Decimal(repr(float(candle.open)))
         self._close_ruined(symbol)
 
+    def at_close(self, symbol: str) -> None:
+        """Let what was sent in the last moment of a bar, behind all that has traded in it, take its close."""
+        account, seen = self._account, self._account.seen[symbol]
+        if seen.quote is not None or seen.close is None:
+            return
+        self.expire()
+        at = float(seen.close)
+        bar = Bar(at, at, at, at, math.nan, math.nan if seen.range is None else float(seen.range))
+        for order in account.open_orders(symbol):
+            if order.takes_any_price and order.arrives_ns <= account.now_ns and self._comes(order):
+                self._take(order, seen.close, bar)
+        self._close_ruined(symbol)
+
     def expire(self) -> None:
         """End orders whose time is over."""
         now = self._account.now_ns

@@ -107,6 +107,16 @@ class PaperVenue:
         self._matching.on_candle(symbol, candle)
         self._tell_balances()
 
+    def at_close(self, symbol: str) -> None:
+        """Let market orders that were sent inside the last closed bar, behind all that traded in it, take its close.
+
+        Who leads history through calls it when the clock has come to the end of a bar; without it, they would meet the
+        next bar's open.
+        """
+        self._known(symbol)
+        self._matching.at_close(symbol)
+        self._tell_balances()
+
     def export_state(self) -> dict[str, Any]:
         """Return all that the account remembers, fit for JSON; terms and instruments are not in it."""
         return state.export(self._account)

@@ -15,7 +15,8 @@ from tradelab.model.states import Leg
 class OrderWanted(Message):
     """An order that only protects, reduces or was asked for by a person, past the gates that guard what takes on risk.
 
-    ``signal_id`` and ``leg`` name what it is for; a second one of the same name is the same order.
+    ``signal_id`` and ``leg`` name what it is for; a second one of the same name is the same order. ``says`` is why, in
+    the engine's word where it has one.
     """
 
     account: str
@@ -26,6 +27,7 @@ class OrderWanted(Message):
     by: str
     reference_price: Decimal
     fresh_until_ns: int
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -54,7 +56,7 @@ class OrderIntended(Message):
     """An order is about to be sent: from here on the venue may have it, whatever becomes of us.
 
     ``fresh_until_ns`` is the last moment at which it may be sent, or sent again; ``fence`` is the number of the
-    account's lease under which it was written.
+    account's lease under which it was written; ``says`` is why it is sent, where a signal does not say it.
     """
 
     account: str
@@ -66,6 +68,7 @@ class OrderIntended(Message):
     reference_price: Decimal
     fresh_until_ns: int
     fence: int
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

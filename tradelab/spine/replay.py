@@ -38,6 +38,10 @@ class TakesBars(Protocol):
         """Take a bar."""
         ...
 
+    def at_close(self, symbol: str) -> None:
+        """Let market orders that were sent inside the last closed bar take its close."""
+        ...
+
     async def account_info(self) -> AccountInfo:
         """Return the account at this moment."""
         ...
@@ -77,6 +81,11 @@ class Replay:
                 account.on_candle(bar.symbol, candle)
             await self.settle()
         closed_ns = bar.timeframe.next_open(bar.candle.open_ns)
+        await self._reach(closed_ns - 1)  # who acts by the clock acts before the close, and meets it
+        await self.settle()
+        for account in self._venues.values():
+            account.at_close(bar.symbol)
+        await self.settle()
         await self._reach(closed_ns)
         for name, account in self._venues.items():
             self._node.bus.say(AccountReported(account=name, info=await account.account_info()))

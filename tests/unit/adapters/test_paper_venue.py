@@ -504,3 +504,15 @@ def test_a_limit_moved_through_the_market_takes():
     now(desk.venue.modify(desk.order(1).ref, price=D("101.00")))
     (fill,) = now(desk.venue.fills(0))
     assert (fill.price, fill.liquidity, fill.fee) == (100, Liquidity.TAKER, D("0.1"))
+
+
+def test_what_is_sent_in_the_last_moment_of_a_bar_takes_its_close():
+    desk = Desk(slippage_bps=10)
+    desk.bar(1, 100, 104, 98, 102)
+    desk.send(BUY, "1")
+    desk.send(BUY, "1", OrderType.LIMIT, price="103")
+    desk.venue.at_close("X")
+    assert desk.fills() == [(BUY, 1, D("102.102"))]
+    desk.venue.at_close("X")
+    desk.bar(2, 101, 101, 101, 101)
+    assert desk.fills() == [(BUY, 1, D("102.102")), (BUY, 1, D("101"))]

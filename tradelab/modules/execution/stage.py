@@ -239,6 +239,7 @@ class Stage:
             reference_price=it.reference_price,
             fresh_until_ns=it.fresh_until_ns,
             fence=0,
+            says=it.says,
         )
         self._mean(meant, reduces=it.leg is not Leg.HAND or it.intent.reduce_only)
 

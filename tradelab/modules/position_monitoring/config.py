@@ -51,6 +51,9 @@ class Config(Table):
         The same alarm about the same thing is raised once in so many seconds.
     session
         Time zone whose midnight ends a session, for ``session_close``.
+    session_lead_s
+        How long before the last bar of a session closes its positions are left: an order sent at the close itself
+        would meet the next session.
     costs
         By account; where one is missing, the fees of the entry's own fills are taken for both ways.
     """
@@ -65,6 +68,7 @@ class Config(Table):
     near_atr: Amount = 0.25
     alarm_every_s: Seconds = 300.0
     session: str = "UTC"
+    session_lead_s: Seconds = 5.0
     costs: dict[str, Costs] = Field(default_factory=dict)
 
     @field_validator("session")

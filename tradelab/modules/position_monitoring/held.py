@@ -210,10 +210,13 @@ class Held:
     def _reason(self, it: TradeExecuted) -> str:
         """Why a fill closes something, in the engine's word where it has one."""
         levels = self.levels()
-        if it.leg is Leg.STOP:
+        if it.leg is Leg.STOP:  # as it stands now: its order moves in place, whatever it was placed for
             return "stop" if levels is None else levels.stop_reason
+        if it.leg is Leg.TARGET and levels is not None and not levels.targets and not math.isnan(levels.roi):
+            return "roi"
         if it.leg is Leg.EXIT and it.signal_id == self.signal_id:
-            return (levels.due if levels is not None else None) or ("signal" if self.asked_to_leave else "roi")
+            meant = self.orders.get(it.fill.client_order_id or "")
+            return meant.says if meant is not None and meant.says else "signal"
         words = {Leg.EXIT: "signal", Leg.ENTRY: "reversal", None: "by somebody else"}
         return words.get(it.leg) or (it.leg.value if it.leg is not None else "")
 

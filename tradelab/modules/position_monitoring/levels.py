@@ -54,7 +54,8 @@ class Measured:
 class Levels:
     """Where a position is left, as prices; NaN: nowhere. ``targets`` are (price, units), the next one first.
 
-    ``due`` is why it is to be left at once, ``None`` where it is not; ``roi`` the target that falls with time.
+    ``due`` is why it is to be left at once, ``None`` where it is not; ``roi`` the target that falls with time, which
+    closes all that the targets before it leave.
     """
 
     stop: float
@@ -138,7 +139,7 @@ class Line:
         self._is_fresh = False
         row.qty -= self.direction * qty
         self._layer = (row.anchor, abs(row.qty), row.entered)
-        if not by_target:
+        if not by_target or self._roi_comes_first(self._row):
             return
         self._taken += qty
         while row.next_target < self._terms.targets and self._taken > _LITTLE * row.entered:
@@ -213,7 +214,11 @@ class Line:
     def _targets(self) -> tuple[tuple[float, float], ...]:
         """What is left of the ladder, each target with the units that it closes."""
         ahead, found, taken = self._as_ladder_sees_it(), [], self._taken
-        while ahead.next_target < self._terms.targets and ahead.qty * self.direction > 0.0:
+        while (
+            ahead.next_target < self._terms.targets
+            and ahead.qty * self.direction > 0.0
+            and not self._roi_comes_first(ahead)
+        ):
             price = float(_target_level(ahead, self.direction, self._terms))
             qty = float(_target_qty(ahead, self._terms))
             if qty > taken:
@@ -222,6 +227,13 @@ class Line:
             ahead.next_target += 1
             taken = 0.0
         return tuple(found)
+
+    def _roi_comes_first(self, ahead: Any) -> bool:
+        """Whether the target that falls with time is nearer than the ladder's next; then it closes all."""
+        roi = _roi_level(self._row, self.direction, self._bars, self._terms)
+        if ahead.next_target >= self._terms.targets:
+            return not math.isnan(roi)
+        return self.direction * (_target_level(ahead, self.direction, self._terms) - roi) > 0.0
 
 
 def _terms(plan: ExitPlan, costs: Costs, measured: Measured, qty_step: float) -> Any:

@@ -14,7 +14,7 @@ from tradelab.model import messages as said
 from tradelab.model.market import Quote
 from tradelab.model.messages import OrderWanted, Recorded
 from tradelab.model.states import Protection, Severity
-from tradelab.model.units import NS_PER_S
+from tradelab.model.units import NS_PER_S, Timeframe
 from tradelab.modules.position_monitoring.analytics_log import TradeLog
 from tradelab.modules.position_monitoring.config import Config
 from tradelab.modules.position_monitoring.fold import Positions
@@ -66,6 +66,8 @@ class Stage:
         if any(held.preset and held.preset.exits.in_atr for held in self.positions.held.values()):
             self._warm_up()
         self._desk.tasks.begin(self._watch(), "quotes of open positions")
+        for timeframe in self._sessions():
+            self._desk.tasks.begin(self._ring(timeframe), f"ends of sessions in bars of {timeframe.alias}")
 
     def _warm_up(self) -> None:
         """Compile what the first fill would have to wait for."""
@@ -81,6 +83,20 @@ class Stage:
         while True:
             self.look()
             await self._desk.clock.sleep(self.config.look_every_s)
+
+    def _sessions(self) -> set[Timeframe]:
+        """Bars of bots whose positions do not outlast a session."""
+        config = self._desk.config
+        return {bot.timeframe for bot in config.bots if config.presets[bot.preset].exits.session_close}
+
+    async def _ring(self, timeframe: Timeframe) -> None:
+        """Look shortly before each bar closes, however seldom the quotes are looked at."""
+        lead_ns = int(self.config.session_lead_s * NS_PER_S)
+        while True:
+            now_ns = self._desk.clock.now_ns()
+            bell_ns = timeframe.next_open(timeframe.floor(now_ns + lead_ns)) - lead_ns
+            await self._desk.clock.sleep((bell_ns - now_ns) / NS_PER_S)
+            self.look()
 
     def look(self) -> None:
         """Look at every position by the newest quotes, once."""

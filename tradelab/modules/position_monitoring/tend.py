@@ -17,9 +17,11 @@ from tradelab.modules.position_monitoring.converge import Wanted, converge
 from tradelab.modules.position_monitoring.held import Held
 from tradelab.modules.position_monitoring.known import Known, known, wished
 from tradelab.modules.position_monitoring.levels import Levels
+from tradelab.modules.position_monitoring.sessions import ends_session
 from tradelab.modules.position_monitoring.triggers import (
     Exit,
     Resting,
+    Target,
     due_exit,
     exit_wishes,
     is_beyond,
@@ -143,16 +145,26 @@ class Placed:
         return self._on_tick(self.levels.stop, up=self.held.direction > 0)
 
     @property
-    def targets(self) -> tuple[tuple[Decimal, Decimal], ...]:
-        """The ladder: a target where it trades no worse, quantities on steps; together no more than is held."""
-        found, left = [], self.qty
+    def targets(self) -> tuple[Target, ...]:
+        """The ladder, then what falls with time: where it trades no worse, on steps; together no more than is held."""
+        found, left, up = [], self.qty, self.held.direction > 0
         for price, units in self.levels.targets:
             step = self.venue.step
             qty = min((Decimal(repr(units)) / step).to_integral_value() * step, left)
             if qty > 0 and price > 0.0:
-                found.append((self._on_tick(price, up=self.held.direction > 0), qty))
+                found.append(Target(self._on_tick(price, up=up), qty))
                 left -= qty
+        if not math.isnan(self.levels.roi) and left > 0:
+            found.append(Target(self._on_tick(self.levels.roi, up=up), left, "roi"))
         return tuple(found)
+
+    def _resting_targets(self) -> tuple[tuple[Decimal, Decimal], ...]:
+        """What of them can wait at the venue: one order a price."""
+        at: dict[Decimal, Decimal] = {}
+        for it in self.targets:
+            if it.price > 0:
+                at[it.price] = at.get(it.price, _ZERO) + it.qty
+        return tuple(at.items())
 
     def _on_tick(self, price: float, *, up: bool) -> Decimal:
         exact, instrument = Decimal(repr(price)), self.held.instrument
@@ -165,8 +177,11 @@ class Placed:
         rests = not self.levels.at_close_only
         left = self.qty if self.venue.reduce_only else max(self.qty - max(leaving, on_its_way), _ZERO)
         return Wanted(
-            held=self.qty, stop=self.stop if rests else None, stop_qty=min(self.qty, left), targets=self.targets
-        )  # fmt: skip
+            held=self.qty,
+            stop=self.stop if rests else None,
+            stop_qty=min(self.qty, left),
+            targets=self._resting_targets(),
+        )
 
     def resting(self, scene: Scene) -> Resting:
         """What the venue's own list shows."""
@@ -177,10 +192,13 @@ class Placed:
             stop_qty=sum((o.shown for o in shown if o.leg is Leg.STOP), _ZERO),
             targets=frozenset(o.level for o in shown if o.leg is Leg.TARGET and o.level is not None),
             was_passed=since_ns is not None and scene.now_ns - since_ns >= grace_ns,
+            target_refused=Leg.TARGET.value in self.held.refusals,
         )
 
     def exit(self, scene: Scene) -> Exit | None:
         """What has to be closed at the market now."""
+        if self.levels.due is None and leaves_session(self.held, scene):
+            return Exit(Leg.EXIT, self.qty, "session")
         price = None if scene.quote is None else price_that_leaves(scene.quote, self.held.direction)
         if self.held.asked_to_leave > 0 and self.levels.due is None:
             return Exit(Leg.EXIT, min(self.held.asked_to_leave, self.qty), "signal")
@@ -211,6 +229,17 @@ def passes_stop(held: Held, quote: Quote | None) -> bool:
     if levels is None or quote is None or levels.at_close_only:
         return False
     return is_beyond(levels.stop, price_that_leaves(quote, held.direction), held.direction, profit=False)
+
+
+def leaves_session(held: Held, scene: Scene) -> bool:
+    """Whether a position is not to outlast its session, and this is the end of the session's last bar."""
+    if held.bot is None or held.preset is None or not held.preset.exits.session_close:
+        return False
+    open_ns = held.bot.timeframe.floor(scene.now_ns)
+    left_ns = held.bot.timeframe.next_open(open_ns) - scene.now_ns
+    if left_ns > scene.settings.session_lead_s * NS_PER_S:
+        return False
+    return ends_session(open_ns, held.bot.timeframe, held.instrument, scene.settings.session)
 
 
 def _nothing(qty: Decimal) -> Wanted:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from tradelab.model.market import Quote
 from tradelab.model.states import Leg
@@ -25,6 +26,14 @@ class Exit:
     reason: str
 
 
+class Target(NamedTuple):
+    """So much leaves at a price, for ``target`` or for ``roi``."""
+
+    price: Decimal
+    qty: Decimal
+    reason: str = "target"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resting:
     """What of a position's exits the venue holds, as its own list shows it."""
@@ -32,6 +41,7 @@ class Resting:
     stop_qty: Decimal = _ZERO
     targets: frozenset[Decimal] = frozenset()
     was_passed: bool = False  # the market has been beyond the stop for so long that the venue must have missed it
+    target_refused: bool = False
 
 
 def price_that_leaves(quote: Quote, direction: int) -> Decimal:
@@ -51,7 +61,7 @@ def is_beyond(level: float, price: Decimal, direction: int, *, profit: bool) -> 
 
 def due_exit(
     levels: Levels, direction: int, held: Decimal, price: Decimal | None, resting: Resting, venue: Venue,
-    targets: Sequence[tuple[Decimal, Decimal]],
+    targets: Sequence[Target],
 ) -> Exit | None:  # fmt: skip
     """Return what is to be closed now by an order at the market, if anything is.
 
@@ -65,7 +75,8 @@ def due_exit(
     resting
         What the venue looks after by itself.
     targets
-        (price, quantity) of the rest of the ladder, on ticks and steps.
+        What is left of the ladder, and the target that falls with time, on ticks and steps. The latter comes down on
+        the market, and waits there as any other: it is left to the venue unless the venue has refused it.
     """
     if levels.due is not None:
         return Exit(Leg.STOP if levels.due == "stop" else Leg.EXIT, held, levels.due)
@@ -75,12 +86,11 @@ def due_exit(
         uncovered = held if resting.was_passed else held - min(resting.stop_qty, held)
         if uncovered > 0:
             return Exit(Leg.STOP, uncovered, levels.stop_reason)
-    for level, qty in targets:
-        seen_to = venue.targets_rest and qty >= venue.least and level in resting.targets
-        if not seen_to and is_beyond(float(level), price, direction, profit=True):
-            return Exit(Leg.TARGET, min(qty, held), "target")
-    if is_beyond(levels.roi, price, direction, profit=True):
-        return Exit(Leg.EXIT, held, "roi")
+    for it in targets:
+        rests = venue.targets_rest and it.qty >= venue.least and it.price > 0
+        seen_to = rests and (it.price in resting.targets or (it.reason == "roi" and not resting.target_refused))
+        if not seen_to and is_beyond(float(it.price), price, direction, profit=True):
+            return Exit(Leg.TARGET if it.reason == "target" else Leg.EXIT, min(it.qty, held), it.reason)
     return None
 
 
@@ -101,7 +111,7 @@ def exit_wishes(
     free = needed if venue.reduce_only else min(needed, held - sum((o.at_most for o in orders), _ZERO))
     qty = _sendable(free, held, venue)
     if qty > 0:
-        return [words.order(exit_.leg, qty, None)]
+        return [words.order(exit_.leg, qty, None, says=exit_.reason)]
     if venue.reduce_only:
         return []
     others = [o for o in orders if o.rests and o.stands and o.leg not in (Leg.STOP, Leg.TARGET)]
@@ -128,6 +138,6 @@ def _by_ticket(
     for ticket, held in tickets.items():
         qty = _sendable(min(needed, held), held, venue)
         if qty > 0:
-            wishes.append(words.order(exit_.leg, qty, None, len(wishes), ticket=ticket))
+            wishes.append(words.order(exit_.leg, qty, None, len(wishes), ticket=ticket, says=exit_.reason))
             needed -= qty
     return wishes

@@ -98,7 +98,7 @@ class Words:
         return Side.SELL if self.direction > 0 else Side.BUY
 
     def order(
-        self, leg: Leg, qty: Decimal, level: Decimal | None, n: int = 0, *, ticket: str | None = None
+        self, leg: Leg, qty: Decimal, level: Decimal | None, n: int = 0, *, ticket: str | None = None, says: str = ""
     ) -> OrderWanted:
         """Wish for an order: one at the market, or a stop or target at its level; the ``n``-th new one of its kind."""
         stops = level is not None and leg is Leg.STOP
@@ -124,6 +124,7 @@ class Words:
             by=NAME,
             reference_price=self.reference_price,
             fresh_until_ns=self.fresh_until_ns,
+            says=says or leg.value,
         )
 
     def cancel(self, order: Known, says: str) -> CancelWanted:

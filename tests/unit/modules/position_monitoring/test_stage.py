@@ -290,8 +290,35 @@ def test_a_stop_that_looks_at_closes_waits_for_one_and_rests_nowhere() -> None:
     assert isinstance(meant, said.OrderIntended) and meant.leg is Leg.STOP
 
 
-def test_a_falling_target_is_watched_here_and_closes_all() -> None:
-    world = opened({"stop": "2 %", "roi": {"0": 0.04, "2": 0.01}})
+FALLS = {"stop": "2 %", "roi": {"0": 0.04, "2": 0.01}}
+
+
+def test_a_falling_target_waits_at_the_venue_and_comes_down_with_time() -> None:
+    world = opened(FALLS)
+    assert world.targets() == [("104.0", "1")]
+    world.bar(100, 101.5, 100, 101)
+    assert not world.wire
+    world.bar(101, 101.5, 100, 101)
+    (_, meant), *_ = world.wire
+    assert isinstance(meant, said.ChangeIntended) and meant.price == D(101)
+    world.settle()
+    assert world.targets() == [("101.0", "1")]
+    target = next(name for name, it in world.venue.orders.items() if it.intent.type is OrderType.LIMIT)
+    world.fill(target, "1", "101.5")
+    assert world.said(said.PositionClosed)[0].reason == "roi"
+
+
+def test_a_falling_target_closes_what_the_nearer_targets_of_a_ladder_leave() -> None:
+    world = opened({"stop": "2 %", "targets": [["1 r", 0.5], "3 r"], "roi": {"0": 0.05, "2": 0.01}}, qty="2")
+    assert world.targets() == [("102.0", "1"), ("105.0", "1")]  # 3 r would be 106
+    world.bar(100, 101.5, 100, 101)
+    world.bar(101, 101.5, 100, 101)
+    world.settle()
+    assert world.targets() == [("101.0", "2")]
+
+
+def test_a_falling_target_is_watched_here_where_nothing_rests_and_closes_all() -> None:
+    world = opened(FALLS, **NO_STOPS | {"order_types": frozenset({OrderType.MARKET})})
     world.quote("101.5")
     assert not world.wire
     world.bar(100, 101.5, 100, 101)
@@ -299,9 +326,22 @@ def test_a_falling_target_is_watched_here_and_closes_all() -> None:
     world.quote("101.5")
     (_, meant), *_ = world.wire
     assert isinstance(meant, said.OrderIntended) and (meant.leg, meant.intent.qty) == (Leg.EXIT, D(1))
+    assert meant.says == "roi"
 
 
-def test_a_session_is_left_when_its_last_bar_closes() -> None:
+def test_a_session_is_left_shortly_before_its_last_bar_closes() -> None:
+    world = opened({"stop": "2 %", "session_close": True})
+    while not world.wire:
+        at_s = world.clock.now_ns() // NS_PER_S % 86_400
+        world.pass_s(1.0)
+        world.stage.look()
+        assert at_s < 86_400 - 4
+    (at_ns, meant), *_ = world.wire
+    assert at_ns // NS_PER_S % 86_400 == 86_400 - 5
+    assert isinstance(meant, said.OrderIntended) and (meant.leg, meant.says) == (Leg.EXIT, "session")
+
+
+def test_what_was_not_left_before_a_session_ended_is_left_when_its_last_bar_has_closed() -> None:
     world = opened({"stop": "2 %", "session_close": True})
     while not world.wire:
         at_s = world.clock.now_ns() // NS_PER_S % 86_400

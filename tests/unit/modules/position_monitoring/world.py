@@ -281,7 +281,7 @@ class World:
             return
         meant = said.OrderIntended(
             account=it.account, bot=it.bot, signal_id=it.signal_id, leg=it.leg, intent=it.intent, approved_by=(it.by,),
-            reference_price=it.reference_price, fresh_until_ns=it.fresh_until_ns, fence=1,
+            reference_price=it.reference_price, fresh_until_ns=it.fresh_until_ns, fence=1, says=it.says,
         )  # fmt: skip
         self.bus.say(meant)
         self.bus.then(lambda: self.wire.append((self.clock.now_ns(), meant)))
