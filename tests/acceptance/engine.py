@@ -22,7 +22,7 @@ from typing import Any
 
 from tradelab.adapters.ccxt_venue import CcxtVenue
 from tradelab.model.clock import SystemClock
-from tradelab.model.errors import LeaseError
+from tradelab.model.errors import ConnectivityError, LeaseError
 from tradelab.model.states import Leg
 from tradelab.modules.execution.stage import Stage as Execution
 from tradelab.modules.index import MANIFESTS
@@ -194,12 +194,12 @@ async def live(job: Job) -> int:
 
 
 async def _started(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
-    """Start as soon as the lease of the engine before has ended."""
+    """Start as soon as the lease of the engine before has ended, and the venue answers, as who supervises it does."""
     while True:
         node, venue = make_node(job, database)
         try:
             await node.start()
-        except LeaseError:
+        except (LeaseError, ConnectivityError):
             await node.stop("keep")
             await asyncio.sleep(0.2)
         else:
@@ -232,7 +232,10 @@ async def _until_settled(node: Node, venue: CcxtVenue, job: Job) -> int:
 async def _see_quote(node: Node, venue: CcxtVenue, symbol: str) -> None:
     from tradelab.spine.view import SeenQuote
 
-    quote = await venue.quote(symbol)
+    quote = None
+    while quote is None:
+        with contextlib.suppress(ConnectivityError):  # a busy machine
+            quote = await venue.quote(symbol)
     node.market.quotes["venue", symbol] = SeenQuote(quote, node.clock.now_ns())
 
 
