@@ -14,7 +14,7 @@ from tradelab.app.build import parts_of
 from tradelab.model.clock import ManualClock
 from tradelab.model.instrument import Calendar, Instrument
 from tradelab.model.market import Candle
-from tradelab.model.messages import AlarmRaised, SignalDropped, TradeExecuted
+from tradelab.model.messages import AlarmRaised, Message, SignalDropped, TradeExecuted
 from tradelab.model.units import Timeframe
 from tradelab.spine.config import parse_node
 from tradelab.spine.keeping import MemoryKeeper
@@ -43,6 +43,7 @@ class Told(NamedTuple):
     drops: list[SignalDropped]
     alarms: list[AlarmRaised]
     node: Node
+    said: list[Message]
 
 
 async def replay(
@@ -55,6 +56,7 @@ async def replay(
     *,
     modules: tuple[str, ...] = ("risk_management", "execution", "position_monitoring"),
     terms: Mapping[str, Any] = {},
+    tick: Decimal = Decimal("1E-20"),
 ) -> Told:
     """Run a strategy of one instrument, with exits, on a netting paper account."""
     instrument = Instrument(
@@ -63,7 +65,7 @@ async def replay(
         quote="USD",
         base="EUR",
         settle="USD",
-        tick_size=Decimal("1E-20"),
+        tick_size=tick,
         qty_step=STEP,
         calendar=Calendar.WEEKDAYS,
     )
@@ -102,7 +104,7 @@ async def replay(
     drops = [m for m in said if isinstance(m, SignalDropped)]
     alarms = [m for m in said if isinstance(m, AlarmRaised)]
     await node.stop("keep")
-    return Told(fills, drops, alarms, node)
+    return Told(fills, drops, alarms, node, said)
 
 
 def net(fills: list[Traded]) -> list[Traded]:

@@ -87,6 +87,11 @@ class PaperAccountVenue(PaperVenue):
         self._has_changed = True  # the bar itself: it must not be lived twice
         self._keep()
 
+    def at_close(self, symbol: str) -> None:
+        """Let market orders take a bar's close."""
+        super().at_close(symbol)
+        self._keep()
+
     async def submit(self, order: OrderApproved) -> Outcome:
         """Take an order."""
         return self._kept(await super().submit(order))

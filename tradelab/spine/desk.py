@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tradelab.model.clock import Clock
 from tradelab.model.errors import UnknownNameError
+from tradelab.model.market import Quote
 from tradelab.model.messages import Recorded
 from tradelab.model.ports import DataProvider, ExecutionVenue
 from tradelab.model.signal import Signal, Verdict
@@ -41,10 +42,20 @@ class Permit(Protocol):
 
 @dataclass(slots=True)
 class Market:
-    """The newest quotes and the bars of every series that is followed; written by ``data_provider`` alone."""
+    """The newest quotes and the bars of every series that is followed; written by ``data_provider`` alone.
+
+    ``lookers`` are shown the source and the quote of each that comes in: venues that live on quotes.
+    """
 
     quotes: dict[tuple[str, str], SeenQuote] = field(default_factory=dict)
     windows: dict[tuple[str, str, Timeframe], Window] = field(default_factory=dict)
+    lookers: list[Callable[[str, Quote], None]] = field(default_factory=list)
+
+    def see(self, source: str, quote: Quote, now_ns: int) -> None:
+        """Take in a quote."""
+        self.quotes[source, quote.symbol] = SeenQuote(quote, now_ns)
+        for look in self.lookers:
+            look(source, quote)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,14 +86,15 @@ def look(held: Held, scene: Scene) -> Needs:
     ours = [o for o, side in orders if side == words.side.sign]
     strays = [o for o, side in orders if side != words.side.sign and o.leg in _OURS and o.rests and o.stands]
     away: list[Wish] = [words.cancel(o, "it was for a position that is gone") for o in strays]
-    unbooked = sum((o.at_most for o in ours if _is_over(o, scene)), _ZERO)
-    qty = max(abs(held.round.qty) - unbooked, _ZERO)
+    over = [o for o in ours if _is_over(o, scene)]
+    qty = max(abs(held.round.qty) - sum((o.at_most for o in over), _ZERO), _ZERO)
     ours = [o for o in ours if not _is_over(o, scene)]
     levels = held.levels()
     if levels is None or qty == 0:
         wishes = [] if held.direction and qty else converge(_nothing(qty), ours, venue, words)
         return Needs(tuple(away + wishes), Protection.NONE if held.needs_arming else None)
-    placed = Placed(levels, held, qty, ours, venue)
+    met = sum((o.at_most for o in over if o.leg is Leg.TARGET), _ZERO)
+    placed = Placed(levels, held, qty, ours, venue, met)
     protection = placed.protection(scene)
     if scene.leaves_alone and not venue.reduce_only:
         return Needs(tuple(away), protection)
@@ -129,13 +130,17 @@ def _asked_about(order: Known, wish: CancelWanted | ChangeWanted | None) -> Know
 
 @dataclass(slots=True)
 class Placed:
-    """A position's levels on the grid of its instrument, and what the venue holds of them."""
+    """A position's levels on the grid of its instrument, and what the venue holds of them.
+
+    ``met`` is what targets have closed and nobody has booked: the ladder does not know of it yet.
+    """
 
     levels: Levels
     held: Held
     qty: Decimal
     orders: list[Known]
     venue: Venue
+    met: Decimal = _ZERO
 
     @property
     def stop(self) -> Decimal | None:
@@ -147,10 +152,12 @@ class Placed:
     @property
     def targets(self) -> tuple[Target, ...]:
         """The ladder, then what falls with time: where it trades no worse, on steps; together no more than is held."""
-        found, left, up = [], self.qty, self.held.direction > 0
+        found, left, met, up = [], self.qty, self.met, self.held.direction > 0
         for price, units in self.levels.targets:
             step = self.venue.step
-            qty = min((Decimal(repr(units)) / step).to_integral_value() * step, left)
+            whole = (Decimal(repr(units)) / step).to_integral_value() * step
+            qty = min(max(whole - met, _ZERO), left)
+            met = max(met - whole, _ZERO)
             if qty > 0 and price > 0.0:
                 found.append(Target(self._on_tick(price, up=up), qty))
                 left -= qty

@@ -219,6 +219,21 @@ def test_a_fill_that_is_reported_and_not_booked_is_not_sold_twice() -> None:
     assert not world.wire and world.held.direction == 0
 
 
+def test_a_target_that_is_reported_and_not_booked_is_not_taken_twice() -> None:
+    """Found by the parity of live and backtest: half a position left by its first target, the other half after it."""
+    world = opened(LADDER)
+    target = next(o.intent.client_order_id for o in world.venue.exits(OrderType.LIMIT) if o.intent.price == D(102))
+    fill = world.venue.fill(target, D("0.5"), D(102), world.clock.now_ns())
+    world._report(target)
+    world.quote("102.5")
+    assert fill is not None
+    meant = [m for _, m in world.wire]
+    assert not [m for m in meant if isinstance(m, said.OrderIntended) and m.leg is Leg.TARGET]
+    world.say(world._trade(fill))
+    world.settle()
+    assert abs(world.held.round.qty) == D("0.5") and world.targets() == [("104.0", "0.5")]
+
+
 def test_the_same_wish_has_the_same_name_after_a_restart() -> None:
     world = World({"stop": "2 %"})
     name = world.enter("1")
