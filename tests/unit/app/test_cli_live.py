@@ -31,8 +31,8 @@ from tradelab.store.leases import Leases
 from tradelab.store.states import TradingStates
 
 _OURS = (
-    "audit", "bots", "doctor", "down", "flatten", "halt", "lease", "logs", "modules", "notify", "reduce", "resume",
-    "status", "up", "webhook",
+    "acknowledge", "arm", "audit", "bots", "cancel", "disarm", "doctor", "down", "flatten", "halt", "lease", "logs",
+    "modules", "notify", "order", "reduce", "resume", "signal", "status", "up", "webhook",
 )  # fmt: skip
 
 
@@ -119,6 +119,37 @@ def test_bots_are_listed_and_paused(beside: Beside) -> None:
     failed = run("bots", "stop", "eurosd")
     assert failed.exit_code == 2
     assert "did you mean 'eurusd'" in failed.stderr
+
+
+def test_what_tripped_is_acknowledged_and_a_program_is_no_person(
+    beside: Beside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("halt", "--account", "paper")
+    seen = run("acknowledge", "--account", "paper", "--why", "the hedge")
+    assert seen.exit_code == 0
+    assert "account paper is halted, which is let go by its own name: tradelab resume --account paper" in seen.output
+    assert run("arm", "paper", "--yes").output.startswith("account paper is armed")
+    assert "nobody agreed; nothing was done. Add --yes" in refused(run("arm", "paper"))
+    assert run("disarm", "paper").output.startswith("account paper is disarmed")
+    monkeypatch.setenv("TRADELAB_PROGRAM", "nightly")
+    for words in (["resume", "--account", "paper"], ["acknowledge"], ["arm", "paper", "--yes"]):
+        told = run(*words)
+        assert told.exit_code == 2
+        assert "'program nightly' is none" in told.stderr, words
+        assert "A person does it" in told.stderr
+    assert run("halt", "--why", "tightening is everybody's").exit_code == 0
+
+
+def test_orders_by_hand_ask_first_and_are_answered_with_a_reason(beside: Beside) -> None:
+    words = ["order", "buy", "EURUSD", "--account", "paper", "--qty", "1"]
+    assert "nobody agreed; nothing was done. Add --yes" in refused(run(*words))
+    told = run(*words, "--yes", "--id", "by-hand-1")
+    assert told.exit_code == 2
+    assert "nothing is ordered here: risk_management, execution is off" in told.stderr
+    assert run(*words, "--yes", "--id", "by-hand-1").stderr == told.stderr
+    assert "no open order named 'none'" in run("cancel", "none").stderr
+    assert "signal" in run("signal", "eurusd", "EURUSD", "exit_long", "--share", "0.5").output
+    assert "order_price belongs to" in run("signal", "eurusd", "EURUSD", "exit_long", "--order-price", "1").stderr
 
 
 def test_flatten_asks_first(beside: Beside) -> None:

@@ -115,6 +115,11 @@ def test_a_signed_signal_becomes_an_order_at_a_rehearsed_exchange_and_no_secret_
         body = {"id": "a-1", "bot": "btc", "symbol": "BTC/USDT", "action": "enter_long", "qty": "0.01"}
         assert send(canary, json.dumps(body).encode())[1]["done"] is True
         until("what became of it", lambda: {"SignalDropped", "OrderAccepted"} & set(told()))
+        by_hand = live.order("BTC/USDT", "buy", "0.01", account="main", stop_loss="1", id="by-hand")
+        assert by_hand == live.order("BTC/USDT", "buy", "0.01", account="main", stop_loss="1", id="by-hand")
+        assert (by_hand.done, by_hand.says.partition(":")[0]) in (
+            (False, "already_open"), (False, "spread"), (False, "stale_quote"), (False, "no_quote"),
+        ) or by_hand.says.startswith("order "), by_hand  # fmt: skip
         assert live.halt(says="enough").done
         assert live.snapshot()["state"] == "halted"
         os.kill(address.pid, signal.SIGKILL)
