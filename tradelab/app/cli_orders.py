@@ -49,7 +49,7 @@ def order(side: str, symbol: str, node: str | None, yes: bool, close: bool, id_:
           tradelab order buy BTC/USDT --bot hand --price 40000 --stop-loss 39000
           tradelab order sell BTC/USDT --bot hand --close
 
-    Exit codes: 0 the order is on its way, 2 it is not: a gate let nothing pass, or it means nothing; the reason is said.
+    Exit codes: 0 the order is on its way, 2 it is not, with the reason: a gate let nothing pass, or it means nothing.
     """
     live = handle_of(node)
     what = "Close" if close else f"{side.capitalize()} {given['qty'] or 'as the preset sizes it'} of"

@@ -218,7 +218,7 @@ class Handle:
             ttl_s=ttl_s, says=says or None,
         )  # fmt: skip
 
-    def signal(self, bot: str, symbol: str, action: str, *, id: str | None = None, **more: object) -> Answer:
+    def signal(self, bot: str, symbol: str, action: str, *, id: str | None = None, **more: Any) -> Answer:
         """Raise a signal of a bot: ``"enter_long"``, ``"enter_short"``, ``"exit_long"``, ``"exit_short"``.
 
         Parameters

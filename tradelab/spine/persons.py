@@ -1,7 +1,7 @@
 """Say who may change what may be sent: everybody may make it stricter, only a person may let go again.
 
-A program that gives commands under its own name says so: ``program nightly-job``. One that does not counts as the person
-under whose name it runs, for nobody can tell them apart.
+A program that gives commands under its own name says so: ``program nightly-job``. One that does not counts as the
+person under whose name it runs, for nobody can tell them apart.
 """
 
 from __future__ import annotations

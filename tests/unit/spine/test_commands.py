@@ -32,11 +32,10 @@ class Desk(World):
     """A node with risk management and the executor: what is asked for passes the real gates."""
 
     def _made(self) -> Node:
-        node = Node(
+        return Node(
             self.config, [Part(RISK, Risk), Part(EXECUTION, Executor)], self.keeper, clock=self.clock,
             permit=lambda _: self.permit, venues={ACCOUNT: self.venue}, providers={},
         )  # fmt: skip
-        return node
 
     def quote(self, price: str = "100") -> None:
         """See a quote now."""
