@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tradelab.app.daemon_views import WORST_OFFSET_MS
 from tradelab.model.errors import ConnectivityError, TradelabError
 from tradelab.model.key_rights import KeyRights
 from tradelab.store.home import home
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 LEAST_FREE_GB = 1.0
 SLOW_DATABASE_MS = 50.0  # of one durable transaction: each bar and each order costs some
 SLOW_VENUE_MS = 1_000.0
-OFFSET_MS, WORST_OFFSET_MS = 250.0, 1_000.0  # venues refuse requests that are seconds off, and bars close by the clock
+OFFSET_MS = 250.0
 _DAYS_LEFT = 14  # of a key: who is told later may be on holiday
 _MOST_ROWS = 200_000  # of a journal that is verified here; a longer one takes `tradelab audit verify`
 
