@@ -9,11 +9,12 @@ from typing import Any
 
 from tradelab.adapters.budget import Urgency, urgency
 from tradelab.adapters.ccxt_client import CcxtClient
-from tradelab.adapters.ccxt_dialects import Ways, ways_of
+from tradelab.adapters.ccxt_dialects import Ways
 from tradelab.adapters.ccxt_fills import Trades
 from tradelab.adapters.ccxt_keys import QUESTIONS
 from tradelab.adapters.ccxt_limits import Budgets, limits_of
 from tradelab.adapters.ccxt_streams import CcxtStreams
+from tradelab.adapters.ccxt_ways import ways_of
 from tradelab.adapters.ccxt_words import candle_of, instrument_of, quote_of, tick_of
 from tradelab.model.capabilities import DataCapabilities, Stream, VenueCapabilities
 from tradelab.model.clock import Clock, SystemClock

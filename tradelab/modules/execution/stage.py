@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tradelab.model.errors import LeaseError
@@ -34,6 +35,7 @@ from tradelab.model.units import NS_PER_S
 from tradelab.modules.execution.booking import Booker
 from tradelab.modules.execution.cancelling import Canceller
 from tradelab.modules.execution.config import Config
+from tradelab.modules.execution.dead_man import DeadMan
 from tradelab.modules.execution.flatten import Flattener
 from tradelab.modules.execution.following import Follower, pause_s
 from tradelab.modules.execution.reconcile import Reconciler
@@ -67,6 +69,11 @@ class Stage:
         }
         self.flattener = Flattener(desk, self.canceller.follows, self._compare_now)
         self._comparing: set[str] = set()
+        self._dead_men = [
+            DeadMan(desk, account, table.dead_man_s, self._compare_now)
+            for account, table in desk.config.accounts.items()
+            if table.dead_man_s is not None and account in desk.venues
+        ]
         self._adjusted_ns: dict[tuple[str, str], int] = {}
         self._refusals: dict[str, int] = {}  # in a row: how long to wait is no matter of record
         bus = desk.bus
@@ -102,11 +109,14 @@ class Stage:
             self._take_up(order)
         for follower in self.followers.values():
             follower.begin()
+        for dead_man in self._dead_men:
+            self._desk.tasks.begin(dead_man.run(), "dead-man's switch")
         self.flattener.take_up()
 
     async def stop(self) -> None:
         """End everything that runs; what was sent stays at the venue, and is known."""
         await self._desk.tasks.stop()
+        await asyncio.gather(*(dead_man.disarm() for dead_man in self._dead_men))
 
     def lines(self) -> list[Line]:
         """Return how the streams of every account stand."""
