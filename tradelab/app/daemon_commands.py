@@ -33,10 +33,41 @@ _BOT = (("bot",), ("says",))
 ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(("halt", "resume", "reduce", "flatten", "acknowledge"), _SCOPED),
     **dict.fromkeys(("start", "stop", "pause", "resume_bot"), _BOT),
+    **dict.fromkeys(("arm", "disarm"), (("account",), ("says",))),
     "cancel": (("order",), ("account",)),
+    "order": (
+        ("symbol", "side"),
+        (
+            "account",
+            "bot",
+            "preset",
+            "qty",
+            "type",
+            "price",
+            "stop",
+            "stop_loss",
+            "take_profit",
+            "close",
+            "ttl_s",
+            "says",
+        ),
+    ),
     "signal": (
         ("bot", "symbol", "action"),
-        ("id", "origin", "share", "qty", "order_type", "order_price", "stop_loss", "take_profit", "ttl_s", "says"),
+        (
+            "id",
+            "origin",
+            "price",
+            "share",
+            "qty",
+            "order_type",
+            "order_price",
+            "limit_price",
+            "stop_loss",
+            "take_profit",
+            "ttl_s",
+            "says",
+        ),
     ),
 }
 
