@@ -89,16 +89,24 @@ def acknowledge(account: str | None, says: str, node: str | None) -> None:
 @click.command(short_help="Let live bots of an account send orders of real money.")
 @click.argument("account")
 @click.option("--why", "says", default="", help="Why; it is kept in the journal.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
 @NODE
-def arm(account: str, says: str, yes: bool, node: str | None) -> None:
-    """Let the live bots of ACCOUNT open positions with real money; until then they only reduce.
+@click.option("--agree", metavar="ACCOUNT", help="Its name once more, where nobody can type it.")
+def arm(account: str, says: str, node: str | None, agree: str | None) -> None:
+    """Let live bots of ACCOUNT send orders of real money from this engine, over restarts too, until it is disarmed.
+
+    Until then their signals pass every gate but this one, and are dropped as `not_armed`: look at those first.
 
     \b
-    Try:  tradelab arm main
+    Try:  tradelab audit show --kind SignalDropped -n 20
+          tradelab arm main
     """
+    import sys
+
     handle = handle_of(node)
-    agree(f"Let live bots trade real money on {account} of {handle.node}?", yes)
+    if agree is None and sys.stdin.isatty():
+        agree = click.prompt(f"REAL MONEY. Type the name of the account to let {handle.node} trade it")
+    if agree != account:
+        raise ConfigError("nobody agreed; nothing was armed.", fix=f"Where nobody can type: --agree {account}")
     told(handle.arm(account, says))
 
 

@@ -204,7 +204,11 @@ async def open_connection(kept: Connections, name: str, *, purpose: str | None =
 
 def usable(kept: Connections, name: str, purpose: str | None = None) -> Connection:
     """Return a connection that may be used for a purpose now; raises as :func:`open_connection` does."""
-    connection = kept.get(name)
+    try:
+        connection = kept.get(name)
+    except UnknownNameError as error:
+        fix = f"Make it: tradelab connections add {name} EXCHANGE; or, offline: tradelab rehearse --connect {name}"
+        raise UnknownNameError(error.problem, allowed=error.allowed, fix=fix) from None
     _require_usable(connection, purpose)
     return connection
 
@@ -310,7 +314,7 @@ def _require_usable(connection: Connection, purpose: str | None) -> None:
     if wanted != Purpose.DATA and connection.account_kind is AccountKind.LIVE and connection.armed_at_ns is None:
         raise ConfigError(
             f"connection {name!r} is a live account that nobody has armed: it is not given out to trade with.",
-            fix="Use it for data, or rehearse with an account of paper.",
+            fix=f"A person does that, once it was looked at (tradelab doctor): tradelab connections arm {name}",
         )
 
 

@@ -14,10 +14,12 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from tradelab.app.handle_history import History
 from tradelab.app.handle_http import Line
 from tradelab.app.handle_views import Answer, Event, LiveHealth, LiveSnapshot
 from tradelab.app.run_folder import RunFolder, nodes
 from tradelab.model.errors import ConfigError, ConnectivityError, UnknownNameError
+from tradelab.model.messages import KINDS
 
 Number = str | int | float | Decimal
 _SILENCE_S = 40.0  # a daemon that is well says so every ten seconds
@@ -92,6 +94,52 @@ class Handle:
                     raise
             self._sleep(0.5)
 
+    def history(
+        self, after: int = 0, *, kinds: Iterable[str] = (), until: str | None = None, timeout_s: float = 30.0
+    ) -> History:
+        """Return what was said behind message ``after``, as a table.
+
+        Parameters
+        ----------
+        after
+            0 is the whole journal; ``live.snapshot()["seq"]`` before something is what came of it.
+        kinds
+            Only these, such as ``"TradeExecuted"``; by default all.
+        until
+            Wait until a message of this kind was said, too, at most ``timeout_s`` seconds; what came by then is
+            returned whether it is among it or not.
+
+        Raises
+        ------
+        UnknownNameError
+            There are no messages of such a kind.
+        """
+        wanted = tuple(kinds)
+        for kind in (*wanted, *([] if until is None else [until])):
+            if kind not in KINDS:
+                raise UnknownNameError.of("kind of message", kind, KINDS)
+        last, found = after, list[Event]()
+        give_up = time.monotonic() + timeout_s
+        while True:
+            new = list(self._said(last))
+            found += new
+            last = new[-1].seq or last if new else last
+            if until is None or any(event.kind == until for event in new) or time.monotonic() > give_up:
+                break
+            self._sleep(0.1)
+        return History([event for event in found if not wanted or event.kind in wanted])
+
+    def _said(self, after: int) -> Iterator[Event]:
+        """Yield the messages behind a number that are there now."""
+        until = int(self.snapshot()["seq"])
+        if until <= after:
+            return
+        for raw in self._line.listen("/events", after, silence_s=_SILENCE_S):
+            if raw.data:
+                yield _event(raw.kind, json.loads(raw.data))
+            if raw.id is not None and raw.id >= until:
+                return
+
     def command(self, name: str, /, *, id: str | None = None, timeout_s: float = 30.0, **arguments: object) -> Answer:
         """Ask the engine to do something, once, and return what came of it.
 
@@ -104,6 +152,8 @@ class Handle:
         id
             Names it: sent again with the same one it is not done again, and answered with the first result. By default
             a new one.
+        timeout_s
+            How long the answer is waited for, in all.
 
         Raises
         ------
@@ -118,16 +168,16 @@ class Handle:
         told = {key: str(value) for key, value in arguments.items() if value is not None}
         by = user() if self._program is None else f"program {self._program}"
         body = {"id": id_, "name": name, "arguments": told, "by": by}
-        for attempt in range(1, _ATTEMPTS):
+        give_up, attempt = time.monotonic() + timeout_s, 0
+        while True:
+            attempt += 1
             try:
-                return self._answer(body, timeout_s)
-            except ConnectivityError:
+                return self._answer(body, max(0.1, give_up - time.monotonic()))
+            except ConnectivityError as error:
+                if attempt == _ATTEMPTS or time.monotonic() >= give_up:
+                    fix = f"Ask again with id={id_!r}: it is done once. {error.fix}"
+                    raise ConnectivityError(error.problem, fix=fix) from None
                 self._sleep(0.2 * attempt)
-        try:
-            return self._answer(body, timeout_s)
-        except ConnectivityError as error:
-            fix = f"Ask again with id={id_!r}: it is done once. {error.fix}"
-            raise ConnectivityError(error.problem, fix=fix) from None
 
     def _answer(self, body: dict[str, Any], timeout_s: float) -> Answer:
         told = self._line.ask("POST", "/command", body, timeout_s=timeout_s)

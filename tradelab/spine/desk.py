@@ -42,20 +42,21 @@ class Permit(Protocol):
 
 @dataclass(slots=True)
 class Market:
-    """The newest quotes and the bars of every series that is followed; written by ``data_provider`` alone.
-
-    ``lookers`` are shown the source and the quote of each that comes in: venues that live on quotes.
-    """
+    """The newest quotes and the bars of every series that is followed; written by ``data_provider`` alone."""
 
     quotes: dict[tuple[str, str], SeenQuote] = field(default_factory=dict)
     windows: dict[tuple[str, str, Timeframe], Window] = field(default_factory=dict)
-    lookers: list[Callable[[str, Quote], None]] = field(default_factory=list)
+    _onlookers: list[Callable[[str, Quote], None]] = field(default_factory=list)
 
-    def see(self, source: str, quote: Quote, now_ns: int) -> None:
-        """Take in a quote."""
-        self.quotes[source, quote.symbol] = SeenQuote(quote, now_ns)
-        for look in self.lookers:
+    def quoted(self, source: str, quote: Quote, seen_ns: int) -> None:
+        """Take in the newest quote of a source, and tell it to whoever looks on."""
+        self.quotes[source, quote.symbol] = SeenQuote(quote, seen_ns)
+        for look in self._onlookers:
             look(source, quote)
+
+    def look_on(self, look: Callable[[str, Quote], None]) -> None:
+        """Let something be told of each quote, with its source: a paper account trades on them."""
+        self._onlookers.append(look)
 
 
 @dataclass(frozen=True, slots=True)

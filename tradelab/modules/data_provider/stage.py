@@ -151,7 +151,7 @@ class Stage:
         name = self._desk.providers[source].name
         async with self._open()[1].quotes(name, symbol) as quotes:
             async for quote in quotes:
-                self._desk.market.see(source, quote, self._desk.clock.now_ns())
+                self._desk.market.quoted(source, quote, self._desk.clock.now_ns())
 
     def _alarm(self, alarm: FeedAlarm) -> None:
         try:
