@@ -40,6 +40,27 @@ class Permit(Protocol):
         ...
 
 
+class Lessee(Permit, Protocol):
+    """A permit as the node holds it: taken at a start, renewed while it runs, given back at its end."""
+
+    @property
+    def renew_s(self) -> float:
+        """How often leases are to be renewed; infinite where there is nothing to renew."""
+        ...
+
+    def take(self, account: str) -> None:
+        """Take the lease of an account. Raises :class:`LeaseError` where another engine has it."""
+        ...
+
+    def renew(self) -> None:
+        """Prolong all leases. Raises :class:`LeaseError` where one was lost."""
+        ...
+
+    def release(self) -> None:
+        """Give all leases back."""
+        ...
+
+
 @dataclass(slots=True)
 class Market:
     """The newest quotes and the bars of every series that is followed; written by ``data_provider`` alone."""

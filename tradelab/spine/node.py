@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +38,7 @@ from tradelab.model.units import NS_PER_S
 from tradelab.spine.bus import Bus, Keeper
 from tradelab.spine.commands import Commands
 from tradelab.spine.config import NodeConfig
-from tradelab.spine.desk import Desk, Gate, MakeStage, Market, Permit, Stage
+from tradelab.spine.desk import Desk, Gate, Lessee, MakeStage, Market, Stage
 from tradelab.spine.gates import Gated, Judges, drop
 from tradelab.spine.ledger import Ledger
 from tradelab.spine.manifest import Manifest, OnError, Shape
@@ -94,7 +95,7 @@ class Node:
         keeper: Keeper,
         *,
         clock: Clock,
-        permit: Callable[[Bus], Permit],
+        permit: Callable[[Bus], Lessee],
         venues: Mapping[str, ExecutionVenue],
         providers: Mapping[str, DataProvider],
         standings: Standings | None = None,
@@ -298,10 +299,9 @@ class Node:
     # ── start ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _take_leases(self) -> None:
-        take = getattr(self.permit, "take", None)
-        if take is not None and "execution" in self._running:
+        if "execution" in self._running:
             for account in self.venues:
-                take(account)
+                self.permit.take(account)
 
     async def _connect(self) -> None:
         for each in self._connections():
@@ -331,10 +331,9 @@ class Node:
                 self.bus.say(SignalDropped(bot=state.signal.bot, signal_id=state.signal.id, **gone))  # type: ignore[arg-type]
 
     async def _keep_leases(self) -> None:
-        renew = getattr(self.permit, "renew", None)
-        while renew is not None:
-            await self.clock.sleep(self.permit.renew_s)  # type: ignore[attr-defined]
-            renew()
+        while math.isfinite(self.permit.renew_s):
+            await self.clock.sleep(self.permit.renew_s)
+            self.permit.renew()
             if self._standings is not None:
                 self._standings.catch_up(self.bus, self.ledger)
 
@@ -348,9 +347,7 @@ class Node:
                 self.log.warning("a connection was not closed in good order: %s", error)
 
     def _release(self) -> None:
-        release = getattr(self.permit, "release", None)
-        if release is not None:
-            release()
+        self.permit.release()
 
     # ── failures ─────────────────────────────────────────────────────────────────────────────────────────────────
 

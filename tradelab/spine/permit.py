@@ -34,6 +34,20 @@ class FreePermit:
         """Return for how long an order may still leave: for ever."""
         return math.inf
 
+    @property
+    def renew_s(self) -> float:
+        """How often there is something to renew: never."""
+        return math.inf
+
+    def take(self, account: str) -> None:
+        """Take nothing."""
+
+    def renew(self) -> None:
+        """Renew nothing."""
+
+    def release(self) -> None:
+        """Give nothing back."""
+
 
 class LeasedPermit:
     """Holds the leases of a node's accounts, and shows them in the transaction that keeps an intent.
@@ -69,12 +83,11 @@ class LeasedPermit:
         """The accounts whose leases are held, as far as this engine knows."""
         return tuple(self._held)
 
-    def take(self, account: str) -> Lease:
+    def take(self, account: str) -> None:
         """Take the lease of an account. Raises :class:`LeaseError` where another engine has it."""
         began_ns = elapsed_ns(self._clock)
         lease = self._leases.acquire(account)
         self._held[account] = (lease, began_ns)
-        return lease
 
     def renew(self) -> None:
         """Prolong all leases; one that was lost is held no more.
