@@ -82,7 +82,7 @@ f"{report.name}: {report.stat().st_size / 1e6:.1f} MB"
 # * **20_a_strategy**: write one, with typed parameters and an honest warm-up.
 # * **30_backtest_and_report**: what every fill means, and a report produced by a scheduled run.
 # * **40_is_it_a_lie**: hold the best of a sweep against luck, overfitting, costs and delay.
-# * **50_sweeps**: grids and draws, many symbols, killed and continued, a search that learns, many machines.
+# * **45_sweeps**: grids and draws, many symbols, killed and continued, a search that learns, many machines.
 #
 # All of this page as a panel with sliders: `from tradelab_widgets import BacktestLab`, then
 # `BacktestLab(bars, "sma_cross")`.

@@ -107,4 +107,4 @@ verdict["Costs"].says, verdict["Parameter stability"].says
 # `verdict.to_html("is-it-a-lie.html")` writes all of it to one file that opens offline; `verdict.section()` is the same
 # as a piece of a page of your own.
 #
-# Next: **50_sweeps**, how many combinations are searched, and where.
+# Next: **45_sweeps**, how many combinations are searched, and where.

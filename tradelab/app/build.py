@@ -92,7 +92,12 @@ def join(
 def parts_of(config: NodeConfig) -> tuple[Part, ...]:
     """Return the modules that are on, each with what makes its stage; the others are never imported."""
     on = assemble(MANIFESTS, config.modules_on, live=config.is_live)
-    return tuple(Part(manifest, _stage(manifest)) for manifest in on)
+    return tuple(part(manifest) for manifest in on)
+
+
+def part(manifest: Manifest) -> Part:
+    """Return a module with what makes its stage."""
+    return Part(manifest, _stage(manifest))
 
 
 def feed_paper(node: Node) -> None:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+from tradelab.app.handle_history import History
 from tradelab.app.handle_http import Line
 from tradelab.app.handle_views import Answer, Event, LiveHealth, LiveSnapshot
 from tradelab.app.run_folder import RunFolder, nodes
 from tradelab.model.errors import ConfigError, ConnectivityError, UnknownNameError
+from tradelab.model.messages import KINDS
 
 _SILENCE_S = 40.0  # a daemon that is well says so every ten seconds
 _ATTEMPTS = 3  # of a command whose answer was lost; it has an id, so it is done once
@@ -81,6 +83,52 @@ class Handle:
                 if time.monotonic() - away_since >= patience_s:
                     raise
             self._sleep(0.5)
+
+    def history(
+        self, after: int = 0, *, kinds: Iterable[str] = (), until: str | None = None, timeout_s: float = 30.0
+    ) -> History:
+        """Return what was said behind message ``after``, as a table.
+
+        Parameters
+        ----------
+        after
+            0 is the whole journal; ``live.snapshot()["seq"]`` before something is what came of it.
+        kinds
+            Only these, such as ``"TradeExecuted"``; by default all.
+        until
+            Wait until a message of this kind was said, too, at most ``timeout_s`` seconds; what came by then is
+            returned whether it is among it or not.
+
+        Raises
+        ------
+        UnknownNameError
+            There are no messages of such a kind.
+        """
+        wanted = tuple(kinds)
+        for kind in (*wanted, *([] if until is None else [until])):
+            if kind not in KINDS:
+                raise UnknownNameError.of("kind of message", kind, KINDS)
+        last, found = after, list[Event]()
+        give_up = time.monotonic() + timeout_s
+        while True:
+            new = list(self._said(last))
+            found += new
+            last = new[-1].seq or last if new else last
+            if until is None or any(event.kind == until for event in new) or time.monotonic() > give_up:
+                break
+            self._sleep(0.1)
+        return History([event for event in found if not wanted or event.kind in wanted])
+
+    def _said(self, after: int) -> Iterator[Event]:
+        """Yield the messages behind a number that are there now."""
+        until = int(self.snapshot()["seq"])
+        if until <= after:
+            return
+        for raw in self._line.listen("/events", after, silence_s=_SILENCE_S):
+            if raw.data:
+                yield _event(raw.kind, json.loads(raw.data))
+            if raw.id is not None and raw.id >= until:
+                return
 
     def command(self, name: str, /, *, id: str | None = None, timeout_s: float = 30.0, **arguments: object) -> Answer:
         """Ask the engine to do something, once, and return what came of it.
