@@ -15,6 +15,7 @@ from tradelab.app.connections import adapter_of, base_url, provider_of, usable
 from tradelab.app.paper_account import PaperAccountVenue
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.errors import ConfigError, ParameterError
+from tradelab.model.market import Quote
 from tradelab.model.messages import DataReceived, Recorded
 from tradelab.model.ports import DataProvider, ExecutionVenue
 from tradelab.modules.index import MANIFESTS
@@ -102,18 +103,27 @@ def part(manifest: Manifest) -> Part:
 
 def feed_paper(node: Node) -> None:
     """Let paper accounts trade on what bots see: each quote, and each bar where a market has no quotes."""
-    papers = {name: venue for name, venue in node.venues.items() if isinstance(venue, PaperAccountVenue)}
+    papers: dict[tuple[str, str], list[PaperAccountVenue]] = {}
+    for bot in node.config.bots:
+        venue = node.venues.get(bot.execution)
+        if isinstance(venue, PaperAccountVenue):
+            for symbol in bot.symbols:
+                on_it = papers.setdefault((bot.source, symbol), [])
+                on_it += [] if venue in on_it else [venue]
 
     def bar(recorded: Recorded[Any]) -> None:
         it = recorded.message
         if isinstance(it, DataReceived):
-            for bot in node.config.bots:
-                venue = papers.get(bot.execution)
-                if venue is not None and it.source == bot.source and it.symbol in bot.symbols:
-                    venue.on_candle(it.symbol, it.candle)
+            for venue in papers.get((it.source, it.symbol), ()):
+                venue.on_candle(it.symbol, it.candle)
+
+    def quote(source: str, it: Quote) -> None:
+        for venue in papers.get((source, it.symbol), ()):
+            venue.on_quote(it)
 
     if papers:
         node.bus.look_on(bar)
+        node.market.look_on(quote)
 
 
 def _stage(manifest: Manifest) -> MakeStage | None:

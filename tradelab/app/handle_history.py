@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from tradelab.app.handle_views import Event, html_table, moment, text_table
+from tradelab.app.handle_views import Event, html_table, moment, shown, text_table
 
 _COLUMNS = ("seq", "time", "cause", "kind", "says")
 _MOST = 500  # rows that are drawn; what is older is counted
@@ -112,8 +112,8 @@ def _meant(body: Body) -> str:
 
 def _fill(body: Body) -> str:
     it = body["fill"]
-    fee = f", fee {it['fee']} {it.get('fee_currency') or ''}".rstrip() if it.get("fee") is not None else ""
-    return f"{body['leg'] or 'none of ours'}: {it['side']} {it['qty']} {it['symbol']} at {it['price']}{fee}"
+    fee = f", fee {shown(it['fee'])} {it.get('fee_currency') or ''}".rstrip() if it.get("fee") is not None else ""
+    return f"{body['leg'] or 'none of ours'}: {it['side']} {it['qty']} {it['symbol']} at {shown(it['price'])}{fee}"
 
 
 def _reported(body: Body) -> str:
@@ -123,19 +123,19 @@ def _reported(body: Body) -> str:
 
 def _modified(body: Body) -> str:
     told = (("stop", body["stop_price"]), ("target", body["target_price"]))
-    levels = [f"{word} {price}" for word, price in told if price]
-    return ", ".join([f"{body['says']}: {body['qty']} {body['symbol']} from {body['avg_price']}", *levels])
+    levels = [f"{word} {shown(price)}" for word, price in told if price]
+    return ", ".join([f"{body['says']}: {body['qty']} {body['symbol']} from {shown(body['avg_price'])}", *levels])
 
 
 def _closed(body: Body) -> str:
     r = "" if body["r_multiple"] is None else f", {float(body['r_multiple']):+.2f} R"
-    pnl = "unknown" if body["realized_pnl"] is None else body["realized_pnl"]
+    pnl = "unknown" if body["realized_pnl"] is None else shown(body["realized_pnl"])
     return f"{body['symbol']} by {body['reason']}: {pnl} after fees{r}"
 
 
 def _account(body: Body) -> str:
     it = body["info"]
-    return f"{body['account']}: equity {it['equity']} {it['currency'] or ''}".rstrip()
+    return f"{body['account']}: equity {shown(it['equity'])} {it['currency'] or ''}".rstrip()
 
 
 def _bar(body: Body) -> str:

@@ -6,6 +6,7 @@ import datetime as dt
 import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 _RED, _GREEN, _AMBER, _GREY = "#cf222e", "#1a7f37", "#9a6700", "#656d76"
@@ -153,12 +154,28 @@ def moment(ns: int | None) -> str:
     return "-" if not ns else f"{dt.datetime.fromtimestamp(ns / 1e9, dt.UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def shown(value: Any) -> str:
+    """Return a number as people read it: at most eight decimals, no zeros behind them; anything else as it is.
+
+    >>> shown("0.10"), shown("-1.2085015704000001"), shown("10000.00000000"), shown("risk")
+    ('0.10', '-1.20850157', '10000', 'risk')
+    """
+    text = str(value)
+    whole, _, decimals = text.partition(".")
+    if len(decimals) < _DECIMALS or not (whole.lstrip("-") + decimals).isdigit():
+        return text
+    return f"{Decimal(text):.{_DECIMALS}f}".rstrip("0").rstrip(".")
+
+
+_DECIMALS = 8  # the finest coin there is; what is shown is rounded, what is held is not
+
+
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "-" if value is None else str(value)
+    return "-" if value is None else shown(value)
 
 
 def _html(value: Any) -> str:

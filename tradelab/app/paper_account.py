@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tradelab.adapters.paper_venue import PaperVenue
 from tradelab.model.approval import OrderApproved
 from tradelab.model.clock import Clock
 from tradelab.model.errors import ConfigError, CorruptFileError
-from tradelab.model.instrument import Instrument
+from tradelab.model.instrument import Instrument, InstrumentKind
 from tradelab.model.market import Candle, Quote
 from tradelab.model.orders import OrderRef
 from tradelab.model.outcome import Outcome
@@ -57,11 +58,17 @@ class PaperAccountVenue(PaperVenue):
         missing = [symbol for symbol in self._symbols if symbol not in listed]
         if missing:
             raise ConfigError(f"{self._source.name} lists no {', '.join(missing)}.", fix="See what it lists.")
-        self._begin([listed[symbol] for symbol in self._symbols])
+        self._begin([self._held_as(listed[symbol]) for symbol in self._symbols])
         await super().connect()
 
     def _begin(self, instruments: list[Instrument]) -> None:
         super().__init__(self._config, instruments, clock=self._clock, saved=self._saved())
+
+    def _held_as(self, instrument: Instrument) -> Instrument:
+        """Return an instrument as this account holds it: on margin a spot market's is a position, not coins."""
+        if self._config.mode == "spot" or instrument.kind is not InstrumentKind.SPOT:
+            return instrument
+        return replace(instrument, kind=InstrumentKind.CFD, settle=instrument.settle or instrument.quote)
 
     def _saved(self) -> dict[str, Any] | None:
         try:

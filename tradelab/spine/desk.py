@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tradelab.model.clock import Clock
 from tradelab.model.errors import UnknownNameError
+from tradelab.model.market import Quote
 from tradelab.model.messages import Recorded
 from tradelab.model.ports import DataProvider, ExecutionVenue
 from tradelab.model.signal import Signal, Verdict
@@ -45,6 +46,17 @@ class Market:
 
     quotes: dict[tuple[str, str], SeenQuote] = field(default_factory=dict)
     windows: dict[tuple[str, str, Timeframe], Window] = field(default_factory=dict)
+    _onlookers: list[Callable[[str, Quote], None]] = field(default_factory=list)
+
+    def quoted(self, source: str, quote: Quote, seen_ns: int) -> None:
+        """Take in the newest quote of a source, and tell it to whoever looks on."""
+        self.quotes[source, quote.symbol] = SeenQuote(quote, seen_ns)
+        for look in self._onlookers:
+            look(source, quote)
+
+    def look_on(self, look: Callable[[str, Quote], None]) -> None:
+        """Let something be told of each quote, with its source: a paper account trades on them."""
+        self._onlookers.append(look)
 
 
 @dataclass(frozen=True, slots=True)

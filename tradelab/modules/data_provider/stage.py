@@ -20,7 +20,7 @@ from tradelab.modules.data_provider.config import Config
 from tradelab.modules.data_provider.rules import SeriesKey, quotes_of, series_of, told
 from tradelab.spine.desk import Desk
 from tradelab.spine.refused import read_table
-from tradelab.spine.view import SeenQuote, Window
+from tradelab.spine.view import Window
 
 _TRIES = 5  # each asks for twice as long a history, for markets that are closed more than they are open
 
@@ -139,7 +139,7 @@ class Stage:
         name = self._desk.providers[source].name
         async with self._open()[1].quotes(name, symbol) as quotes:
             async for quote in quotes:
-                self._desk.market.quotes[source, symbol] = SeenQuote(quote, self._desk.clock.now_ns())
+                self._desk.market.quoted(source, quote, self._desk.clock.now_ns())
 
     def _alarm(self, alarm: FeedAlarm) -> None:
         try:
