@@ -11,11 +11,13 @@ from tradelab import __version__
 from tradelab.model.errors import TradelabError
 
 _COMMANDS = {
+    "arm": ("tradelab.app.cli_control", "let the bots of a live account enter; a person says so"),
     "audit": ("tradelab.app.cli_audit", "verify and read the journal of an engine"),
     "bots": ("tradelab.app.cli_control", "list bots; start, stop, pause, resume one"),
     "connections": ("tradelab.app.cli_connections", "make, test and use connections to exchanges and brokers"),
     "data": ("tradelab.app.cli_data", "download, import, list, check and export bars"),
     "demo": ("tradelab.app.cli_demo", "run the main job on bundled bars and say where the report lies"),
+    "disarm": ("tradelab.app.cli_control", "let the bots of a live account enter no more"),
     "doctor": ("tradelab.app.cli_doctor", "look for what would hurt in live trading, and say what to do"),
     "down": ("tradelab.app.cli_live", "end an engine in good order"),
     "flatten": ("tradelab.app.cli_control", "close every position"),

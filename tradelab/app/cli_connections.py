@@ -178,6 +178,43 @@ def deactivate(name: str) -> None:
     click.echo(f"{name} is inactive.")
 
 
+@connections.command(short_help="Let a live account be traded with.")
+@click.argument("name")
+@click.option("--agree", metavar="NAME", help="Its name once more, where nobody can type it.")
+def arm(name: str, agree: str | None) -> None:
+    """Let engines trade the live account NAME with real money, until it is disarmed or anything of it is changed.
+
+    A person says so, by typing its name. An engine's bots still enter nothing before `tradelab arm NAME`, which is said
+    to the engine that runs.
+    """
+    from tradelab.store.arming import arm as armed
+
+    with _records() as kept:
+        one = kept.get(name)
+        if agree is None and sys.stdin.isatty():
+            click.echo(f"{one.name} ({one.provider}, account {one.account_kind}, owner {one.owner}): REAL MONEY.")
+            agree = click.prompt("Type its name to let engines trade it")
+        if agree != name:
+            fix = (
+                f"Look at it first: tradelab doctor; then: tradelab connections arm {_word(name)} --agree {_word(name)}"
+            )
+            raise ConfigError("nobody agreed; nothing was armed.", fix=fix)
+        armed(kept, name)
+    click.echo(f"{name} is armed: an engine that starts with it may trade it.")
+    click.echo(f"Next:  tradelab up FILE, then: tradelab arm {_word(name)}")
+
+
+@connections.command(short_help="Let a live account not be traded with.")
+@click.argument("name")
+def disarm(name: str) -> None:
+    """Let no engine that starts trade the live account NAME. One that runs: tradelab disarm NAME, or tradelab halt."""
+    from tradelab.store.arming import disarm as disarmed
+
+    with _records() as kept:
+        disarmed(kept, name)
+    click.echo(f"{name} is disarmed.")
+
+
 @connections.command(short_help="Forget a connection.")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -76,6 +76,39 @@ def flatten(account: str | None, bot: str | None, says: str, node: str | None, y
     _told(handle.flatten(scope, says, timeout_s=wait_s))
 
 
+@click.command(short_help="Let the bots of a live account enter.")
+@click.argument("account")
+@click.option("--why", "says", default="", help="Why; it is kept in the journal.")
+@click.option("--node", help="The engine, by the name in its file; may be left out where only one runs.")
+@click.option("--agree", metavar="ACCOUNT", help="Its name once more, where nobody can type it.")
+def arm(account: str, says: str, node: str | None, agree: str | None) -> None:
+    """Let live bots of ACCOUNT send orders of real money from this engine, over restarts too, until it is disarmed.
+
+    Until then their signals pass every gate but this one, and are dropped as `not_armed`: look at those first.
+
+    \b
+    Try:  tradelab audit show --kind SignalDropped -n 20
+          tradelab arm main
+    """
+    import sys
+
+    handle = _handle(node)
+    if agree is None and sys.stdin.isatty():
+        agree = click.prompt(f"REAL MONEY. Type the name of the account to let {handle.node} trade it")
+    if agree != account:
+        raise ConfigError("nobody agreed; nothing was armed.", fix=f"Where nobody can type: --agree {account}")
+    _told(handle.command("arm", account=account, says=says or None))
+
+
+@click.command(short_help="Let the bots of a live account enter no more.")
+@click.argument("account")
+@click.option("--why", "says", default="", help="Why; it is kept in the journal.")
+@click.option("--node", help="The engine, by the name in its file; may be left out where only one runs.")
+def disarm(account: str, says: str, node: str | None) -> None:
+    """Let live bots of ACCOUNT enter no more; what they hold stays, and stays protected."""
+    _told(_handle(node).command("disarm", account=account, says=says or None))
+
+
 @click.group(short_help="List bots; start, stop, pause, resume one.", invoke_without_command=True)
 @click.option("--node", help="The engine, by the name in its file; may be left out where only one runs.")
 @click.pass_context

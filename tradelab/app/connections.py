@@ -310,7 +310,7 @@ def _require_usable(connection: Connection, purpose: str | None) -> None:
     if wanted != Purpose.DATA and connection.account_kind is AccountKind.LIVE and connection.armed_at_ns is None:
         raise ConfigError(
             f"connection {name!r} is a live account that nobody has armed: it is not given out to trade with.",
-            fix="Use it for data, or rehearse with an account of paper.",
+            fix=f"A person does that, once it was looked at (tradelab doctor): tradelab connections arm {name}",
         )
 
 

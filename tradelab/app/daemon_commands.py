@@ -33,6 +33,7 @@ _BOT = (("bot",), ("says",))
 ARGUMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(("halt", "resume", "reduce", "flatten", "acknowledge"), _SCOPED),
     **dict.fromkeys(("start", "stop", "pause", "resume_bot"), _BOT),
+    **dict.fromkeys(("arm", "disarm"), (("account",), ("says",))),
     "cancel": (("order",), ("account",)),
     "signal": (
         ("bot", "symbol", "action"),

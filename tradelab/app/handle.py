@@ -137,7 +137,8 @@ class Handle:
         ----------
         name
             ``halt``, ``reduce``, ``resume``, ``flatten`` (``scope="node"``, ``"account NAME"`` or ``"bot NAME"``);
-            ``start``, ``stop``, ``pause``, ``resume_bot`` (``bot=``); ``signal`` (``bot=, symbol=, action=``).
+            ``start``, ``stop``, ``pause``, ``resume_bot`` (``bot=``); ``signal`` (``bot=, symbol=, action=``);
+            ``cancel`` (``order=``); ``arm``, ``disarm`` (``account=``).
         id
             Names it: sent again with the same one it is not done again, and answered with the first result. By default
             a new one.
