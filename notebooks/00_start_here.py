@@ -16,8 +16,8 @@
 # %% [markdown]
 # # Start here
 #
-# tradelab takes one strategy from a cell like these to a parameter sweep, to a scheduled report, and later to paper and
-# live trading, and it means the same thing everywhere. This page is the whole road in five minutes; the next notebooks
+# tradelab takes one strategy from a cell like these to a parameter sweep, to a scheduled report, to paper and to live
+# trading, and it means the same thing everywhere. This page is the whole road in five minutes; the next notebooks
 # walk it slowly. Everything here runs offline, on real bars that come with the package.
 
 # %%
@@ -83,6 +83,8 @@ f"{report.name}: {report.stat().st_size / 1e6:.1f} MB"
 # * **30_backtest_and_report**: what every fill means, and a report produced by a scheduled run.
 # * **40_is_it_a_lie**: hold the best of a sweep against luck, overfitting, costs and delay.
 # * **45_sweeps**: grids and draws, many symbols, killed and continued, a search that learns, many machines.
+# * **50_paper_trading**: an engine of its own, an order gate by gate, refusals, the brake, and a kill in the middle of it.
+# * **60_going_live**: what a careful person looks at before the money is real.
 #
 # All of this page as a panel with sliders: `from tradelab_widgets import BacktestLab`, then
 # `BacktestLab(bars, "sma_cross")`.

@@ -128,4 +128,6 @@ if find_spec("distributed"):
     print("the same rows:", far.table.equals(grid.table))
 
 # %% [markdown]
-# That is the course. `notebooks/production/` holds what runs on schedule: `tradelab run notebooks/production/…`.
+# `notebooks/production/` holds what runs on schedule: `tradelab run notebooks/production/…`.
+#
+# Next: **50_paper_trading**, an engine that trades what was researched.

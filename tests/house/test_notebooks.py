@@ -18,7 +18,7 @@ _FOLDER = ROOT / "notebooks"
 _NOTEBOOKS = sorted(path for path in _FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 _COURSE = (
     "00_start_here", "10_bars", "15_connections_and_streams", "20_a_strategy", "30_backtest_and_report",
-    "40_is_it_a_lie", "45_sweeps",
+    "40_is_it_a_lie", "45_sweeps", "50_paper_trading", "60_going_live",
 )  # fmt: skip
 _each = pytest.mark.parametrize("path", _NOTEBOOKS, ids=lambda path: path.relative_to(_FOLDER).as_posix())
 

@@ -142,6 +142,8 @@ class Handle:
         id
             Names it: sent again with the same one it is not done again, and answered with the first result. By default
             a new one.
+        timeout_s
+            How long the answer is waited for, in all.
 
         Raises
         ------
@@ -155,16 +157,16 @@ class Handle:
         id_ = id or uuid.uuid4().hex
         told = {key: str(value) for key, value in arguments.items() if value is not None}
         body = {"id": id_, "name": name, "arguments": told, "by": user()}
-        for attempt in range(1, _ATTEMPTS):
+        give_up, attempt = time.monotonic() + timeout_s, 0
+        while True:
+            attempt += 1
             try:
-                return self._answer(body, timeout_s)
-            except ConnectivityError:
+                return self._answer(body, max(0.1, give_up - time.monotonic()))
+            except ConnectivityError as error:
+                if attempt == _ATTEMPTS or time.monotonic() >= give_up:
+                    fix = f"Ask again with id={id_!r}: it is done once. {error.fix}"
+                    raise ConnectivityError(error.problem, fix=fix) from None
                 self._sleep(0.2 * attempt)
-        try:
-            return self._answer(body, timeout_s)
-        except ConnectivityError as error:
-            fix = f"Ask again with id={id_!r}: it is done once. {error.fix}"
-            raise ConnectivityError(error.problem, fix=fix) from None
 
     def _answer(self, body: dict[str, Any], timeout_s: float) -> Answer:
         told = self._line.ask("POST", "/command", body, timeout_s=timeout_s)

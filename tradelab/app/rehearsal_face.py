@@ -40,8 +40,12 @@ class RehearsalProcess:
         listener.start()  # what nobody reads fills the pipe, and then the venue stands still in the middle of a word
         self._finalize = weakref.finalize(self, _end, process, listener)
 
-    def connect(self, name: str = "rehearsal") -> Connection:
-        """Make a connection to it, test it and activate it; the connection is for data and execution."""
+    def connect(self, name: str = "rehearsal", *, account_kind: str = "rehearsal") -> Connection:
+        """Make a connection to it, test it and activate it; the connection is for data and execution.
+
+        With ``account_kind="live"`` its account is treated as one of real money, which it is not: so that a person can
+        rehearse how a live account is armed.
+        """
         from tradelab.app.cli_rehearse import WAYS
         from tradelab.app.connections_face import connections
 
@@ -51,7 +55,7 @@ class RehearsalProcess:
         login = {way.login[0]: self.key, way.login[1]: self._secret, **dict(way.more)}
         connections.add(
             name, way.provider, purposes=("data", "execution"), settings=settings, credentials=login,
-            account_kind="rehearsal",
+            account_kind=account_kind,
         )  # fmt: skip
         shown = connections.test(name)
         if not shown.passed:

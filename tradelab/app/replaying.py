@@ -16,6 +16,7 @@ from tradelab.adapters.paper_config import PaperConfig
 from tradelab.adapters.paper_venue import PaperVenue
 from tradelab.app.build import part
 from tradelab.app.connections import in_own_loop
+from tradelab.app.daemon_table import read_live
 from tradelab.model.account import AccountInfo
 from tradelab.model.clock import ManualClock
 from tradelab.model.errors import ConfigError, ParameterError
@@ -26,7 +27,7 @@ from tradelab.model.rounding import exact
 from tradelab.modules.data_provider.rules import bars_wanted
 from tradelab.modules.execution.worth import markets_of, quote_currency, worth
 from tradelab.modules.index import MANIFESTS
-from tradelab.spine.config import AccountConfig, BotConfig, NodeConfig, read_node
+from tradelab.spine.config import AccountConfig, BotConfig, NodeConfig
 from tradelab.spine.keeping import MemoryKeeper
 from tradelab.spine.node import Node
 from tradelab.spine.permit import FreePermit
@@ -90,7 +91,7 @@ def replay_bot(
     ParameterError
         Bars of a symbol are missing.
     """
-    node = config if isinstance(config, NodeConfig) else read_node(config)
+    node = config if isinstance(config, NodeConfig) else read_live(Path(config)).node
     bot = node.bot(name)
     frames = dict(bars) if isinstance(bars, Mapping) else dict.fromkeys(bot.symbols[:1], bars)
     _require(node, bot, frames)

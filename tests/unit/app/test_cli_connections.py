@@ -24,8 +24,8 @@ from tradelab.app.cli import main
 from tradelab.rehearsal.venue import Rehearsal
 from tradelab.store.sealing import new_key
 
-COMMANDS = ("add", "list", "providers", "test", "activate", "deactivate", "remove", "show", "update", "rename",
-            "credentials", "rotate-key", "audit")  # fmt: skip
+COMMANDS = ("add", "list", "providers", "test", "activate", "deactivate", "arm", "disarm", "remove", "show", "update",
+            "rename", "credentials", "rotate-key", "audit")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -6,16 +6,18 @@ import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.unit.app.engine_beside import Beside, daemon_beside, write_file
 from tests.unit.app.venue_beside import make_home
 from tradelab.app.daemon_views import plain
+from tradelab.app.handle import Handle
 from tradelab.app.handle_history import History, gist
 from tradelab.app.handle_http import Line
 from tradelab.app.handle_views import Event
-from tradelab.model.errors import UnknownNameError
+from tradelab.model.errors import ConnectivityError, UnknownNameError
 from tradelab.model.messages import PositionClosed, RiskCalculated
 from tradelab.model.signal import Drop, DropCode, Resize
 
@@ -74,6 +76,24 @@ def test_it_is_a_table_with_the_words_that_matter_in_both_faces(beside: Beside) 
     assert "&lt;b&gt;enough" in shown
     assert "3 messages" in shown
     assert repr(History(())) == "nothing was said"
+
+
+def test_a_silent_daemon_is_waited_for_as_long_as_was_said_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_home(tmp_path / "home", monkeypatch)
+    now, waited = [0.0], []
+
+    def silent(_: object, method: str, path: str, body: object, *, timeout_s: float) -> object:
+        waited.append(timeout_s)
+        now[0] += timeout_s
+        raise ConnectivityError("timed out")
+
+    monkeypatch.setattr("tradelab.app.handle.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Line, "ask", silent)
+    with pytest.raises(ConnectivityError, match="Ask again with id='c-1': it is done once"):
+        Handle("paper", sleep=lambda _: None).command("halt", id="c-1", timeout_s=5.0)
+    assert waited == [5.0]
 
 
 def test_each_message_of_a_trade_is_said_in_the_words_of_a_ticket() -> None:
