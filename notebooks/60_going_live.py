@@ -18,8 +18,8 @@
 #
 # What a careful person looks at before the money is real, each item a cell that checks it. The dress rehearsal is complete: the real client,
 # a real socket, an account that is *called* live and has to be armed like one; but the exchange behind it runs on this machine, and its
-# coins are made up. To go through it for your own account, change what is written in the first two cells. No secret ever stands in a
-# notebook: `tradelab connections add` asks for them unseen.
+# coins are made up. The road for your own account stands at the end. No secret ever stands in a notebook: `tradelab connections add` asks
+# for them unseen.
 
 # %%
 import atexit
@@ -247,9 +247,9 @@ live.snapshot()
 # %% [markdown]
 # ## 7. The end of the day
 #
-# A stop policy says what a `down` leaves: `keep` all that is protected, `cancel_entries`, or `flatten`. Here it is `keep`. The engine is gone,
-# still halted when it comes back, and the stop rests at the *venue*: that is what watches over the position now. Last, the journal of the day is
-# verified, row by row, and the list is read once more.
+# A stop policy says what a `down` leaves: `keep` all that is protected, `cancel_entries`, or `flatten`. Here it is `keep`: the engine is gone, and
+# its stop rests at the *venue*, which watches over the position until the engine is back. Last, the journal of the day is verified, row by
+# row, and the list is read once more.
 
 # %%
 # !tradelab resume --why "the drill is over"

@@ -120,6 +120,8 @@ def logs(node: str | None, lines: int, follow: bool, as_json: bool) -> None:
         raise ConfigError(f"node {folder.node!r} has no log yet.", fix="Start it: tradelab up configs/paper.toml")
     end = folder.log.stat().st_size  # what comes from here on is followed: seen twice, if at all, and never missed
     shown = last_lines(folder.log, lines)
+    if not shown and not follow:
+        click.echo(f"{folder.node} has said nothing yet: {folder.log}", err=True)
     for line in shown if as_json else for_people(shown):
         click.echo(line)
     if follow:

@@ -92,9 +92,12 @@ class _Number(click.ParamType):
 @click.option("--step", type=_Number(), help="Smallest change of a quantity.")
 @click.option("--min-notional", type=_Number(least=0), help="Least value of an order.")
 @click.option("--contract-size", type=_Number(), help="Units in one lot, for MetaTrader.")
+@click.option(
+    "--connect", metavar="NAME", help="Make, test and activate a connection of this name, for its data alone."
+)
 def rehearse(
-    dialect: str | None, speed: Decimal | None, port: int | None, state: Path | None, **asked: Any
-) -> None:  # fmt: skip
+    dialect: str | None, speed: Decimal | None, port: int | None, state: Path | None, connect: str | None, **asked: Any
+) -> None:
     """Start a local exchange that replays bars and speaks a real exchange's protocol, until Ctrl-C.
 
     No money, no network: it listens on this machine alone, and key and secret are made up. It says how to connect,
@@ -105,6 +108,7 @@ def rehearse(
 
     \b
     Try:  tradelab rehearse
+          tradelab rehearse --connect practice --speed 10     what configs/paper.toml trades on
           tradelab rehearse --dialect bybit --data "binance BTC/USDT 1m" --speed 60 --balance USDT=50000
           tradelab rehearse --dialect mtapi --data sample:EURUSD-1h --balance USD=10000
           tradelab rehearse --state evening.rehearsal        the first time, and again after a stop or a kill
@@ -119,7 +123,7 @@ def rehearse(
         else:
             told, exchange, lines = _begun(dialect or "binance", float(speed or 1), port or 0, asked)
         try:
-            asyncio.run(_run(told, exchange, kept, lines))
+            asyncio.run(_run(told, exchange, kept, lines, connect))
         except KeyboardInterrupt:  # where the loop cannot take signals
             click.echo("stopped.")
 
@@ -217,7 +221,9 @@ def _balances(pairs: Iterable[str]) -> dict[str, Decimal]:
 # ── while it runs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _run(told: Told, exchange: Exchange, kept: StateFile | None, lines: Sequence[str]) -> None:
+async def _run(
+    told: Told, exchange: Exchange, kept: StateFile | None, lines: Sequence[str], connect: str | None
+) -> None:
     from tradelab.rehearsal.venue import rehearse as running
 
     stop = asyncio.Event()
@@ -232,6 +238,8 @@ async def _run(told: Told, exchange: Exchange, kept: StateFile | None, lines: Se
         async with venue as at:
             if kept is not None:
                 kept.tell(replace(told, port=at.server.port))
+            if connect is not None:
+                lines = [*lines, await _connected(at, connect)]
             click.echo("\n".join([*_opening(at, told), *lines, "", *_directions(at)]))
             await _watch(at, stop)
     except OSError as error:
@@ -242,6 +250,17 @@ async def _run(told: Told, exchange: Exchange, kept: StateFile | None, lines: Se
         ) from None
     where = "" if kept is None else f"; all is kept in {kept.path}: the same command goes on"
     click.echo(f"stopped: {_counted(exchange)}{where}.")
+
+
+async def _connected(at: Rehearsal, name: str) -> str:
+    from tradelab.app.rehearsal_connect import connect_data
+
+    way = WAYS[at.dialect]
+    if way.login != _CCXT:
+        raise ParameterError(f"--connect makes a connection without a login, which {at.dialect} has not.")
+    settings = dict(text.split("=", 1) for text in way.settings)
+    await connect_data(name, way.provider, at.url, client_symbol(at.dialect, at.exchange), settings)
+    return f"connection  {name}, for data; a paper account trades on it: tradelab up configs/paper.toml"
 
 
 async def _watch(at: Rehearsal, stop: asyncio.Event) -> None:

@@ -204,7 +204,11 @@ async def open_connection(kept: Connections, name: str, *, purpose: str | None =
 
 def usable(kept: Connections, name: str, purpose: str | None = None) -> Connection:
     """Return a connection that may be used for a purpose now; raises as :func:`open_connection` does."""
-    connection = kept.get(name)
+    try:
+        connection = kept.get(name)
+    except UnknownNameError as error:
+        fix = f"Make it: tradelab connections add {name} EXCHANGE; or, offline: tradelab rehearse --connect {name}"
+        raise UnknownNameError(error.problem, allowed=error.allowed, fix=fix) from None
     _require_usable(connection, purpose)
     return connection
 

@@ -151,13 +151,15 @@ def _compared(body: Body) -> str:
     return f"{body['account']}: " + ("agreed" if body["agreed"] else "; ".join(body["findings"]) or "not agreed")
 
 
+_BY = {"venue": "an order at the venue", "here": "us, watching quotes", "none": "nothing"}
+
 _WRITERS: dict[str, Callable[[Body], str]] = {
     "SignalRaised": _signal, "DataFiltered": _verdict, "SignalAnalyzed": _verdict, "RiskCalculated": _verdict,
     "SignalDropped": _dropped, "OrderWanted": _meant, "OrderIntended": _meant, "TradeExecuted": _fill,
     "OrderReported": _reported, "PositionModified": _modified, "PositionClosed": _closed, "AccountReported": _account,
     "DataReceived": _bar, "CommandReceived": _command, "ReconcileEnded": _compared,
     "OrderAccepted": lambda body: f"the venue's number {body['venue_order_id']}",
-    "ProtectionChanged": lambda body: f"{body['symbol']} is protected by {body['by']}",
+    "ProtectionChanged": lambda body: f"{body['symbol']} is stopped by {_BY.get(body['by'], body['by'])}",
     "CommandDone": lambda body: ("done: " if body["done"] else "not done: ") + body["says"],
     "ReconcileBegan": lambda body: f"{body['account']}: {body['says']}",
     "InstrumentListed": lambda body: f"{body['account']}: {body['instrument']['symbol']}",

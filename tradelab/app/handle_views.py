@@ -47,7 +47,8 @@ class LiveSnapshot(Told):
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
-        parts = [f"<p><b>{_html(self._mode())}</b> {html.escape(self._title())}</p>"]
+        title = self._title().removeprefix(f"{self['node']} ({self._mode()}): ")
+        parts = [f"<p><b>{html.escape(self['node'])}</b> ({_html(self._mode())}): {html.escape(title)}</p>"]
         for name, columns in (("bots", _BOTS), ("positions", _POSITIONS), ("orders", _ORDERS)):
             parts.append(html_table(name, columns, self[name]))
         parts.append(html_table("accounts", _ACCOUNTS, self._accounts()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tradelab.model.units import Timeframe
 from tradelab.modules.index import MANIFESTS
 from tradelab.spine.config import Mode, NodeConfig, parse_node, read_node
 from tradelab.spine.manifest import assemble
+from tradelab.spine.presets import Schedule
 from tradelab.strategy.registry import find
 
 D = Decimal
@@ -45,13 +45,13 @@ def test_the_example_says_what_a_person_reads_in_it() -> None:
     node = read_node(PAPER)
     trend, breakout = node.bots
     assert (node.name, node.is_live) == ("paper", False)
-    assert (trend.name, trend.timeframe, trend.mode, trend.starts) == ("trend", Timeframe.H1, Mode.PAPER, True)
+    assert (trend.name, trend.timeframe, trend.mode, trend.starts) == ("trend", Timeframe.M1, Mode.PAPER, True)
     assert (breakout.starts, breakout.filter) == (False, None)
     preset = node.presets["careful"]
-    assert (preset.sizing.by, preset.sizing.value) == ("risk", D("0.005"))
+    assert (preset.sizing.by, preset.sizing.value) == ("risk", D("0.001"))
     assert preset.exits == ExitPlan(stop="2 atr", targets=[("1 r", 0.5, "break_even"), "3 r"], max_bars=96)
     assert (preset.limits.max_daily_loss, preset.limits.max_spread_bps) == (D("0.02"), D(20))
-    assert (preset.schedule.start, preset.schedule.days) == (dt.time(7), (1, 2, 3, 4, 5))
+    assert preset.schedule == Schedule()  # an example that does nothing at night teaches nothing at night
     assert node.accounts["paper"].balances == {"USDT": D(10_000)}
     assert node.module("market_data")["upkeep_every_h"] == 24
     assert node.module("execution") == {}
