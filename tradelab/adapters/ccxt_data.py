@@ -9,16 +9,19 @@ from typing import Any
 
 from tradelab.adapters.budget import Urgency, urgency
 from tradelab.adapters.ccxt_client import CcxtClient
-from tradelab.adapters.ccxt_dialects import Ways, ways_of
+from tradelab.adapters.ccxt_dialects import Ways
 from tradelab.adapters.ccxt_fills import Trades
+from tradelab.adapters.ccxt_keys import QUESTIONS
 from tradelab.adapters.ccxt_limits import Budgets, limits_of
 from tradelab.adapters.ccxt_streams import CcxtStreams
+from tradelab.adapters.ccxt_ways import ways_of
 from tradelab.adapters.ccxt_words import candle_of, instrument_of, quote_of, tick_of
 from tradelab.model.capabilities import DataCapabilities, Stream, VenueCapabilities
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.credentials import Credentials, Secret
 from tradelab.model.errors import ParameterError, RequestError, UnknownNameError, VenueError
 from tradelab.model.instrument import Instrument
+from tradelab.model.key_rights import KeyRights
 from tradelab.model.market import Candle, Quote, Tick
 from tradelab.model.ports import ConnectionTest
 from tradelab.model.units import Timeframe
@@ -151,7 +154,21 @@ class CcxtData:
         except VenueError as error:
             return ConnectionTest(False, str(error), refused=isinstance(error, RequestError))
         says = "time and balances were told" if self._has_account else "time was told; there are no credentials to test"
-        return ConnectionTest(True, says, latency_ms, self._client.offset_ns / 1e6)
+        return ConnectionTest(True, says, latency_ms, (self._client.now_ns() - self.clock.now_ns()) / 1e6)
+
+    async def key_rights(self) -> KeyRights | None:
+        """Ask what our key may do; ``None`` where the venue, or its test network, has no question that is known here.
+
+        Raises
+        ------
+        ConnectivityError, RequestError
+            As every read.
+        """
+        question = QUESTIONS.get(self._exchange)
+        if question is None or not self._has_account or self._more["sandbox"]:
+            return None
+        told = await self._client.ask(getattr(self._client.raw, question.request))
+        return question.read(told, self.market)
 
     async def now_ns(self) -> int:
         """Ask the venue for its time."""

@@ -146,6 +146,10 @@ class Ways:
         """Set the stop loss and take profit of a position; ``"0"`` takes one away."""
         raise NotImplementedError
 
+    async def arm_dead_man(self, seconds: int) -> None:
+        """Begin the countdown of the venue's dead-man's switch anew; only where ``capabilities`` has one."""
+        raise NotImplementedError
+
     # ── money ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def money(self, told: Told) -> list[Balance]:
@@ -419,10 +423,3 @@ def _accounts(told: Told) -> list[Told]:
     if isinstance(info, list):
         return info
     return (info.get("result") or {}).get("list") or []
-
-
-def ways_of(raw: Any, market: str) -> Ways:
-    """Return what is known of an exchange."""
-    if raw.id in ("binance", "binanceusdm"):
-        return BinanceSpot(raw, market) if market == "spot" else BinanceLinear(raw, market)
-    return Bybit(raw, market) if raw.id == "bybit" else Ways(raw, market)

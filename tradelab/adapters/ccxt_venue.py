@@ -16,7 +16,7 @@ from tradelab.adapters.ccxt_sent import Sent
 from tradelab.adapters.ccxt_words import order_of, position_of
 from tradelab.model.account import AccountInfo, Balance, Position, PositionMode
 from tradelab.model.approval import OrderApproved, intent_of
-from tradelab.model.errors import VenueError
+from tradelab.model.errors import RequestError, VenueError
 from tradelab.model.orders import Fill, Order, OrderIntent, OrderRef, Side
 from tradelab.model.outcome import Accepted, Outcome, RefusalCode, Refused, Unknown, already_there
 
@@ -214,6 +214,21 @@ class CcxtVenue(CcxtData):
             position_mode=self.capabilities.position_mode, currency=margin.currency, equity=margin.equity,
             used_margin=margin.used_margin, free_margin=margin.free_margin, may_trade=margin.may_trade,
         )  # fmt: skip
+
+    async def arm_dead_man(self, seconds: int) -> None:
+        """Begin the countdown of the venue's dead-man's switch anew, as often as wanted; zero ends it.
+
+        Raises
+        ------
+        RequestError
+            There is none that spares what protects positions, or the venue refuses.
+        ConnectivityError
+            It did not answer: the countdown may be a new one or the old one.
+        """
+        if self.capabilities.dead_man is None:
+            raise RequestError(f"{self.name} has no dead-man's switch that is known to spare protective stops.")
+        with urgency(Urgency.PROTECT):
+            await self._client.ask(self._ways.arm_dead_man, seconds)
 
     def watch_orders(self) -> AsyncIterator[Order]:
         """Yield the account's orders as they change."""

@@ -35,8 +35,13 @@ from tradelab.store.states import TradingStates
 from tradelab.store.vault import Vault
 
 
-async def build_node(config: NodeConfig, database: Database) -> Node:
+async def build_node(config: NodeConfig, database: Database, vault: Vault | None = None) -> Node:
     """Return a node that has not started: its modules joined, its connections made and not connected.
+
+    Parameters
+    ----------
+    vault
+        Opens the credentials: one that knows its key already, or can ask for it; by default one that asks nobody.
 
     Raises
     ------
@@ -45,7 +50,7 @@ async def build_node(config: NodeConfig, database: Database) -> Node:
         account as paper, or paper as live.
     """
     parts = parts_of(config)
-    kept = Connections(database, provider_of, Vault(database))
+    kept = Connections(database, provider_of, vault or Vault(database))
     made: dict[str, Any] = {}
     clocks: dict[str, Clock] = {}
     for name in _connections(config):

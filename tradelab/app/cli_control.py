@@ -1,4 +1,4 @@
-"""Offer the hand brake on the command line: halt, resume, reduce, flatten; and bots, one by one."""
+"""Offer the hand brake on the command line: halt, resume, reduce, flatten, acknowledge, arm; and bots, one by one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from tradelab.model.errors import ConfigError, ConnectivityError, RunError, Stor
 if TYPE_CHECKING:
     from tradelab.app.handle_views import Answer
 
+NODE = click.option("--node", help="The engine, by the name in its file; may be left out where only one runs.")
 _QUICK_S = 5.0  # an engine that does not answer for so long is halted past it
 _SCOPE = (
     click.option("--account", help="Only this account. Default: the whole node."),
     click.option("--bot", help="Only this bot."),
     click.option("--why", "says", default="", help="Why; it is kept in the journal."),
-    click.option("--node", help="The engine, by the name in its file; may be left out where only one runs."),
+    NODE,
 )
 
 
@@ -54,11 +55,64 @@ def reduce(account: str | None, bot: str | None, says: str, node: str | None) ->
 @click.command(short_help="Trade again, after a halt or a reduction.")
 @_scoped
 def resume(account: str | None, bot: str | None, says: str, node: str | None) -> None:
-    """Let an engine trade again; also says that you have seen why a guard has halted it.
+    """Let an engine trade again.
+
+    With --account it says, too, that you have seen why a guard has halted that account: the guard measures from the
+    equity now. Without, it lets the node go and re-arms nothing; what is still halted by its own name is said. Only a
+    person resumes: a program (TRADELAB_PROGRAM, or tl.connect(program=)) is refused.
 
     This needs the engine to run: start it, it starts halted, then look at it, then resume.
+
+    \b
+    Try:  tradelab resume --account main --why "a withdrawal, and no loss"
     """
-    _told(_handle(node).resume(_scope(account, bot), says))
+    told(handle_of(node).resume(_scope(account, bot), says))
+
+
+@click.command(short_help="Say that you have seen why guards have tripped; all stays halted.")
+@click.option("--account", help="Only this account. Default: every one of the node.")
+@click.option("--why", "says", default="", help="Why; it is kept in the journal.")
+@NODE
+def acknowledge(account: str | None, says: str, node: str | None) -> None:
+    """Say that you have seen why guards have tripped: they are armed again, and measure from the equity now.
+
+    Nothing is let go by that: what is halted stays halted until `tradelab resume`. To resume the account itself says
+    the same by itself; this is for who looks first and lets go later. Only a person acknowledges.
+
+    \b
+    Try:  tradelab acknowledge --account main --why "the loss is the hedge's"
+          tradelab resume --account main
+    """
+    told(handle_of(node).acknowledge(_scope(account, None), says))
+
+
+@click.command(short_help="Let live bots of an account send orders of real money.")
+@click.argument("account")
+@click.option("--why", "says", default="", help="Why; it is kept in the journal.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@NODE
+def arm(account: str, says: str, yes: bool, node: str | None) -> None:
+    """Let the live bots of ACCOUNT open positions with real money; until then they only reduce.
+
+    \b
+    Try:  tradelab arm main
+    """
+    handle = handle_of(node)
+    agree(f"Let live bots trade real money on {account} of {handle.node}?", yes)
+    told(handle.arm(account, says))
+
+
+@click.command(short_help="Let live bots of an account only reduce.")
+@click.argument("account")
+@click.option("--why", "says", default="", help="Why; it is kept in the journal.")
+@NODE
+def disarm(account: str, says: str, node: str | None) -> None:
+    """Let the live bots of ACCOUNT open nothing more; their positions stay, and stay protected.
+
+    \b
+    Try:  tradelab disarm main
+    """
+    told(handle_of(node).disarm(account, says))
 
 
 @click.command(short_help="Close every position.")
@@ -71,46 +125,13 @@ def flatten(account: str | None, bot: str | None, says: str, node: str | None, y
     \b
     Try:  tradelab flatten --account main --yes
     """
-    handle, scope = _handle(node), _scope(account, bot)
-    _agree(f"Close every position of {scope} on {handle.node}?", yes)
-    _told(handle.flatten(scope, says, timeout_s=wait_s))
-
-
-@click.command(short_help="Let the bots of a live account enter.")
-@click.argument("account")
-@click.option("--why", "says", default="", help="Why; it is kept in the journal.")
-@click.option("--node", help="The engine, by the name in its file; may be left out where only one runs.")
-@click.option("--agree", metavar="ACCOUNT", help="Its name once more, where nobody can type it.")
-def arm(account: str, says: str, node: str | None, agree: str | None) -> None:
-    """Let live bots of ACCOUNT send orders of real money from this engine, over restarts too, until it is disarmed.
-
-    Until then their signals pass every gate but this one, and are dropped as `not_armed`: look at those first.
-
-    \b
-    Try:  tradelab audit show --kind SignalDropped -n 20
-          tradelab arm main
-    """
-    import sys
-
-    handle = _handle(node)
-    if agree is None and sys.stdin.isatty():
-        agree = click.prompt(f"REAL MONEY. Type the name of the account to let {handle.node} trade it")
-    if agree != account:
-        raise ConfigError("nobody agreed; nothing was armed.", fix=f"Where nobody can type: --agree {account}")
-    _told(handle.command("arm", account=account, says=says or None))
-
-
-@click.command(short_help="Let the bots of a live account enter no more.")
-@click.argument("account")
-@click.option("--why", "says", default="", help="Why; it is kept in the journal.")
-@click.option("--node", help="The engine, by the name in its file; may be left out where only one runs.")
-def disarm(account: str, says: str, node: str | None) -> None:
-    """Let live bots of ACCOUNT enter no more; what they hold stays, and stays protected."""
-    _told(_handle(node).command("disarm", account=account, says=says or None))
+    handle, scope = handle_of(node), _scope(account, bot)
+    agree(f"Close every position of {scope} on {handle.node}?", yes)
+    told(handle.flatten(scope, says, timeout_s=wait_s))
 
 
 @click.group(short_help="List bots; start, stop, pause, resume one.", invoke_without_command=True)
-@click.option("--node", help="The engine, by the name in its file; may be left out where only one runs.")
+@NODE
 @click.pass_context
 def bots(context: click.Context, node: str | None) -> None:
     """List the bots of an engine; with a word more, start, stop, pause or resume one.
@@ -124,7 +145,7 @@ def bots(context: click.Context, node: str | None) -> None:
         from tradelab.app.handle_views import text_table
 
         columns = ("name", "mode", "status", "state", "strategy", "symbols", "timeframe", "account", "preset")
-        lines = text_table(columns, _handle(node).bots())
+        lines = text_table(columns, handle_of(node).bots())
         click.echo("\n".join(lines) or "this engine has no bots: they are tables of its file, [bots.NAME]")
 
 
@@ -134,7 +155,7 @@ def _bot_command(word: str, name: str, says: str) -> None:
     @click.option("--why", default="", help="Why; it is kept in the journal.")
     @click.pass_obj
     def command(node: str | None, bot: str, why: str) -> None:
-        _told(_handle(node).command(name, bot=bot, says=why or None))
+        told(handle_of(node).command(name, bot=bot, says=why or None))
 
     command.help = f"{says} Its positions stay as they are, and stay protected."
 
@@ -154,13 +175,15 @@ def _scope(account: str | None, bot: str | None) -> str:
     return f"account {account}" if account else f"bot {bot}" if bot else "node"
 
 
-def _handle(node: str | None) -> Any:
+def handle_of(node: str | None) -> Any:
+    """Return a hold of the engine that is meant."""
     from tradelab.app.handle import connect
 
     return connect(node)
 
 
-def _told(answer: Answer) -> None:
+def told(answer: Answer) -> None:
+    """Say what came of a command; one that was not done ends with exit code 1."""
     if not answer.done:
         raise RunError(f"not done: {answer.says}")
     click.echo(answer.says)
@@ -174,7 +197,7 @@ def _tighten(name: str, scope: str, says: str, node: str | None) -> None:
     meant = _meant(node)
     if RunFolder(meant).is_held:
         try:
-            _told(Handle(meant, sleep=lambda _: None).command(name, scope=scope, says=says or None, timeout_s=_QUICK_S))
+            told(Handle(meant, sleep=lambda _: None).command(name, scope=scope, says=says or None, timeout_s=_QUICK_S))
         except (ConnectivityError, StorageError, ConfigError) as error:
             if isinstance(error, ConfigError) and RunFolder(meant).is_held:
                 raise  # it answers, and refuses what was asked; else it has just ended
@@ -230,7 +253,8 @@ def _known() -> list[str]:
         return sorted(journals(database))
 
 
-def _agree(question: str, yes: bool, ask: Callable[..., Any] = click.confirm) -> None:
+def agree(question: str, yes: bool, ask: Callable[..., Any] = click.confirm) -> None:
+    """Ask a person; refuse where nobody can answer."""
     import sys
 
     if yes:

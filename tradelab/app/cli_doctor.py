@@ -26,6 +26,7 @@ def doctor(config: Path | None, offline: bool, timeout_s: float, as_json: bool) 
     import json
     from dataclasses import asdict
 
+    from tradelab.app.cli_secrets import ask_passphrase
     from tradelab.app.doctor import Found, examine
 
     live = None
@@ -34,7 +35,7 @@ def doctor(config: Path | None, offline: bool, timeout_s: float, as_json: bool) 
 
         live = read_live(config)
     wrong = 0
-    for check in examine(live, connect=not offline, timeout_s=timeout_s):
+    for check in examine(live, connect=not offline, timeout_s=timeout_s, ask=ask_passphrase):
         wrong += check.found is Found.WRONG
         if as_json:
             click.echo(json.dumps({**asdict(check), "found": check.found.value.lower()}))

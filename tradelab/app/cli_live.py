@@ -13,6 +13,7 @@ from tradelab.model.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from tradelab.app.daemon_table import LiveConfig
     from tradelab.app.run_folder import Address
+    from tradelab.store.keys import Ask
 
 NODE_HELP = "NODE is the name in the node's file; it may be left out where only one runs."
 
@@ -23,12 +24,17 @@ NODE_HELP = "NODE is the name in the node's file; it may be left out where only 
 @click.option("--wait", "wait_s", type=click.FloatRange(1, 3600), default=120.0, show_default=True,
               help="With --detach: how many seconds to wait until it works.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Write the log to its file alone, not to the terminal.")
-def up(config: Path, detach: bool, wait_s: float, quiet: bool) -> None:
+@click.option("--passphrase-stdin", "from_stdin", is_flag=True,
+              help="Read the passphrase of sealed credentials from standard input: its first line.")  # fmt: skip
+def up(config: Path, detach: bool, wait_s: float, quiet: bool, from_stdin: bool) -> None:
     """Start the engine that CONFIG describes, a TOML file such as configs/paper.toml, and serve its local API.
 
     It begins with what its journal says, compares every account with its venue, and goes on from there: after a crash,
     a kill or a restart of the machine, the same command is all that is needed. In the foreground Ctrl-C ends it in
     good order; a second Ctrl-C ends it at once, and nothing is lost by that either.
+
+    The passphrase of sealed credentials is asked for on the terminal, with --detach before that is let go. Where there
+    is none, such as under systemd: --passphrase-stdin, TRADELAB_PASSPHRASE, or a key in the keyring.
 
     \b
     Try:  tradelab up configs/paper.toml
@@ -39,20 +45,29 @@ def up(config: Path, detach: bool, wait_s: float, quiet: bool) -> None:
     """
     for package, extra in (("pydantic", "store"), ("sqlalchemy", "store"), ("aiohttp", "venues")):
         MissingExtraError.unless(package, extra, "the daemon")
+    from tradelab.app.cli_secrets import ask_passphrase, first_line
     from tradelab.app.daemon_table import read_live
 
     live = read_live(config)
+    ask = first_line() if from_stdin else ask_passphrase
     if detach:
-        from tradelab.app.daemon_process import begin_detached
-        from tradelab.app.run_folder import RunFolder
-
-        _say_up(live, begin_detached(live.path, RunFolder(live.node.name), wait_s=wait_s))
+        _detach(live, wait_s, ask)
         return
-    from tradelab.app.cli_secrets import ask_passphrase
     from tradelab.app.daemon_main import serve
 
-    code = serve(live, console=not quiet, ask=ask_passphrase, on_running=lambda address: _say_up(live, address))
+    code = serve(live, console=not quiet, ask=ask, on_running=lambda address: _say_up(live, address))
     raise SystemExit(code)
+
+
+def _detach(live: LiveConfig, wait_s: float, ask: Ask) -> None:
+    from tradelab.app.daemon_process import begin_detached, require_free
+    from tradelab.app.daemon_secrets import typed_passphrase
+    from tradelab.app.run_folder import RunFolder
+
+    folder = RunFolder(live.node.name)
+    require_free(folder)  # before anybody is asked for anything
+    passphrase = typed_passphrase(live, ask)
+    _say_up(live, begin_detached(live.path, folder, wait_s=wait_s, passphrase=passphrase))
 
 
 @click.command(short_help="End an engine in good order.", epilog=NODE_HELP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,6 +70,12 @@ def ask_passphrase(says: str) -> str:
     if not sys.stdin.isatty():
         return ""
     return str(click.prompt(says.rstrip(": "), default="", show_default=False, hide_input=True, err=True))
+
+
+def first_line() -> Callable[[str], str]:
+    """Return what answers with the first line of standard input, read now; nobody is asked."""
+    line = Secret(sys.stdin.readline().rstrip("\r\n"))
+    return lambda _: line.reveal()
 
 
 def _asked(field: CredentialField) -> Secret:

@@ -14,13 +14,13 @@ import os
 import secrets as random_secrets
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from aiohttp import web
-from sqlalchemy import text
 
 from tradelab import __version__
 from tradelab.app.daemon_api import Api
@@ -31,6 +31,7 @@ from tradelab.app.daemon_views import faults_of, plain, quotes_view
 from tradelab.app.drop_folder import POLL_S as DROP_S
 from tradelab.app.drop_folder import DropFolder
 from tradelab.app.engine_port import Engine
+from tradelab.app.health_metrics import health_metrics
 from tradelab.app.metrics_page import Tally, metrics_of, page
 from tradelab.app.notify import Note, Notifier
 from tradelab.app.run_folder import HAS_UNIX_SOCKETS, Address, RunFolder, listen
@@ -42,11 +43,14 @@ from tradelab.model.states import Severity
 from tradelab.store.commands import Commands
 from tradelab.store.database import Database
 from tradelab.store.journal import Journal
+from tradelab.store.lease_table import leases
 from tradelab.store.states import TradingStates
 
 STOP_S = 8.0  # for the engine to end; with the doors it is ten
 LAST_S = 9.5  # after which the process ends whatever still runs: the journal has all that was meant
 PULSE_S = 1.0
+LOOK_S = 5.0  # between two questions to the records, so that figures are fresh whoever reads them
+CLOCKS_S = 60.0  # between two questions for the time of every venue
 LEAST_FREE = 500 * 2**20  # bytes of disk below which a person should make room
 _log = logging.getLogger(__name__)
 
@@ -100,6 +104,7 @@ class Daemon:
         self._last = threading.Timer(LAST_S, os._exit, (3,))
         self._last.daemon = True
         self._database_ms: float | None = None
+        self._leases: list[dict[str, Any]] = []
         self._faults: dict[str, str] = {}
         self.hub = Hub(Journal(database, engine.name), lambda: engine.ledger.seq)
         self.desk = CommandDesk(engine, Commands(database, engine.name), TradingStates(database, engine.name))
@@ -271,6 +276,8 @@ class Daemon:
         jobs: list[Awaitable[None]] = [
             self._every(POLL_S, "the records", lambda: self.desk.watch(self._clock.now_ns())),
             self._every(PULSE_S, "the pulse", self._pulse),
+            self._every(LOOK_S, "the records' answer", self._look_at_database),
+            self._every(CLOCKS_S, "the venues' clocks", self.engine.clocks.look),
         ]
         if self.table.drop is not None:
             drop = DropFolder(self.table.drop, self._dropped)
@@ -312,7 +319,8 @@ class Daemon:
             "version": __version__, "up_s": round(time.monotonic() - self._began, 1), "seq": self.engine.ledger.seq,
             "is_live": self.engine.config.is_live, "state": self.engine.ledger.snapshot().state().value,
             "config": self._config, "database_ms": self._database_ms, "disk_free_bytes": free,
-            "readers": self.hub.counts.readers, "readers_cut": self.hub.counts.cut, "engine": told,
+            "leases": self._leases, "readers": self.hub.counts.readers, "readers_cut": self.hub.counts.cut,
+            "engine": told,
         }  # fmt: skip
 
     def metrics(self) -> str:
@@ -323,7 +331,8 @@ class Daemon:
         figures |= {} if free is None else {"disk_free_bytes": float(free)}
         figures |= {} if self._database_ms is None else {"database_ms": self._database_ms}
         up_s = time.monotonic() - self._began
-        return page(metrics_of(self.engine, self._tally, self.hub.counts, figures, up_s=up_s))
+        counted = metrics_of(self.engine, self._tally, self.hub.counts, figures, up_s=up_s)
+        return page([*counted, *health_metrics(told, self._leases)])
 
     async def _pulse(self) -> None:
         """Show readers the moment: quotes, and that all of this still runs."""
@@ -345,8 +354,14 @@ class Daemon:
             self._database_ms = round((time.perf_counter() - began) * 1e3, 2)
 
     def _ask_database(self) -> None:
-        with self._database.reading() as connection:
-            connection.execute(text("select 1"))
+        """Ask who holds the leases of our accounts: any answer is a sign of life, and this one is worth showing."""
+        mine = f"{self.engine.name} on {socket.gethostname()}, process {os.getpid()}"
+        accounts = {bot.execution for bot in self.engine.config.bots}
+        self._leases = [
+            {"account": one.account, "holder": one.holder, "left_s": round(one.left_s, 1), "ours": one.holder == mine}
+            for one in leases(self._database)
+            if one.account in accounts and one.is_held
+        ]
 
     def _free(self) -> int | None:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tradelab.app import logs
 from tradelab.app.build import build_node
 from tradelab.app.daemon import Daemon
-from tradelab.app.daemon_secrets import addresses_of, credentials_of, webhook_secret
+from tradelab.app.daemon_secrets import open_secrets
 from tradelab.app.daemon_table import LiveConfig
 from tradelab.app.notify import Notifier, sender
 from tradelab.app.run_folder import Address, RunFolder
@@ -18,7 +18,6 @@ from tradelab.model.clock import Clock, SystemClock
 from tradelab.store.database import Database
 from tradelab.store.keys import Ask
 from tradelab.store.lease_table import leases
-from tradelab.store.secrets import Secrets
 from tradelab.store.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -33,6 +32,11 @@ def serve(
 ) -> int:
     """Run a node until it is asked to end; return the exit code.
 
+    Parameters
+    ----------
+    ask
+        Called once for the passphrase that its secrets are sealed with, where they are and no variable holds it.
+
     Raises
     ------
     ConfigError
@@ -41,24 +45,22 @@ def serve(
     folder = RunFolder(config.node.name)
     with folder.held(), Database() as database:  # held first: what ends just now may still write the journal
         vault = Vault(database, ask=ask)
-        secrets = Secrets(vault)
-        signed_with, addresses = webhook_secret(config, secrets), addresses_of(config, secrets)
+        opened = open_secrets(config, database, vault)
         lines = logs.begin_log(
             folder.log, config.node.name, most_mb=config.daemon.log_mb, files=config.daemon.log_files, console=console
         )
-        lines.hide(logs.hidden(webhook=signed_with, **addresses))
-        for credentials in credentials_of(config, database, vault):
-            lines.hide(credentials)
+        for secrets in (logs.hidden(webhook=opened.webhook, **opened.addresses), *opened.credentials):
+            lines.hide(secrets)
 
         async def live() -> int:
             await outwait(config.node.name, database)
-            engine = await build_node(config.node, database)
+            engine = await build_node(config.node, database, vault)
             clock = SystemClock()
             notifier = None
-            if addresses:
-                notifier = Notifier(config.node.name, config.daemon.notify, sender(addresses), clock)
+            if opened.addresses:
+                notifier = Notifier(config.node.name, config.daemon.notify, sender(opened.addresses), clock)
             daemon = Daemon(
-                engine, config.daemon, folder, database, webhook_secret=signed_with, notifier=notifier, clock=clock,
+                engine, config.daemon, folder, database, webhook_secret=opened.webhook, notifier=notifier, clock=clock,
                 config=str(config.path), on_running=on_running,
             )  # fmt: skip
             return await daemon.run()

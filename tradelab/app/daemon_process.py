@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tradelab.app.handle import Handle
 from tradelab.app.run_folder import Address, RunFolder
+from tradelab.model.credentials import Secret
 from tradelab.model.errors import ConfigError, ConnectivityError, LeaseError, RunError, StorageError
 
 PROGRAM: tuple[str, ...] = (sys.executable, "-m", "tradelab")
@@ -18,8 +20,13 @@ _LOOK_S = 0.1
 _STOPPED_S = 15.0
 
 
-def begin_detached(config: Path, folder: RunFolder, *, wait_s: float) -> Address:
+def begin_detached(config: Path, folder: RunFolder, *, wait_s: float, passphrase: Secret | None = None) -> Address:
     """Start a daemon that outlives this terminal, and return where it listens once its engine works.
+
+    Parameters
+    ----------
+    passphrase
+        What its secrets open with; it is handed over on a pipe, which only the two processes hold.
 
     Raises
     ------
@@ -31,16 +38,17 @@ def begin_detached(config: Path, folder: RunFolder, *, wait_s: float) -> Address
         It still recovers after ``wait_s`` seconds; it goes on.
     """
     folder.make()
-    if folder.is_held:
-        raise ConfigError(f"node {folder.node!r} runs already.", fix=f"Look at it: tradelab status {folder.node}")
+    require_free(folder)
     file = os.open(folder.console, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(
-            [*PROGRAM, "up", str(config), "--quiet"],
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, close_fds=True,
+            [*PROGRAM, "up", str(config), "--quiet", *([] if passphrase is None else ["--passphrase-stdin"])],
+            stdin=subprocess.DEVNULL if passphrase is None else subprocess.PIPE, stdout=file, stderr=file,
+            start_new_session=True, close_fds=True,
         )  # fmt: skip
     finally:
         os.close(file)
+    _hand_over(process, passphrase)
     until = time.monotonic() + wait_s
     while time.monotonic() < until:
         if process.poll() is not None:
@@ -54,6 +62,19 @@ def begin_detached(config: Path, folder: RunFolder, *, wait_s: float) -> Address
     raise ConnectivityError(
         f"node {folder.node!r} still recovers after {wait_s:g} s.", fix=f"It goes on: tradelab status {folder.node}"
     )
+
+
+def require_free(folder: RunFolder) -> None:
+    """Refuse to start a second daemon of one name."""
+    if folder.is_held:
+        raise ConfigError(f"node {folder.node!r} runs already.", fix=f"Look at it: tradelab status {folder.node}")
+
+
+def _hand_over(process: subprocess.Popen[bytes], passphrase: Secret | None) -> None:
+    if passphrase is None or process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # one that has ended at once says why itself
+        pipe.write(passphrase.reveal().encode() + b"\n")
 
 
 def end(folder: RunFolder, policy: str | None, *, kill: bool = False) -> str:

@@ -1,9 +1,14 @@
-"""Open what a node's file asks for and keeps no secret of: where notifications go, what signals are signed with."""
+"""Open what a node's file asks for and keeps no secret of: where notifications go, what signals are signed with.
+
+Secrets may be sealed with a passphrase that nobody keeps. Whoever starts a daemon is asked for it on the terminal
+before the daemon lets go of that, and the daemon is handed it on a pipe: no argument, variable or file ever holds it.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tradelab.app.connections import provider_of
 from tradelab.app.daemon_table import LiveConfig
@@ -11,10 +16,57 @@ from tradelab.model.credentials import Credentials, Secret
 from tradelab.model.errors import ConfigError
 from tradelab.store.connections import Connections
 from tradelab.store.database import Database
+from tradelab.store.keys import Ask
 from tradelab.store.secrets import Secrets
 from tradelab.store.vault import Vault
 
 WEBHOOK_SECRET = "TRADELAB_WEBHOOK_SECRET"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """All that a node needs unsealed: for its doors, its notifications, and to be starred in its log."""
+
+    webhook: Secret | None
+    addresses: dict[str, Secret]
+    credentials: tuple[Credentials, ...]
+
+
+def open_secrets(config: LiveConfig, database: Database, vault: Vault) -> Opened:
+    """Open all that a node's file asks for.
+
+    Raises
+    ------
+    ConfigError
+        Something is not there, or the key that it was sealed with is not to be had.
+    """
+    secrets = Secrets(vault)
+    return Opened(
+        webhook_secret(config, secrets),
+        addresses_of(config, secrets),
+        tuple(credentials_of(config, database, vault)),
+    )
+
+
+def typed_passphrase(config: LiveConfig, ask: Ask) -> Secret | None:
+    """Return the passphrase that a node's secrets open with, asked for once; ``None`` where none is needed.
+
+    Everything is opened with it here, so that a wrong one is refused where it was typed.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`open_secrets`.
+    """
+    typed: list[Secret] = []
+
+    def once(says: str) -> str:
+        typed.append(Secret(ask(says)))
+        return typed[-1].reveal()
+
+    with Database() as database:
+        open_secrets(config, database, Vault(database, ask=once))
+    return typed[-1] if typed else None
 
 
 def webhook_secret(config: LiveConfig, secrets: Secrets) -> Secret | None:

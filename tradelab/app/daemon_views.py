@@ -15,6 +15,7 @@ from tradelab.spine.positions import Round
 from tradelab.spine.snapshot import AccountState, OrderState, PositionKey, SignalState
 
 _RECENT = 50
+WORST_OFFSET_MS = 1_000.0  # venues refuse requests that are seconds off, and bars close by the clock
 
 
 def snapshot_view(engine: Engine, *, recent: int = _RECENT) -> dict[str, Any]:
@@ -76,6 +77,10 @@ def faults_of(health: Mapping[str, Any]) -> list[str]:
 
     >>> faults_of({"broken": False, "modules": {"ai_analysis": "left out"}, "leases": {"paper": 0.0}})
     ['module ai_analysis failed and was left out', "the lease of account 'paper' is not held"]
+    >>> faults_of({"streams": [{"what": "orders", "of": "main", "symbol": None, "lost": True}]})
+    ['the stream of orders of main is lost, and is tried again']
+    >>> faults_of({"clocks": {"main": {"offset_ms": -2400.0, "trouble": None}}})
+    ['our clock is 2400 ms ahead of that of main: let a time service set it']
     """
     found = ["the bus has stopped: start the engine again"] if health.get("broken") else []
     found += [str(fault) for fault in health.get("faults", ())]
@@ -83,7 +88,24 @@ def faults_of(health: Mapping[str, Any]) -> list[str]:
     found += [
         f"the lease of account {name!r} is not held" for name, left in health.get("leases", {}).items() if left == 0
     ]
-    return found
+    found += [
+        f"the stream of {one['what']} of {one['of']}{_in(one['symbol'])} is lost, and is tried again"
+        for one in health.get("streams", ())
+        if one["lost"]
+    ]
+    return found + [fault for name, one in health.get("clocks", {}).items() for fault in _clock_faults(name, one)]
+
+
+def _in(symbol: str | None) -> str:
+    return "" if symbol is None else f" in {symbol}"
+
+
+def _clock_faults(name: str, told: Mapping[str, Any]) -> list[str]:
+    offset_ms = told["offset_ms"]
+    if offset_ms is None or abs(offset_ms) <= WORST_OFFSET_MS:
+        return []
+    side = "behind" if offset_ms > 0 else "ahead of"
+    return [f"our clock is {abs(offset_ms):.0f} ms {side} that of {name}: let a time service set it"]
 
 
 def _accounts(engine: Engine) -> dict[str, AccountState]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,19 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tradelab.model.errors import TradelabError
+from tradelab.app.daemon_views import WORST_OFFSET_MS
+from tradelab.model.errors import ConnectivityError, TradelabError
+from tradelab.model.key_rights import KeyRights
 from tradelab.store.home import home
 
 if TYPE_CHECKING:
     from tradelab.app.daemon_table import LiveConfig
     from tradelab.store.connections import Connections
     from tradelab.store.database import Database
+    from tradelab.store.keys import Ask
     from tradelab.store.records import Connection
 
 LEAST_FREE_GB = 1.0
 SLOW_DATABASE_MS = 50.0  # of one durable transaction: each bar and each order costs some
 SLOW_VENUE_MS = 1_000.0
-OFFSET_MS, WORST_OFFSET_MS = 250.0, 1_000.0  # venues refuse requests that are seconds off, and bars close by the clock
+OFFSET_MS = 250.0
+_DAYS_LEFT = 14  # of a key: who is told later may be on holiday
 _MOST_ROWS = 200_000  # of a journal that is verified here; a longer one takes `tradelab audit verify`
 
 
@@ -47,7 +53,9 @@ class Check:
     fix: str = ""
 
 
-def examine(config: LiveConfig | None, *, connect: bool = True, timeout_s: float = 20.0) -> Iterator[Check]:
+def examine(
+    config: LiveConfig | None, *, connect: bool = True, timeout_s: float = 20.0, ask: Ask | None = None
+) -> Iterator[Check]:
     """Yield what was found, one thing after the other.
 
     Parameters
@@ -56,7 +64,11 @@ def examine(config: LiveConfig | None, *, connect: bool = True, timeout_s: float
         The node whose connections, modules and doors are looked at; ``None`` looks at the machine and records alone.
     connect
         Ask the venues too: their clock, how fast they answer, what our keys may do. Nothing is traded.
+    ask
+        Asks a person for the passphrase that credentials are sealed with, where they are; once for every look that
+        needs it.
     """
+    ask = None if ask is None else functools.cache(ask)
     yield _python()
     yield from _disk()
     yield from _guarded("records", _records)
@@ -64,8 +76,8 @@ def examine(config: LiveConfig | None, *, connect: bool = True, timeout_s: float
         return
     yield from _guarded("modules", lambda: _modules(config))
     yield from _guarded("file", lambda: _file(config))
-    yield from _guarded("connections", lambda: _connections(config, connect, timeout_s))
-    yield from _guarded("notifications", lambda: _notifications(config))
+    yield from _guarded("connections", lambda: _connections(config, connect, timeout_s, ask))
+    yield from _guarded("notifications", lambda: _notifications(config, ask))
     yield from _guarded("daemon", lambda: _daemon(config))
 
 
@@ -151,9 +163,19 @@ def _journals(database: Database) -> Iterator[Check]:
 def _leases(database: Database) -> Iterator[Check]:
     from tradelab.store.lease_table import leases
 
+    here = f" on {socket.gethostname()}, "
     for one in leases(database):
-        says = f"held by {one.holder} for {one.left_s:.0f} s more" if one.is_held else "free"
-        yield Check(f"lease of {one.account}", Found.WELL, says)
+        about = f"lease of {one.account}"
+        if not one.is_held:
+            yield Check(about, Found.WELL, "free")
+            continue
+        elsewhere = here not in (one.holder or "")
+        fix = (
+            "Let one engine trade an account: the other is refused for as long. If that machine is gone for good: "
+            f"tradelab lease adopt {one.account}"
+        )
+        says = f"held by {one.holder} for {one.left_s:.0f} s more"
+        yield Check(about, Found.LOOK if elsewhere else Found.WELL, says, fix if elsewhere else "")
 
 
 # ── the node ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -174,7 +196,7 @@ def _file(config: LiveConfig) -> Iterator[Check]:
         yield Check("file", Found.WRONG, f"{config.path} can be changed by anybody", f"chmod o-w {config.path}")
 
 
-def _notifications(config: LiveConfig) -> Iterator[Check]:
+def _notifications(config: LiveConfig, ask: Ask | None) -> Iterator[Check]:
     from tradelab.app.daemon_secrets import addresses_of, webhook_secret
     from tradelab.app.notify import sender
     from tradelab.store.database import Database
@@ -182,7 +204,7 @@ def _notifications(config: LiveConfig) -> Iterator[Check]:
     from tradelab.store.vault import Vault
 
     with Database() as database:
-        secrets = Secrets(Vault(database))
+        secrets = Secrets(Vault(database, ask=ask))
         addresses = addresses_of(config, secrets)
         if addresses:
             sender(addresses)
@@ -214,7 +236,7 @@ def _daemon(config: LiveConfig) -> Iterator[Check]:
 # ── the venues ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _connections(config: LiveConfig, connect: bool, timeout_s: float) -> Iterator[Check]:
+def _connections(config: LiveConfig, connect: bool, timeout_s: float, ask: Ask | None) -> Iterator[Check]:
     from tradelab.app.connections import are_kept, records
     from tradelab.app.daemon_secrets import saved_connections
 
@@ -224,15 +246,22 @@ def _connections(config: LiveConfig, connect: bool, timeout_s: float) -> Iterato
     if not are_kept():
         yield Check("connections", Found.WRONG, "none are made yet", _make(next(iter(wanted))))
         return
-    with records() as kept:
+    with records(ask=ask) as kept:
         known = {one.name: one for one in kept.list()}
         for name, purposes in wanted.items():
             if name not in known:
                 yield Check(f"connection {name}", Found.WRONG, "there is none", _make(name))
                 continue
-            yield from _guarded(f"connection {name}", lambda n=name, p=purposes: _usable(kept, n, p))  # type: ignore[misc]
-            if connect:
-                yield from _guarded(f"connection {name}", lambda n=name: _asked(kept, known[n], timeout_s))  # type: ignore[misc]
+            yield from _looked_at(kept, known[name], purposes, connect, timeout_s)
+
+
+def _looked_at(
+    kept: Connections, connection: Connection, purposes: set[str], connect: bool, timeout_s: float
+) -> Iterator[Check]:
+    about = f"connection {connection.name}"
+    yield from _guarded(about, lambda: _usable(kept, connection.name, purposes))
+    if connect:
+        yield from _guarded(about, lambda: _asked(kept, connection, purposes, timeout_s))
 
 
 def _make(name: str) -> str:
@@ -247,7 +276,7 @@ def _usable(kept: Connections, name: str, purposes: set[str]) -> Iterator[Check]
         yield Check(f"connection {name}", Found.WELL, f"active, for {purpose}, account: {one.account_kind}")
 
 
-def _asked(kept: Connections, connection: Connection, timeout_s: float) -> Iterator[Check]:
+def _asked(kept: Connections, connection: Connection, purposes: set[str], timeout_s: float) -> Iterator[Check]:
     """Yield what asking the venue shows: whether it answers, how fast, its clock, what our key may do."""
     from tradelab.app.connections import in_own_loop, tried
 
@@ -262,8 +291,8 @@ def _asked(kept: Connections, connection: Connection, timeout_s: float) -> Itera
         fix = "Look at the network between here and there." if slow else ""
         yield Check(about, Found.LOOK if slow else Found.WELL, f"answers in {result.latency_ms:.0f} ms", fix)
     if connection.credential_fields:
-        permissions = in_own_loop(lambda: key_permissions(kept, connection, timeout_s))
-        yield key_check(connection.name, permissions)
+        rights = in_own_loop(lambda: key_rights(kept, connection, timeout_s))
+        yield from key_checks(connection.name, rights, executes="execution" in purposes)
 
 
 def clock_check(name: str, offset_ms: float | None) -> Check:
@@ -282,34 +311,67 @@ def clock_check(name: str, offset_ms: float | None) -> Check:
     return Check(f"clock, by {name}", found, f"our clock is {size:.0f} ms {side} that of {name}", fix)
 
 
-def key_check(name: str, permissions: frozenset[str] | None) -> Check:
+def key_checks(name: str, rights: KeyRights | None, *, executes: bool) -> list[Check]:
     """Judge what a venue lets our key do: to withdraw is wrong, for who steals such a key takes the money.
 
-    >>> key_check("main", frozenset({"trade", "withdraw"})).found
-    <Found.WRONG: 'WRONG'>
+    Parameters
+    ----------
+    rights
+        As the venue told them; ``None`` where it cannot be asked.
+    executes
+        Whether orders are to be sent by this connection: then a key that may not trade is wrong, too.
+
+    >>> [check.found.value for check in key_checks("main", KeyRights(trades=True, withdraws=True), executes=True)]
+    ['WRONG', 'look']
     """
     about = f"key of {name}"
-    if permissions is None:
-        fix = "Look at the venue's page on API keys: withdrawals must be off, and the key bound to this address."
-        return Check(about, Found.LOOK, "what it may do cannot be told by this adapter", fix)
-    if "withdraw" in permissions:
-        return Check(about, Found.WRONG, "it may withdraw money", "Switch that off at the venue, or make another key.")
-    return Check(about, Found.WELL, f"it may: {', '.join(sorted(permissions)) or 'nothing'}; it may not withdraw")
+    if rights is None or (rights.trades, rights.withdraws) == (None, None):
+        fix = (
+            "Look at the venue's page on API keys: withdrawals must be off, trading on where orders are sent, and the "
+            "key bound to this machine's address."
+        )
+        return [Check(about, Found.LOOK, "what it may do cannot be asked of this venue", fix)]
+    found = [_withdraws(about, rights)]
+    if executes and rights.trades is False:
+        says = "it may not trade in this market: every order will be refused"
+        found.append(Check(about, Found.WRONG, says, "Allow it at the venue, on its page of API keys; nothing more."))
+    if rights.is_bound is not True:
+        says = "it works from every internet address" if rights.is_bound is False else "its addresses were not told"
+        fix = "Bind it to this machine's address at the venue: a key that is stolen is then of no use elsewhere."
+        found.append(Check(about, Found.LOOK, says, fix))
+    if rights.days_left is not None and rights.days_left <= _DAYS_LEFT:
+        says = f"the venue takes it away in {rights.days_left} day(s)"
+        fix = f"Renew it there, or make another: tradelab connections credentials {name}"
+        found.append(Check(about, Found.LOOK, says, fix))
+    return found
 
 
-async def key_permissions(kept: Connections, connection: Connection, timeout_s: float) -> frozenset[str] | None:
-    """Ask an adapter that can tell what our key may do (``key_permissions()``); ``None`` where it cannot."""
+def _withdraws(about: str, rights: KeyRights) -> Check:
+    may = "trade and read" if rights.trades else "read" if rights.trades is False else "not said what"
+    if rights.withdraws:
+        fix = "Switch that off at the venue, on its page of API keys; or make another key, and delete this one."
+        return Check(about, Found.WRONG, "it may withdraw money", fix)
+    if rights.withdraws is None:
+        fix = "Look at the venue's page on API keys: withdrawals must be off."
+        return Check(about, Found.LOOK, "the venue does not say whether it may withdraw", fix)
+    return Check(about, Found.WELL, f"it may {may}; it may not withdraw")
+
+
+async def key_rights(kept: Connections, connection: Connection, timeout_s: float) -> KeyRights | None:
+    """Ask a connection's venue what our key may do; ``None`` where its adapter knows no such question."""
     from tradelab.adapters.rehearsal_clock import clock_of
     from tradelab.app.connections import adapter_of, base_url
 
     adapter: Any = adapter_of(kept, connection, await clock_of(base_url(connection)))
-    ask = getattr(adapter, "key_permissions", None)
+    ask = getattr(adapter, "key_rights", None)
     if ask is None:
         return None
-    async with asyncio.timeout(timeout_s):
-        await adapter.connect()
-        try:
-            told = await ask()
-        finally:
-            await adapter.disconnect()
-    return None if told is None else frozenset(told)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await adapter.connect()
+            told: KeyRights | None = await ask()
+    except TimeoutError:
+        raise ConnectivityError(f"{connection.name} did not say within {timeout_s:g} s what the key may do.") from None
+    finally:
+        await adapter.disconnect()
+    return told

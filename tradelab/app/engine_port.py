@@ -10,6 +10,7 @@ from tradelab.spine.bus import Bus
 from tradelab.spine.config import NodeConfig
 from tradelab.spine.desk import Market
 from tradelab.spine.ledger import Ledger
+from tradelab.spine.venue_clocks import VenueClocks
 
 
 class Engine(Protocol):
@@ -20,6 +21,7 @@ class Engine(Protocol):
     bus: Bus
     ledger: Ledger
     market: Market
+    clocks: VenueClocks
 
     async def start(self) -> None:
         """Recover: fold the journal, connect, compare every account with its venue."""
@@ -38,5 +40,5 @@ class Engine(Protocol):
         ...
 
     def health(self) -> dict[str, Any]:
-        """Return how it is: modules, leases, accounts, bots."""
+        """Return how it is: modules and their workers, leases, accounts, bots, streams, the venues' clocks."""
         ...

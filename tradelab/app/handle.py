@@ -6,9 +6,11 @@ The engine is in another process. Whatever becomes of the notebook, its kernel o
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +21,7 @@ from tradelab.app.run_folder import RunFolder, nodes
 from tradelab.model.errors import ConfigError, ConnectivityError, UnknownNameError
 from tradelab.model.messages import KINDS
 
+Number = str | int | float | Decimal
 _SILENCE_S = 40.0  # a daemon that is well says so every ten seconds
 _ATTEMPTS = 3  # of a command whose answer was lost; it has an id, so it is done once
 
@@ -28,10 +31,17 @@ class Handle:
 
     Made by :func:`connect`. Nothing is held open between calls, so it may be kept for as long as the notebook lives,
     over restarts of the daemon too.
+
+    Parameters
+    ----------
+    program
+        The name of the program that gives commands: it may tighten what may be sent, and never let go or re-arm. By
+        default what ``TRADELAB_PROGRAM`` says; where that is not set either, whoever runs this counts as a person.
     """
 
-    def __init__(self, node: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, node: str, *, program: str | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self.node = node
+        self._program = program or os.environ.get("TRADELAB_PROGRAM") or None
         self._line = Line(RunFolder(node))
         self._sleep = sleep
 
@@ -136,9 +146,9 @@ class Handle:
         Parameters
         ----------
         name
-            ``halt``, ``reduce``, ``resume``, ``flatten`` (``scope="node"``, ``"account NAME"`` or ``"bot NAME"``);
-            ``start``, ``stop``, ``pause``, ``resume_bot`` (``bot=``); ``signal`` (``bot=, symbol=, action=``);
-            ``cancel`` (``order=``); ``arm``, ``disarm`` (``account=``).
+            Each has a method of its own here, which says what it takes: ``halt``, ``reduce``, ``resume``,
+            ``flatten``, ``acknowledge``, ``arm``, ``disarm``, ``start``, ``stop``, ``pause``, ``resume_bot``,
+            ``order``, ``signal``, ``cancel``.
         id
             Names it: sent again with the same one it is not done again, and answered with the first result. By default
             a new one.
@@ -156,7 +166,8 @@ class Handle:
 
         id_ = id or uuid.uuid4().hex
         told = {key: str(value) for key, value in arguments.items() if value is not None}
-        body = {"id": id_, "name": name, "arguments": told, "by": user()}
+        by = user() if self._program is None else f"program {self._program}"
+        body = {"id": id_, "name": name, "arguments": told, "by": by}
         give_up, attempt = time.monotonic() + timeout_s, 0
         while True:
             attempt += 1
@@ -177,7 +188,7 @@ class Handle:
         return self.command("halt", scope=scope, says=says or None)
 
     def resume(self, scope: str = "node", says: str = "") -> Answer:
-        """Let it trade again."""
+        """Let it trade again; of an account it says, too, that you have seen why its guards have tripped."""
         return self.command("resume", scope=scope, says=says or None)
 
     def reduce(self, scope: str = "node", says: str = "") -> Answer:
@@ -187,6 +198,107 @@ class Handle:
     def flatten(self, scope: str = "node", says: str = "", *, timeout_s: float = 120.0) -> Answer:
         """Close every position."""
         return self.command("flatten", timeout_s=timeout_s, scope=scope, says=says or None)
+
+    def acknowledge(self, scope: str = "node", says: str = "") -> Answer:
+        """Say that you have seen why guards have tripped: they measure from the equity now, and all stays halted.
+
+        Parameters
+        ----------
+        scope
+            ``"account NAME"``, or the node: all of its accounts.
+        """
+        return self.command("acknowledge", scope=scope, says=says or None)
+
+    def arm(self, account: str, says: str = "") -> Answer:
+        """Let the live bots of an account send orders of real money; only a person does that."""
+        return self.command("arm", account=account, says=says or None)
+
+    def disarm(self, account: str, says: str = "") -> Answer:
+        """Let the live bots of an account only reduce."""
+        return self.command("disarm", account=account, says=says or None)
+
+    def order(
+        self,
+        symbol: str,
+        side: str,
+        qty: Number | None = None,
+        *,
+        account: str | None = None,
+        bot: str | None = None,
+        preset: str | None = None,
+        type: str | None = None,
+        price: Number | None = None,
+        stop: Number | None = None,
+        stop_loss: Number | None = None,
+        take_profit: Number | None = None,
+        close: bool = False,
+        ttl_s: float | None = None,
+        says: str = "",
+        id: str | None = None,
+    ) -> Answer:
+        """Give an order by hand: it passes the gates of a bot's preset like any other, and is done once for each id.
+
+        Parameters
+        ----------
+        side
+            ``"buy"`` or ``"sell"``.
+        qty
+            How much, in the venue's unit; ``None`` leaves it to the preset, and where it closes, takes all.
+        account, bot, preset
+            Whose limits and exits it goes by: a bot, or the only one on an account that trades the symbol, by that
+            preset if one is named.
+        type
+            ``"market"``, ``"limit"``, ``"stop"``, ``"stop_limit"``; by default what ``price`` (of a limit) and ``stop``
+            (what triggers it) make it.
+        stop_loss, take_profit
+            In place of the levels of the preset's exits.
+        close
+            Make what the bot holds smaller, and never turn it.
+        ttl_s
+            For how long it may still be sent; 60 by default.
+
+        Examples
+        --------
+        >>> live.order("BTC/USDT", "buy", "0.01", account="main", price=40_000, stop_loss=39_000)   # doctest: +SKIP
+        >>> live.order("BTC/USDT", "sell", bot="btc", close=True)                                   # doctest: +SKIP
+        """
+        return self.command(
+            "order", id=id, symbol=symbol, side=side, qty=qty, account=account, bot=bot, preset=preset, type=type,
+            price=price, stop=stop, stop_loss=stop_loss, take_profit=take_profit, close="yes" if close else None,
+            ttl_s=ttl_s, says=says or None,
+        )  # fmt: skip
+
+    def signal(self, bot: str, symbol: str, action: str, *, id: str | None = None, **more: Any) -> Answer:
+        """Raise a signal of a bot: ``"enter_long"``, ``"enter_short"``, ``"exit_long"``, ``"exit_short"``.
+
+        Parameters
+        ----------
+        more
+            ``price`` (the market when it was decided, held against ``max_deviation_bps``), ``qty``, ``share``,
+            ``order_type`` with ``order_price`` (a limit's price, a stop's trigger) and ``limit_price`` (of a
+            stop-limit), ``stop_loss``, ``take_profit``, ``ttl_s``, ``says``.
+        """
+        return self.command("signal", id=id, bot=bot, symbol=symbol, action=action, **more)
+
+    def cancel(self, order: str, account: str | None = None) -> Answer:
+        """Cancel an order, by its name here or, with its account, by the venue's."""
+        return self.command("cancel", order=order, account=account)
+
+    def start_bot(self, bot: str, says: str = "") -> Answer:
+        """Let a bot look for trades."""
+        return self.command("start", bot=bot, says=says or None)
+
+    def stop_bot(self, bot: str, says: str = "") -> Answer:
+        """Let a bot look for no more trades; its positions stay, and stay protected."""
+        return self.command("stop", bot=bot, says=says or None)
+
+    def pause_bot(self, bot: str, says: str = "") -> Answer:
+        """Let a bot rest; its positions stay, and stay protected."""
+        return self.command("pause", bot=bot, says=says or None)
+
+    def resume_bot(self, bot: str, says: str = "") -> Answer:
+        """Let a bot go on that rests."""
+        return self.command("resume_bot", bot=bot, says=says or None)
 
     def bots(self) -> list[dict[str, Any]]:
         """Return the bots as they are now."""
@@ -211,13 +323,16 @@ class Handle:
             return f"<p>{html.escape(f'{self.node}: {error}')}</p>"
 
 
-def connect(node: str | None = None) -> Handle:
+def connect(node: str | None = None, *, program: str | None = None) -> Handle:
     """Return a hold of a running engine.
 
     Parameters
     ----------
     node
         Its name, as its file gives it; by default the one that runs.
+    program
+        Names a program that gives commands by itself, such as a nightly job: it may halt and reduce, and is refused
+        where only a person may let go, arm or acknowledge.
 
     Raises
     ------
@@ -229,7 +344,7 @@ def connect(node: str | None = None) -> Handle:
     >>> live = connect("paper")                             # doctest: +SKIP
     >>> live.halt(says="the market is mad")                 # doctest: +SKIP
     """
-    return Handle(running_node(node))
+    return Handle(running_node(node), program=program)
 
 
 def running_node(node: str | None = None) -> str:

@@ -80,12 +80,28 @@ class LiveHealth(Told):
         lines = [
             f"{self['node']}: {word}, {self['phase']}, {self['state']}, up {self['up_s']:.0f} s, process {self['pid']}"
         ]
-        return "\n".join([*lines, *(f"  {fault}" for fault in self["faults"])])
+        return "\n".join([*lines, *(f"  {fault}" for fault in self["faults"]), *self._standing()])
+
+    def _standing(self) -> list[str]:
+        """Return how streams, clocks and leases stand, where an engine runs that has some."""
+        streams = [{**one, "state": _stream_word(one)} for one in self["engine"].get("streams", ())]
+        lines = [f"  {line}" for line in text_table(("of", "what", "symbol", "state", "age_s", "reconnects"), streams)]
+        for name, one in self["engine"].get("clocks", {}).items():
+            told = "not measured yet" if one["offset_ms"] is None else f"{one['offset_ms']:+.0f} ms from ours"
+            lines.append(f"  clock of {name}: {told}" + (f" ({one['trouble']})" if one["trouble"] else ""))
+        for one in self.get("leases", ()):
+            whose = "ours" if one["ours"] else f"of {one['holder']}"
+            lines.append(f"  lease of {one['account']}: {whose}, {one['left_s']:.0f} s left")
+        return lines
 
     def _repr_html_(self) -> str:
         colour = _GREEN if self["ok"] else _RED
         lines = "<br>".join(html.escape(line) for line in repr(self).splitlines())
         return f"<p style='border-left:4px solid {colour};padding-left:8px'>{lines}</p>"
+
+
+def _stream_word(one: Mapping[str, Any]) -> str:
+    return "open" if one["connected"] else "polled" if one["polled"] else "LOST" if one["lost"] else "not open yet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,10 @@ class OutsideSignal(BaseModel):
     action: Literal["enter_long", "enter_short", "exit_long", "exit_short"]
     share: Annotated[Decimal, Field(gt=0, le=1)] | None = None
     qty: Above | None = None
-    order_type: Literal["market", "limit", "stop"] | None = None
+    price: Above | None = None
+    order_type: Literal["market", "limit", "stop", "stop_limit"] | None = None
     order_price: Above | None = None
+    limit_price: Above | None = None
     stop_loss: Above | None = None
     take_profit: Above | None = None
     ttl_s: Annotated[Decimal, Field(gt=0, le=86_400)] | None = None

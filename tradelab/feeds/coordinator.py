@@ -38,6 +38,11 @@ class Coordinator(Generic[K, V]):
         held = self._held.get(key)
         return 0 if held is None else held.holders
 
+    def value(self, key: K) -> V | None:
+        """Return the thing of this key, to look at; ``None`` where nobody holds it."""
+        held = self._held.get(key)
+        return None if held is None else held.value
+
     def keys(self) -> tuple[K, ...]:
         """Return the keys of all that is held."""
         return tuple(self._held)

@@ -17,6 +17,7 @@ from tradelab.model.capabilities import Stream
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.errors import ConnectivityError, ParameterError
 from tradelab.model.feed_events import FeedAlarm
+from tradelab.model.line import Line
 from tradelab.model.orders import Fill
 from tradelab.model.ports import ExecutionVenue
 from tradelab.model.units import NS_PER_S
@@ -125,6 +126,10 @@ class FillFeed:
     def cursor(self) -> FillCursor:
         """How far fills have been given out, the last one included."""
         return self._book.cursor()
+
+    def line(self, of: str) -> Line:
+        """Return how the stream stands."""
+        return self._pump.line(FILLS, of)
 
     def __aiter__(self) -> FillFeed:
         return self

@@ -20,6 +20,7 @@ from tradelab.feeds.venue_clock import VenueClock
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.errors import ParameterError, UnknownNameError
 from tradelab.model.feed_events import FeedAlarm
+from tradelab.model.line import Line
 from tradelab.model.ports import DataProvider
 from tradelab.model.units import Timeframe
 
@@ -151,6 +152,15 @@ class Feeds:
                 yield subscriber
             finally:
                 feed.leave(subscriber)
+
+    def line(self, source: str, symbol: str, timeframe: str | Timeframe | None = None) -> Line | None:
+        """Return how the stream of a series, or of a symbol's quotes, stands; ``None`` where nobody follows it."""
+        if timeframe is None:
+            quotes = self._quotes.value((source, symbol))
+            return None if quotes is None else quotes.line("quotes", source, symbol)
+        series = Series(source, symbol, Timeframe.of(timeframe))
+        bars = self._bars.value(series)
+        return None if bars is None else bars.line(f"bars {series.timeframe.alias}", source, symbol)
 
     # ── fetching ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -13,6 +13,7 @@ from tradelab.feeds.rhythm import Rhythm
 from tradelab.feeds.waking import Waker
 from tradelab.model.clock import Clock
 from tradelab.model.errors import ConnectivityError
+from tradelab.model.line import Line
 from tradelab.model.ports import Connected
 from tradelab.model.units import NS_PER_S
 
@@ -85,12 +86,21 @@ class Pump(Generic[T]):
         self._failures = 0
         self._last_news_ns = self._last_heard_ns = self._reconnect_ns = clock.now_ns()  # news by any way; by the stream
         self._poll_ns: int | None = None if watch else clock.now_ns()
+        self._heard_ns: int | None = None
+        self._openings = 0
         self._last_trouble = "nothing came"
 
     @property
     def last_news_ns(self) -> int:
         """When, by our clock, new data came last; the start, if none has come yet."""
         return self._last_news_ns
+
+    def line(self, what: str, of: str, symbol: str | None = None) -> Line:
+        """Return how it stands."""
+        return Line(
+            what=what, of=of, symbol=symbol, connected=self._reader is not None, polled=self._poll_ns is not None,
+            heard_ns=self._heard_ns, reconnects=max(0, self._openings - 1),
+        )  # fmt: skip
 
     def knock(self) -> None:
         """Have the desk asked when it is due: that has changed."""
@@ -130,6 +140,7 @@ class Pump(Generic[T]):
             self._reconnect_ns = self._asker.banned_until_ns
             return
         self._reader = _Reader(self._watch, self._desk.replaces, self._waker.knock)
+        self._openings += 1
         self._last_heard_ns = self._clock.now_ns()
         if self._poll_ns is None:  # else polling looks anyway
             self._desk.reconnected()
@@ -142,6 +153,7 @@ class Pump(Generic[T]):
         while reader.inbox:
             if await self._desk.take(reader.inbox.pop(0)):
                 self._have_news()
+                self._heard_ns = self._last_news_ns
         if reader.task.done():
             await self._lose(reader.trouble())
 
@@ -211,7 +223,7 @@ class Pump(Generic[T]):
         news = await self._desk.poll()
         now = self._clock.now_ns()
         if news:
-            self._last_news_ns = now
+            self._last_news_ns = self._heard_ns = now
             self._alarm.clear("silent")
         self._poll_ns = max(now + int(self._rhythm.poll_s * NS_PER_S), self._asker.banned_until_ns)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ from tradelab.model.capabilities import Stream
 from tradelab.model.clock import Clock
 from tradelab.model.errors import RequestError
 from tradelab.model.feed_events import FeedAlarm
+from tradelab.model.line import Line
 from tradelab.model.market import Candle, Quote
 from tradelab.model.ports import DataProvider
 
@@ -43,8 +45,15 @@ class Venue:
 class _Feed:
     """A pump in a task of its own, and those who listen."""
 
+    _pump: Pump[Any]
+
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
+
+    def line(self, what: str, of: str, symbol: str) -> Line:
+        """Return how its stream stands; one that has ended is not connected."""
+        line = self._pump.line(what, of, symbol)
+        return line if self.is_alive else replace(line, connected=False, polled=False)
 
     @property
     def is_alive(self) -> bool:
@@ -100,7 +109,7 @@ class BarFeed(_Feed):
             start_ns=start_ns,
         )
         streams = Stream.CANDLES in venue.provider.data_capabilities.streams
-        self._pump: Pump[Candle] = Pump(
+        self._pump = Pump[Candle](
             (lambda: venue.provider.watch_candles(series.symbol, series.timeframe)) if streams else None,
             self._keeper,
             provider=venue.provider,
@@ -178,7 +187,7 @@ class QuoteFeed(_Feed):
         self.latest: Quote | None = None
         self._subscribers: list[QuoteSubscriber] = []
         desk = QuoteDesk(venue.provider, symbol, venue.asker, venue.venue_clock, venue.clock, rhythm, self._hand_out)
-        self._pump: Pump[Quote] = Pump(
+        self._pump = Pump[Quote](
             (lambda: venue.provider.watch_quotes(symbol)) if streams else None,
             desk,
             provider=venue.provider,

@@ -46,6 +46,19 @@ class DataCapabilities:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadMan:
+    """A countdown at the venue that takes back what would open positions, and spares what protects them.
+
+    ``shortest_s`` and ``longest_s`` bound the countdown; between two requests to begin it anew lie at least
+    ``least_gap_s``.
+    """
+
+    shortest_s: int
+    longest_s: int
+    least_gap_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenueCapabilities:
     """What an execution venue offers.
 
@@ -74,6 +87,9 @@ class VenueCapabilities:
     request_life_ms
         How long after its time stamp the venue may still take a request; ``None`` where requests do not expire. An
         order that was not found may still arrive until then.
+    dead_man
+        Its dead-man's switch; ``None`` also where the venue has one that would cancel protective stops, or does not
+        say that it would not.
     """
 
     order_types: frozenset[OrderType]
@@ -89,6 +105,7 @@ class VenueCapabilities:
     streams: frozenset[Stream] = frozenset()
     in_process: bool = False
     request_life_ms: int | None = None
+    dead_man: DeadMan | None = None
     evidence: Evidence = Evidence.UNVERIFIED
 
     @property

@@ -198,3 +198,17 @@ class ExecutionVenue(Connected, Protocol):
     def watch_balances(self) -> AsyncIterator[Balance]:
         """Yield a balance whenever it changes."""
         ...
+
+
+class HasDeadMan(ExecutionVenue, Protocol):
+    """A venue whose ``capabilities.dead_man`` is not ``None``."""
+
+    async def arm_dead_man(self, seconds: int) -> None:
+        """Begin the countdown anew; when it ends, what would open positions is cancelled. Zero ends it.
+
+        Raises
+        ------
+        ConnectivityError, RequestError
+            As every read: asking again does no harm.
+        """
+        ...

@@ -69,7 +69,9 @@ class Signal(Plain):
     qty
         A quantity that the origin asks for; ``None`` leaves it to the risk preset. The gates may make it less.
     order_type, order_price
-        How it is to be ordered: market, or limit and stop with their price.
+        How it is to be ordered: market, or limit and stop with their price, which of a stop is what triggers it.
+    limit_price
+        Of a stop-limit: the worst price once it has triggered; ``None`` leaves that to the bot's ``max_slippage_bps``.
     stop_loss, take_profit
         Levels that the origin gives; ``None`` leaves them to the bot's exit plan.
     unit
@@ -92,6 +94,7 @@ class Signal(Plain):
     qty: Decimal | None = None
     order_type: OrderType = OrderType.MARKET
     order_price: Decimal | None = None
+    limit_price: Decimal | None = None
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
     unit: Decimal | None = None
@@ -105,12 +108,14 @@ class Signal(Plain):
             raise ParameterError(f"{self.symbol}: expires_ns={self.expires_ns} must lie after decided_ns.")
         if not 0 < self.share <= 1:
             raise ParameterError(f"{self.symbol}: share={self.share} is not allowed.", allowed=["above 0 up to 1"])
-        for name in ("price", "qty", "order_price", "stop_loss", "take_profit", "unit"):
+        for name in ("price", "qty", "order_price", "limit_price", "stop_loss", "take_profit", "unit"):
             value = getattr(self, name)
             if value is not None and not (value.is_finite() and value > 0):
                 raise ParameterError(f"{self.symbol}: {name}={value} must be above zero.")
         if (self.order_type is OrderType.MARKET) != (self.order_price is None):
             raise ParameterError(f"{self.symbol}: order_price belongs to a limit or stop order, and only to it.")
+        if self.limit_price is not None and self.order_type is not OrderType.STOP_LIMIT:
+            raise ParameterError(f"{self.symbol}: limit_price belongs to a stop-limit order, and only to it.")
 
 
 class DropCode(enum.Enum):

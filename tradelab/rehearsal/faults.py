@@ -59,6 +59,7 @@ REQUESTS = (
     "submit", "cancel", "cancel_all", "modify", "protect", "order", "open_orders", "fills", "positions", "balances",
     "account", "quote", "candles", "ticks", "instruments", "time", "login", "stream", "other",
 )  # fmt: skip
+CHANGES = frozenset({"submit", "cancel", "cancel_all", "modify", "protect"})  # what a key needs leave to trade for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

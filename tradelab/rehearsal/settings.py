@@ -8,6 +8,8 @@ from decimal import Decimal
 
 from tradelab.model.errors import ParameterError
 
+MAY = frozenset({"trade", "withdraw"})
+
 
 class Ledger(enum.Enum):
     """Which kind of account the venue keeps."""
@@ -22,14 +24,20 @@ class AccountSetup:
     """One account at the venue: what it logs in with and what it holds at first.
 
     ``key`` and ``secret`` are made up for a rehearsal; they are compared, and signatures are checked with them.
+    ``may`` is what the key is allowed, of ``"trade"`` and ``"withdraw"``; to read, every key is. ``bound`` is whether
+    it is said to be bound to an internet address: everything comes from this machine, so nothing is held against it.
     """
 
     key: str
     secret: str = field(repr=False)
     balances: dict[str, Decimal]
     passphrase: str = field(default="", repr=False)
+    may: frozenset[str] = frozenset({"trade"})
+    bound: bool = False
 
     def __post_init__(self) -> None:
+        if not self.may <= MAY:
+            raise ParameterError(f"account {self.key[:4]}…: may={sorted(self.may)} is not known.", allowed=sorted(MAY))
         if not self.balances or any(v < 0 for v in self.balances.values()):
             raise ParameterError(
                 f"account {self.key[:4]}…: balances={self.balances} must hold money, none of it below zero.",

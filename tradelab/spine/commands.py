@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import time
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from typing import Protocol, TypeVar
+from decimal import Decimal
+from typing import Protocol
 
 from tradelab.model.clock import Clock
 from tradelab.model.errors import ConfigError, ParameterError, UnknownNameError
@@ -26,8 +25,11 @@ from tradelab.model.states import BotStatus, Leg, TradingState
 from tradelab.model.units import NS_PER_S
 from tradelab.spine.bus import Bus
 from tradelab.spine.config import NodeConfig
+from tradelab.spine.hand_orders import HandOrders
 from tradelab.spine.ledger import Ledger
+from tradelab.spine.persons import is_person, may_change
 from tradelab.spine.snapshot import OrderState
+from tradelab.spine.words import choice, number, seconds
 
 _STATES = {"halt": TradingState.HALTED, "reduce": TradingState.REDUCING, "resume": TradingState.ACTIVE}
 _BOTS = {
@@ -36,22 +38,26 @@ _BOTS = {
     "pause": (BotStatus.PAUSED, (BotStatus.RUNNING,)),
     "stop": (BotStatus.STOPPED, (BotStatus.RUNNING, BotStatus.PAUSED)),
 }
-Choice = TypeVar("Choice", bound=enum.Enum)
 ELSEWHERE = ("flatten",)  # carried out by execution, which says when it is done
 _ARMS = {"arm": "armed: its bots may send orders of real money", "disarm": "disarmed: its bots only reduce"}
-NAMES = (*_STATES, *_BOTS, *_ARMS, "signal", *ELSEWHERE)
-_TTL_S = 60.0
+NAMES = (*_STATES, *_BOTS, *_ARMS, "acknowledge", "signal", "order", "cancel", *ELSEWHERE)
+_BY_A_PERSON = "A person does it; a program that gives commands names itself 'program NAME', and may only tighten."
 
 
 class Commands:
     """The commands of one engine.
 
     ``halt``, ``reduce``, ``resume`` and ``flatten`` take a ``scope`` (``node``, ``account NAME``, ``bot NAME``; by
-    default the node) and ``says``, why. ``arm`` and ``disarm`` take an ``account``: risk management lets no live bot
-    enter before a person has armed it. ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``. ``signal`` takes
-    ``bot``, ``symbol``, ``action`` and, if wanted, ``qty``, ``order_type``, ``order_price``, ``stop_loss``,
-    ``take_profit``, ``ttl_s``: it passes the gates like any other. ``cancel`` takes ``order``, its name here or the
-    venue's own, and for the latter ``account``: an order that is none of ours can be cancelled, too.
+    default the node) and ``says``, why. ``acknowledge`` takes the node or an account: a person has seen why its guards
+    have tripped, and they measure from the equity now; it stays halted until it is resumed. To resume an account says
+    the same by itself; to resume the node does not. ``arm`` and ``disarm`` take an ``account``: risk management lets
+    no live bot enter before a person has armed it. ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``.
+
+    ``signal`` takes ``bot``, ``symbol``, ``action`` and, if wanted, ``price`` (the market when it was decided),
+    ``qty``, ``order_type``, ``order_price``, ``limit_price``, ``stop_loss``, ``take_profit``, ``ttl_s``: it passes the
+    gates like any other. ``order`` is a person's own (:mod:`~tradelab.spine.hand_orders`), passes them too, and is
+    answered with what they made of it. ``cancel`` takes ``order``, its name here or the venue's own, and for the latter
+    ``account``: an order that is none of ours can be cancelled, too.
     """
 
     def __init__(self, bus: Bus, ledger: Ledger, config: NodeConfig, clock: Clock) -> None:
@@ -59,6 +65,8 @@ class Commands:
         self._ledger = ledger
         self._config = config
         self._clock = clock
+        self._modules = frozenset(config.modules_on) | {"risk_management"}
+        self._hand = HandOrders(bus, ledger, config)
         self._waiting: dict[str, asyncio.Future[CommandDone]] = {}
         self.is_ending = False  # from the moment the engine winds down nothing that opens something begins
         bus.hear(CommandReceived, self._received)
@@ -97,6 +105,9 @@ class Commands:
             if it.name in ELSEWHERE:
                 self._require_scope(dict(it.arguments).get("scope", "node"))
                 return
+            if it.name == "order":
+                self._hand.raise_signal(it, dict(it.arguments), recorded.ts_init_ns)
+                return
             says = self._carried_out(it, recorded.ts_init_ns)
             done = True
         except ConfigError as error:
@@ -112,7 +123,11 @@ class Commands:
         if it.name in _ARMS:
             account = given.get("account", "")
             self._require_scope(f"account {account}")
+            if it.name == "arm":
+                self._require_person(it)
             return f"account {account} is {_ARMS[it.name]}"
+        if it.name == "acknowledge":
+            return self._acknowledge(it, given)
         if it.name == "signal":
             return self._raise_signal(it, given, now_ns)
         if it.name == "cancel":
@@ -123,10 +138,46 @@ class Commands:
         scope = given.get("scope", "node")
         self._require_scope(scope)
         state = _STATES[it.name]
+        now = self._ledger.snapshot().states.get(scope, TradingState.ACTIVE)
+        refused = may_change(now, state, it.by, self._modules)
+        if refused is not None:
+            raise ParameterError(f"{scope}: {refused}.", fix=_BY_A_PERSON)
         self._bus.say(TradingStateChanged(scope=scope, state=state, by=it.by, says=given.get("says", it.name)))
         if state is not TradingState.ACTIVE:
             self._cancel_entries(scope, it.name)
-        return f"{scope} is {state.value}"
+        return f"{scope} is {state.value}{self._still_shut(scope) if state is TradingState.ACTIVE else ''}"
+
+    def _acknowledge(self, it: CommandReceived, given: Mapping[str, str]) -> str:
+        """Say that a person has seen why guards have tripped; risk management hears it, and re-arms them."""
+        scope = given.get("scope", "node")
+        self._require_scope(scope)
+        if scope.startswith("bot "):
+            raise ParameterError("guards are an account's, and none of a bot.", allowed=["node", "account NAME"])
+        self._require_person(it)
+        of = "every account" if scope == "node" else scope
+        return (
+            f"what has tripped on {of} is seen, and measured anew from the equity now{self._still_shut(scope, scope)}"
+        )
+
+    def _require_person(self, it: CommandReceived) -> None:
+        if not is_person(it.by, self._modules):
+            raise ParameterError(f"only a person may do that, and {it.by!r} is none.", fix=_BY_A_PERSON)
+
+    def _still_shut(self, scope: str, *also: str) -> str:
+        """Return, in words, which other states still hold up what lies in a scope, and how each is let go."""
+        accounts = {f"bot {bot.name}": f"account {bot.execution}" for bot in self._config.bots}
+        held = {
+            other: state
+            for other, state in self._ledger.snapshot().states.items()
+            if state is not TradingState.ACTIVE
+            and (other != scope or other in also)
+            and (scope == "node" or other in ("node", *also, accounts.get(scope)) or accounts.get(other) == scope)
+        }
+        if not held:
+            return ""
+        says = ", ".join(f"{other} is {state.value}" for other, state in held.items())
+        flags = " or ".join(_resume(other) for other in held)
+        return f"; but {says}, which is let go by its own name: {flags}"
 
     def _set_bot(self, it: CommandReceived, given: Mapping[str, str]) -> str:
         bot = self._config.bot(given.get("bot", "")).name
@@ -148,16 +199,18 @@ class Commands:
             id=f"{bot.name} {symbol} command {it.command_id}",
             bot=bot.name,
             symbol=symbol,
-            action=_choice(Action, "action", given.get("action", "")),
-            origin=_choice(Origin, "origin", given.get("origin", Origin.PERSON.value)),
+            action=choice(Action, "action", given.get("action", "")),
+            origin=choice(Origin, "origin", given.get("origin", Origin.PERSON.value)),
             decided_ns=now_ns,
-            expires_ns=now_ns + int(float(given.get("ttl_s", _TTL_S)) * NS_PER_S),
-            qty=_decimal(given, "qty"),
-            share=_decimal(given, "share") or Decimal(1),
-            order_type=_choice(OrderType, "order_type", given.get("order_type", OrderType.MARKET.value)),
-            order_price=_decimal(given, "order_price"),
-            stop_loss=_decimal(given, "stop_loss"),
-            take_profit=_decimal(given, "take_profit"),
+            expires_ns=now_ns + int(seconds(given, "ttl_s") * NS_PER_S),
+            price=number(given, "price"),
+            qty=number(given, "qty"),
+            share=number(given, "share") or Decimal(1),
+            order_type=choice(OrderType, "order_type", given.get("order_type", OrderType.MARKET.value)),
+            order_price=number(given, "order_price"),
+            limit_price=number(given, "limit_price"),
+            stop_loss=number(given, "stop_loss"),
+            take_profit=number(given, "take_profit"),
             says=given.get("says", ""),
         )
         self._bus.say(SignalRaised(signal))
@@ -233,17 +286,6 @@ def in_scope(of: Owned, scope: str) -> bool:
     return kind == "node" or (kind == "account" and of.account == name) or (kind == "bot" and of.bot == name)
 
 
-def _choice(kind: type[Choice], name: str, given: str) -> Choice:
-    try:
-        return kind(given)
-    except ValueError:
-        raise ParameterError(f"{name}={given!r} is not known.", allowed=[each.value for each in kind]) from None
-
-
-def _decimal(given: Mapping[str, str], name: str) -> Decimal | None:
-    if name not in given:
-        return None
-    try:
-        return Decimal(given[name])
-    except InvalidOperation:
-        raise ParameterError(f"{name}={given[name]!r} is no number.") from None
+def _resume(scope: str) -> str:
+    kind, _, name = scope.partition(" ")
+    return f"tradelab resume --{kind} {name}" if name else "tradelab resume"

@@ -80,12 +80,18 @@ class AccountConfig(Table):
 
     ``stop_policy`` is what a stop of the engine does: keep everything that is protected, cancel entries (the default),
     or close every position.
+
+    ``dead_man_s`` lets the venue itself take back what would open positions when this engine has not been heard of for
+    so many seconds. It is off by default: a network that is away for that long then costs resting entries, and no order
+    needs it to happen once. It is refused for a venue whose switch is not known to spare protective stops (decision
+    0030).
     """
 
     kind: Literal["connection", "paper"] = "connection"
     balances: dict[str, Above] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     stop_policy: Literal["keep", "cancel_entries", "flatten"] = "cancel_entries"
+    dead_man_s: Annotated[int, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> AccountConfig:

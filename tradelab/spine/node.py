@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from tradelab.model.clock import Clock
 from tradelab.model.errors import ConnectivityError, LeaseError
+from tradelab.model.line import Line
 from tradelab.model.messages import (
     AlarmRaised,
     BotStatusChanged,
@@ -32,6 +33,7 @@ from tradelab.model.messages import (
 from tradelab.model.ports import DataProvider, ExecutionVenue
 from tradelab.model.signal import Drop, DropCode, Signal
 from tradelab.model.states import BotStatus, Severity, TradingState
+from tradelab.model.units import NS_PER_S
 from tradelab.spine.bus import Bus, Keeper
 from tradelab.spine.commands import Commands
 from tradelab.spine.config import NodeConfig
@@ -43,6 +45,7 @@ from tradelab.spine.module_bus import ModuleBus
 from tradelab.spine.standing import Standings
 from tradelab.spine.strategist import Strategist
 from tradelab.spine.tasks import Tasks
+from tradelab.spine.venue_clocks import VenueClocks
 
 _JUDGES: dict[str, type[DataFiltered] | type[SignalAnalyzed]] = {
     "filter_strategy": DataFiltered,
@@ -104,6 +107,7 @@ class Node:
         self.ledger = Ledger()
         self.bus = Bus(keeper, self._remember, clock)
         self.market = Market()
+        self.clocks = VenueClocks({**providers, **venues}, clock)
         self.permit = permit(self.bus)
         self.venues, self.providers = venues, providers
         self.log = log or logging.getLogger("tradelab.node")
@@ -194,7 +198,7 @@ class Node:
         return await self.commands.do(name, arguments, command_id=id, by=by)
 
     def health(self) -> dict[str, Any]:
-        """Say how it stands: modules, leases, accounts; for people and for machines that watch it."""
+        """Say how it stands: modules and their workers, leases, accounts, streams, the venues' clocks."""
         snapshot = self.ledger.snapshot()
         return {
             "node": self.name,
@@ -207,8 +211,26 @@ class Node:
                 for account, state in snapshot.accounts.items()
             },
             "bots": {bot: status.value for bot, status in snapshot.bots.items()},
+            "streams": self._streams(),
+            "clocks": self.clocks.told(),
+            "workers": {"node": self._tasks.names} | {name: r.tasks.names for name, r in self._running.items()},
             "broken": self.bus.is_broken,
         }
+
+    def _streams(self) -> list[dict[str, Any]]:
+        """Return how each stream stands, as its module tells it; an age is by our clock, ``None``: nothing came yet."""
+        now_ns = self.clock.now_ns()
+        lines: list[Line] = [
+            line for r in self._running.values() if not r.bus.is_deaf for line in getattr(r.stage, "lines", list)()
+        ]
+        return [
+            {
+                "what": line.what, "of": line.of, "symbol": line.symbol, "connected": line.connected,
+                "polled": line.polled, "lost": line.is_lost, "reconnects": line.reconnects,
+                "age_s": None if line.heard_ns is None else round((now_ns - line.heard_ns) / NS_PER_S, 1),
+            }
+            for line in lines
+        ]  # fmt: skip
 
     def stage(self, module: str) -> Any:
         """Return the stage of a module that is on."""

@@ -23,6 +23,11 @@ class Tasks:
     def __len__(self) -> int:
         return len(self._running)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What runs, by name."""
+        return tuple(sorted(task.get_name() for task in self._running))
+
     def begin(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Begin something; it is kept alive until it ends."""
         task = asyncio.get_running_loop().create_task(work, name=name)

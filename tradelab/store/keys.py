@@ -15,6 +15,7 @@ ENVIRONMENT, PASSPHRASE, KEYRING = "environment", "passphrase", "keyring"
 SERVICE = "tradelab"  # what the keyring files our keys under, each by its id
 SHORTEST_PASSPHRASE = 12
 _ELSE = "Set TRADELAB_KEY or TRADELAB_PASSPHRASE instead."
+_PASSPHRASE = "Set TRADELAB_PASSPHRASE, or type it on a terminal; a daemon takes it by --passphrase-stdin, too."
 
 Ask = Callable[[str], str]
 """Show a person the text, and return the passphrase typed in; an empty one means that there is none."""
@@ -104,7 +105,7 @@ def same_key(record: KeyRecord, ask: Ask | None) -> Key:
     if record.derivation:
         passphrase = _passphrase(ask, "Passphrase for credentials: ")
         if not passphrase:
-            raise ConfigError("they were sealed with a passphrase.", fix="Set TRADELAB_PASSPHRASE.")
+            raise ConfigError("they were sealed with a passphrase.", fix=_PASSPHRASE)
         return _expect(record, record.derivation.key(passphrase), "the passphrase")
     if record.source == ENVIRONMENT:
         raise ConfigError(f"they were sealed with a key of your own, {record.key_id}.", fix="Set TRADELAB_KEY to it.")

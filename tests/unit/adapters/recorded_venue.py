@@ -31,6 +31,7 @@ async def recorded(
     asked: list[web.Request] = []
 
     async def answer(request: web.Request) -> web.Response:
+        await request.read()  # kept with the request, for who looks at it later
         asked.append(request)
         name = files.get(request.path)
         told = _empty(request.path) if name is None else json.loads((folder / name).read_text())

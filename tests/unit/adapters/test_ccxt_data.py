@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from tests.property.gap_world import Play, World, world_of
+from tests.unit.rehearsal.binance_world import KEY, still_bars
+from tests.unit.rehearsal.binance_world import SPOT as BTC
+from tradelab.adapters.ccxt_venue import CcxtVenue
+from tradelab.model.clock import SystemClock
 from tradelab.model.units import NS_PER_S, Timeframe
 from tradelab.rehearsal.faults import Fault
+from tradelab.rehearsal.settings import AccountSetup, Ledger, VenueSetup
+from tradelab.rehearsal.tape import Tape
+from tradelab.rehearsal.venue import rehearse
 
 SPOT = Play(dialect="binance", exchange="binance", market="spot", disconnects=0, stalls=0)
 
@@ -47,3 +55,21 @@ def test_a_bar_that_ended_while_the_answer_was_under_way_is_not_called_closed(tm
         assert not last.closed, "its values are those of ten seconds before its end"
 
     scene(tmp_path, act)
+
+
+def test_how_far_our_clock_is_off_is_told_by_the_clock_on_the_wall(canary: str) -> None:
+    async def run() -> float | None:
+        now = SystemClock()
+        account = AccountSetup(key=KEY, secret=canary, balances={"USDT": Decimal(100)})
+        setup = VenueSetup(ledger=Ledger.SPOT, accounts=(account,))
+        tape = Tape(BTC, still_bars(), start_ns=now.now_ns(), start_bar=1500)
+        async with rehearse("binance", [tape], setup, clock=now) as at:
+            venue = CcxtVenue("binance", base_url=at.url, credentials={"api_key": KEY, "api_secret": canary})
+            try:
+                return (await venue.test_connection()).clock_offset_ms
+            finally:
+                await venue.disconnect()
+
+    offset_ms = asyncio.run(run())
+    assert offset_ms is not None
+    assert abs(offset_ms) < 10_000, "both go by this machine's clock; by one that counts from its start it is decades"

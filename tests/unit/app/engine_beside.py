@@ -161,7 +161,7 @@ def daemon_beside(path: Path, **how: Any) -> Iterator[Beside]:
 COMMAND = (sys.executable, "-m", "tests.unit.app.engine_beside")
 
 
-async def _build(config: NodeConfig, database: Database) -> Node:
+async def _build(config: NodeConfig, database: Database, _: object = None) -> Node:
     node = engine_of(config, database)
     rate = float(os.environ.get("TL_TEST_TALK", "0"))
     if rate:

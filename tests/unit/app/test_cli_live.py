@@ -14,14 +14,16 @@ from click.testing import CliRunner, Result
 
 from tests.canary import new_canary, traces
 from tests.unit.app.engine_beside import Beside, daemon_beside, engine_of, write_file
-from tests.unit.app.venue_beside import make_home
+from tests.unit.app.venue_beside import KEY, make_home, venue_beside
 from tradelab.app import cli, logs
+from tradelab.app import connections as service
 from tradelab.app.daemon_table import read_live
-from tradelab.app.doctor import Found, clock_check, examine, key_check
+from tradelab.app.doctor import Found, clock_check, examine, key_checks
 from tradelab.app.metrics_page import Metric, page
 from tradelab.app.run_folder import RunFolder
 from tradelab.model.credentials import Credentials
 from tradelab.model.errors import ConfigError
+from tradelab.model.key_rights import KeyRights
 from tradelab.model.states import TradingState
 from tradelab.store.database import Database
 from tradelab.store.journal import Journal
@@ -29,8 +31,8 @@ from tradelab.store.leases import Leases
 from tradelab.store.states import TradingStates
 
 _OURS = (
-    "audit", "bots", "doctor", "down", "flatten", "halt", "lease", "logs", "modules", "notify", "reduce", "resume",
-    "status", "up", "webhook",
+    "acknowledge", "arm", "audit", "bots", "cancel", "disarm", "doctor", "down", "flatten", "halt", "lease", "logs",
+    "modules", "notify", "order", "reduce", "resume", "signal", "status", "up", "webhook",
 )  # fmt: skip
 
 
@@ -117,6 +119,37 @@ def test_bots_are_listed_and_paused(beside: Beside) -> None:
     failed = run("bots", "stop", "eurosd")
     assert failed.exit_code == 2
     assert "did you mean 'eurusd'" in failed.stderr
+
+
+def test_what_tripped_is_acknowledged_and_a_program_is_no_person(
+    beside: Beside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("halt", "--account", "paper")
+    seen = run("acknowledge", "--account", "paper", "--why", "the hedge")
+    assert seen.exit_code == 0
+    assert "account paper is halted, which is let go by its own name: tradelab resume --account paper" in seen.output
+    assert run("arm", "paper", "--yes").output.startswith("account paper is armed")
+    assert "nobody agreed; nothing was done. Add --yes" in refused(run("arm", "paper"))
+    assert run("disarm", "paper").output.startswith("account paper is disarmed")
+    monkeypatch.setenv("TRADELAB_PROGRAM", "nightly")
+    for words in (["resume", "--account", "paper"], ["acknowledge"], ["arm", "paper", "--yes"]):
+        told = run(*words)
+        assert told.exit_code == 2
+        assert "'program nightly' is none" in told.stderr, words
+        assert "A person does it" in told.stderr
+    assert run("halt", "--why", "tightening is everybody's").exit_code == 0
+
+
+def test_orders_by_hand_ask_first_and_are_answered_with_a_reason(beside: Beside) -> None:
+    words = ["order", "buy", "EURUSD", "--account", "paper", "--qty", "1"]
+    assert "nobody agreed; nothing was done. Add --yes" in refused(run(*words))
+    told = run(*words, "--yes", "--id", "by-hand-1")
+    assert told.exit_code == 2
+    assert "nothing is ordered here: risk_management, execution is off" in told.stderr
+    assert run(*words, "--yes", "--id", "by-hand-1").stderr == told.stderr
+    assert "no open order named 'none'" in run("cancel", "none").stderr
+    assert "signal" in run("signal", "eurusd", "EURUSD", "exit_long", "--share", "0.5").output
+    assert "order_price belongs to" in run("signal", "eurusd", "EURUSD", "exit_long", "--order-price", "1").stderr
 
 
 def test_flatten_asks_first(beside: Beside) -> None:
@@ -342,10 +375,52 @@ def test_a_clock_is_judged_by_how_far_it_is_off(offset_ms: float, found: Found, 
     assert bool(check.fix) is (found is not Found.WELL)
 
 
-def test_a_key_that_may_withdraw_is_wrong_and_one_of_which_nothing_is_known_is_looked_at() -> None:
-    assert key_check("main", frozenset({"read", "trade", "withdraw"})).found is Found.WRONG
-    assert key_check("main", frozenset({"read", "trade"})).found is Found.WELL
-    assert key_check("main", None).found is Found.LOOK
+@pytest.mark.parametrize(
+    ("rights", "executes", "found"),
+    [
+        (KeyRights(trades=True, withdraws=False, is_bound=True), True, {Found.WELL}),
+        (KeyRights(trades=True, withdraws=True, is_bound=True), True, {Found.WRONG}),
+        (KeyRights(trades=False, withdraws=False, is_bound=True), True, {Found.WELL, Found.WRONG}),
+        (KeyRights(trades=False, withdraws=False, is_bound=True), False, {Found.WELL}),
+        (KeyRights(trades=True, withdraws=False, is_bound=False), True, {Found.WELL, Found.LOOK}),
+        (KeyRights(trades=True, withdraws=False, is_bound=True, days_left=3), True, {Found.WELL, Found.LOOK}),
+        (KeyRights(trades=True, withdraws=False, is_bound=True, days_left=80), True, {Found.WELL}),
+        (KeyRights(trades=True, withdraws=None, is_bound=True), True, {Found.LOOK}),
+        (KeyRights(trades=None, withdraws=None), True, {Found.LOOK}),
+        (None, True, {Found.LOOK}),
+    ],
+)
+def test_a_key_is_judged_by_what_the_venue_lets_it_do(
+    rights: KeyRights | None, executes: bool, found: set[Found]
+) -> None:
+    checks = key_checks("main", rights, executes=executes)
+    assert {check.found for check in checks} == found
+    assert all(bool(check.fix) is (check.found is not Found.WELL) for check in checks)
+
+
+@pytest.mark.parametrize(("may", "found"), [({"trade"}, Found.LOOK), ({"trade", "withdraw"}, Found.WRONG)])
+def test_the_doctor_asks_the_venue_itself_what_a_key_may_do_and_prints_no_key(
+    may: set[str], found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canary: str
+) -> None:
+    make_home(tmp_path / "home", monkeypatch)
+    with venue_beside(canary, may=frozenset(may)) as venue:
+        with service.records(who="ada") as kept:
+            service.add_connection(
+                kept, "main", "binance", purposes=["data", "execution"], account_kind="rehearsal",
+                settings={"base_url": venue.url, "symbols": ["BTC/USDT"]},
+                credentials={"api_key": KEY, "api_secret": canary},
+            )  # fmt: skip
+            service.in_own_loop(lambda: service.test_connection(kept, "main"))
+            kept.activate("main")
+        path = write_file(tmp_path)
+        path.write_text(path.read_text().replace('"paper"\npreset', '"main"\npreset'), encoding="utf-8")
+        told = run("doctor", str(path), "--json")
+    checks = [json.loads(line) for line in told.output.splitlines()]
+    about = {check["found"] for check in checks if check["about"] == "key of main"}
+    assert found.value.lower() in about, told.output
+    assert {"clock, by main", "disk", "records", "connection main"} <= {check["about"] for check in checks}
+    assert any("answers in" in check["says"] for check in checks)
+    assert KEY not in told.output
 
 
 # ── metrics ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,13 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import tradelab as tl
 from tests.unit.app.engine_beside import Beside, daemon_beside, write_file
 from tests.unit.app.venue_beside import make_home
 from tradelab.app import daemon_events
+from tradelab.app.daemon_views import faults_of
 from tradelab.app.handle import Handle
 from tradelab.app.handle_http import RawEvent, parsed
+from tradelab.app.handle_views import LiveHealth
+from tradelab.app.health_metrics import health_metrics
+from tradelab.app.metrics_page import page
 from tradelab.app.run_folder import RunFolder
 from tradelab.model.clock import ManualClock
 from tradelab.model.errors import ConfigError, ConnectivityError, LeaseError, ParameterError, UnknownNameError
@@ -172,8 +177,6 @@ def test_health_says_what_is_wrong_in_words(beside: Beside, monkeypatch: pytest.
 
 
 def test_metrics_are_what_prometheus_own_parser_reads(beside: Beside) -> None:
-    from prometheus_client.parser import text_string_to_metric_families
-
     beside.handle.halt("bot eurusd")
     families = {family.name: family for family in text_string_to_metric_families(beside.handle.metrics())}
     states = {tuple(s.labels.values()): s.value for s in families["tradelab_trading_state"].samples}
@@ -182,6 +185,37 @@ def test_metrics_are_what_prometheus_own_parser_reads(beside: Beside) -> None:
     counted = {s.labels["kind"]: s.value for s in families["tradelab_messages"].samples}
     assert counted["CommandReceived"] == counted["CommandDone"] == 1
     assert families["tradelab_journal_seq"].samples[0].value == len(kinds())
+
+
+def test_health_shows_streams_clocks_and_leases_to_people_and_to_prometheus() -> None:
+    lost = {"what": "orders", "of": "main", "symbol": None, "connected": False, "polled": False, "lost": True}
+    told = {
+        "streams": [{**lost, "reconnects": 2, "age_s": 7.5}],
+        "clocks": {"main": {"offset_ms": -1500.0, "trip_ms": 20.0, "age_s": 3.0, "trouble": None}},
+        "modules": {"execution": "on"}, "workers": {"execution": ["orders of main"]},
+    }  # fmt: skip
+    held = [{"account": "main", "holder": "paper on there, process 1", "left_s": 9.0, "ours": False}]
+    health = LiveHealth(
+        {
+            "node": "paper", "ok": False, "phase": "running", "state": "active", "up_s": 1.0, "pid": 1,
+            "faults": faults_of(told), "engine": told, "leases": held,
+        }
+    )  # fmt: skip
+    shown = repr(health)
+    assert "the stream of orders of main is lost" in shown
+    assert "main  orders  -       LOST   7.5    2" in shown
+    assert "clock of main: -1500 ms from ours" in shown
+    assert "lease of main: of paper on there, process 1, 9 s left" in shown
+    figures = {
+        (one.name, tuple(one.labels.values())): one.value
+        for family in text_string_to_metric_families(page(health_metrics(told, held)))
+        for one in family.samples
+    }
+    assert figures["tradelab_stream_connected", ("orders", "main", "")] == 0
+    assert figures["tradelab_stream_reconnects_total", ("orders", "main", "")] == 2
+    assert figures["tradelab_venue_clock_offset_seconds", ("main",)] == -1.5
+    assert figures["tradelab_lease_ours", ("main",)] == 0
+    assert figures["tradelab_workers", ("execution",)] == 1
 
 
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────

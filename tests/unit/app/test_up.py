@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.canary import traces
 from tests.house.tree import ROOT
@@ -24,6 +25,7 @@ from tradelab.app import connections as service
 from tradelab.app.handle import Handle
 from tradelab.app.run_folder import RunFolder
 from tradelab.model.credentials import Secret
+from tradelab.model.signal import DropCode
 from tradelab.store.database import Database
 from tradelab.store.journal import Journal
 from tradelab.store.secrets import Secrets
@@ -97,6 +99,11 @@ def send(canary: str, body: bytes) -> tuple[int, dict[str, object]]:
     return told
 
 
+def prometheus(page: str) -> list[tuple[str, float]]:
+    """Return the samples of a page of figures, as Prometheus' own parser reads them."""
+    return [(one.name, one.value) for family in text_string_to_metric_families(page) for one in family.samples]
+
+
 def told() -> list[str]:
     with Database() as database:
         return [row.kind for row in Journal(database, "rehearsed").rows()]
@@ -113,8 +120,21 @@ def test_a_signed_signal_becomes_an_order_at_a_rehearsed_exchange_and_no_secret_
         live = Handle("rehearsed")
         until("agreement with the venue", lambda: not live.snapshot()["accounts"]["main"]["reconciling"])
         body = {"id": "a-1", "bot": "btc", "symbol": "BTC/USDT", "action": "enter_long", "qty": "0.01"}
+        health = live.health()
+        assert {(one["what"], one["of"], one["connected"]) for one in health["engine"]["streams"]} >= {
+            ("orders", "main", True), ("fills", "main", True), ("bars 1m", "main", True),
+        }  # fmt: skip
+        until("the venue's clock", lambda: live.health()["engine"]["clocks"]["main"]["offset_ms"] is not None)
+        (lease,) = health["leases"]
+        assert (lease["account"], lease["ours"], lease["left_s"] > 0) == ("main", True, True)
+        assert {"account main", "orders of main"} & set(health["engine"]["workers"]["execution"])
+        figures = {name for name, _ in prometheus(live.metrics())}
+        assert {"tradelab_stream_connected", "tradelab_venue_clock_offset_seconds", "tradelab_lease_ours"} <= figures
         assert send(canary, json.dumps(body).encode())[1]["done"] is True
         until("what became of it", lambda: {"SignalDropped", "OrderAccepted"} & set(told()))
+        by_hand = live.order("BTC/USDT", "buy", "0.01", account="main", stop_loss="1", id="by-hand")
+        assert by_hand == live.order("BTC/USDT", "buy", "0.01", account="main", stop_loss="1", id="by-hand")
+        assert by_hand.done or by_hand.says.partition(":")[0] in {code.value for code in DropCode}, by_hand
         assert live.halt(says="enough").done
         assert live.snapshot()["state"] == "halted"
         os.kill(address.pid, signal.SIGKILL)

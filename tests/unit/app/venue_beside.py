@@ -31,14 +31,16 @@ def make_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def venue_beside(secret: str, clock: Clock | None = None) -> Iterator[Rehearsal]:
+def venue_beside(
+    secret: str, clock: Clock | None = None, *, may: frozenset[str] = frozenset({"trade"})
+) -> Iterator[Rehearsal]:
     """Run Binance spot with one account until the block ends, on a loop of its own; by default thirty times as fast."""
     loop, up, down = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
     made: list[Rehearsal] = []
 
     async def run() -> None:
         tape = Tape(SPOT, still_bars(), start_ns=START_NS, start_bar=1500)
-        account = AccountSetup(key=KEY, secret=secret, balances={"USDT": Decimal(10_000)})
+        account = AccountSetup(key=KEY, secret=secret, balances={"USDT": Decimal(10_000)}, may=may)
         setup = VenueSetup(ledger=Ledger.SPOT, accounts=(account,))
         async with rehearse("binance", [tape], setup, clock=clock or ScaledClock(START_NS, 30.0)) as at:
             made.append(at)

@@ -74,6 +74,23 @@ def test_the_last_subscriber_out_closes_the_stream_and_others_keep_it_open(tmp_p
     asyncio.run(scenario())
 
 
+def test_how_a_followed_stream_stands_is_told_and_of_one_that_nobody_follows_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world_of(tmp_path, provider_at()) as w:
+            assert w.feeds.line("scripted", SYMBOL, "1m") is None
+            follower = await w.follow()
+            await pass_time(w.clock, 60)
+            line = w.feeds.line("scripted", SYMBOL, "1m")
+            assert line is not None
+            assert (line.what, line.connected, line.polled, line.reconnects) == ("bars 1m", True, False, 0)
+            assert line.heard_ns is not None
+            assert w.clock.now_ns() - line.heard_ns <= 60 * 10**9
+            await follower.stop()
+            assert w.feeds.line("scripted", SYMBOL, "1m") is None
+
+    asyncio.run(scenario())
+
+
 def test_a_subscriber_that_is_cancelled_leaves_no_task_behind(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world_of(tmp_path, provider_at()) as w:

@@ -6,6 +6,8 @@ followed before: who was killed at a bar's close decides on it after all. Older 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tradelab.catalog.bars import Catalog
 from tradelab.catalog.frame import time_ns
 from tradelab.feeds.hub import Feeds
@@ -13,6 +15,7 @@ from tradelab.feeds.keeper import candles
 from tradelab.feeds.series import Series
 from tradelab.model.errors import ConnectivityError, InvariantError, UnknownNameError
 from tradelab.model.feed_events import BarClosed, BarsMissed, FeedAlarm
+from tradelab.model.line import Line
 from tradelab.model.market import Candle
 from tradelab.model.messages import AlarmRaised, DataReceived, Message, Recorded
 from tradelab.model.states import Severity
@@ -79,6 +82,15 @@ class Stage:
         catalog, self._catalog = self._catalog, None
         if catalog is not None:
             catalog.close()
+
+    def lines(self) -> list[Line]:
+        """Return how every stream of bars and quotes stands."""
+        if self._feeds is None:
+            return []
+        names = {source: provider.name for source, provider in self._desk.providers.items()}
+        found = [(key.source, self._feeds.line(names[key.source], key.symbol, key.timeframe)) for key in self._lengths]
+        found += [(source, self._feeds.line(names[source], symbol)) for source, symbol in self._quotes]
+        return [replace(line, of=source) for source, line in found if line is not None]
 
     # ── windows ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -13,6 +13,7 @@ from tradelab.model.account import AccountInfo, PositionMode
 from tradelab.model.errors import ConnectivityError, RequestError
 from tradelab.model.feed_events import FeedAlarm, FeedPolling, FeedResumed, FeedStale
 from tradelab.model.instrument import Instrument
+from tradelab.model.line import Line
 from tradelab.model.market import Quote
 from tradelab.model.messages import (
     AccountReported,
@@ -44,6 +45,7 @@ class Booker:
         self._venue = desk.venue(account)
         self._listed: Mapping[str, Instrument] = {}
         self._unlisted: set[str] = set()
+        self._fills: FillFeed | None = None
         self._asker = Asker(desk.clock, random.Random(account), Patience(longest_pause_s=5.0))
 
     async def learn(self) -> None:
@@ -90,8 +92,13 @@ class Booker:
         async with FillFeed(
             self._venue, cursor, rhythm=rhythm, on_alarm=self._alarm, clock=self._desk.clock, asker=self._asker
         ) as fills:
+            self._fills = fills
             async for fill in fills:
                 await self.book(fill)
+
+    def line(self) -> Line | None:
+        """Return how the stream of fills stands; ``None`` where the account lives here, or it was never opened."""
+        return None if self._fills is None else self._fills.line(self._account)
 
     async def book(self, fill: Fill) -> bool:
         """Book a fill under the name of whoever's order it is; ``False`` where it is booked already."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from tradelab.feeds.fills import FillRhythm
-from tradelab.model.capabilities import Stream
-from tradelab.model.errors import ConnectivityError, LeaseError, RequestError, VenueError
+from tradelab.model.errors import LeaseError
+from tradelab.model.line import Line
 from tradelab.model.messages import (
     AlarmRaised,
     CancelIntended,
@@ -32,10 +32,12 @@ from tradelab.model.messages import (
 from tradelab.model.signal import Drop, DropCode
 from tradelab.model.states import BotStatus, Leg, Severity, TradingState
 from tradelab.model.units import NS_PER_S
-from tradelab.modules.execution.booking import Booker, fills_since_ns
+from tradelab.modules.execution.booking import Booker
 from tradelab.modules.execution.cancelling import Canceller
 from tradelab.modules.execution.config import Config
+from tradelab.modules.execution.dead_man import DeadMan
 from tradelab.modules.execution.flatten import Flattener
+from tradelab.modules.execution.following import Follower, pause_s
 from tradelab.modules.execution.reconcile import Reconciler
 from tradelab.modules.execution.resolving import Resolver
 from tradelab.modules.execution.sending import Sender
@@ -43,8 +45,6 @@ from tradelab.spine.desk import Desk
 from tradelab.spine.order_life import Phase
 from tradelab.spine.snapshot import OrderState, PositionKey
 
-_FIRST_PAUSE_S = 0.5
-_SOON_S = 5.0  # after a subscription, when a second comparison is made
 _OPEN_S = 0.2  # between two looks whether an account is open again
 
 
@@ -63,8 +63,17 @@ class Stage:
         self.canceller = Canceller(desk, self.config, self.sender, self.bookers)
         self.resolver = Resolver(desk, self.config, self.sender)
         self.reconcilers = {account: Reconciler(desk, account, booker) for account, booker in self.bookers.items()}
+        self.followers = {
+            account: Follower(desk, self.config, account, booker, self.reconcilers[account])
+            for account, booker in self.bookers.items()
+        }
         self.flattener = Flattener(desk, self.canceller.follows, self._compare_now)
         self._comparing: set[str] = set()
+        self._dead_men = [
+            DeadMan(desk, account, table.dead_man_s, self._compare_now)
+            for account, table in desk.config.accounts.items()
+            if table.dead_man_s is not None and account in desk.venues
+        ]
         self._adjusted_ns: dict[tuple[str, str], int] = {}
         self._refusals: dict[str, int] = {}  # in a row: how long to wait is no matter of record
         bus = desk.bus
@@ -98,13 +107,20 @@ class Stage:
         self.canceller.take_up()
         for order in self._desk.snapshot().orders.values():
             self._take_up(order)
-        for account in self.reconcilers:
-            self._desk.tasks.begin(self._account(account), f"account {account}")
+        for follower in self.followers.values():
+            follower.begin()
+        for dead_man in self._dead_men:
+            self._desk.tasks.begin(dead_man.run(), "dead-man's switch")
         self.flattener.take_up()
 
     async def stop(self) -> None:
         """End everything that runs; what was sent stays at the venue, and is known."""
         await self._desk.tasks.stop()
+        await asyncio.gather(*(dead_man.disarm() for dead_man in self._dead_men))
+
+    def lines(self) -> list[Line]:
+        """Return how the streams of every account stand."""
+        return [line for follower in self.followers.values() for line in follower.lines()]
 
     def _take_up(self, order: OrderState) -> None:
         """Go on with an order that was kept and has no answer."""
@@ -114,58 +130,6 @@ class Stage:
             self._again_or_not(order)
         elif order.may_come:
             self._again_later(order)
-
-    async def _account(self, account: str) -> None:
-        """Compare at once, then follow the account for ever."""
-        await self.reconcilers[account].until_done()
-        for what, follow in (
-            ("fills", self._follow_fills),
-            ("orders", self._follow_orders),
-            ("money", self._follow_money),
-            ("comparison", self._compare_again),
-        ):
-            self._desk.tasks.begin(follow(account), f"{what} of {account}")
-
-    async def _follow_fills(self, account: str) -> None:
-        while True:
-            since_ns = fills_since_ns(self._desk, account)
-            try:
-                await self.bookers[account].follow_fills(since_ns, FillRhythm(look_s=self.config.fills_s))
-            except VenueError as error:
-                await self._lost(account, "fills", error)
-
-    async def _follow_orders(self, account: str) -> None:
-        if Stream.ORDERS not in self._desk.venue(account).capabilities.streams:
-            return await self._poll_orders(account)
-        failures = 0
-        while True:
-            try:
-                async for order in self._desk.venue(account).watch_orders():
-                    self.bookers[account].report(order)
-                    failures = 0
-                failures += 1
-                self.reconcilers[account].begin("the stream of orders ended")
-                await self._desk.clock.sleep(self._pause_s(failures))
-            except VenueError as error:
-                failures += 1
-                await self._lost(account, "orders", error, self._pause_s(failures))
-            await self.reconcilers[account].until_done()
-            self._desk.tasks.begin(self._once_more(account), f"look at {account} once more")
-
-    async def _lost(self, account: str, stream: str, error: VenueError, pause_s: float = 0.0) -> None:
-        """Shut an account of which something is not heard any more, and wait before it is tried again."""
-        self.reconcilers[account].begin(f"the stream of {stream} was lost: {error}"[:300])
-        if isinstance(error, RequestError):
-            says = f"the venue refuses its stream of {stream}: {error}"
-            self._desk.bus.say(AlarmRaised(kind="venue", about=account, severity=Severity.CRITICAL, says=says))
-            pause_s = self.config.longest_pause_s
-        asked_s = error.retry_after_s if isinstance(error, ConnectivityError) else None
-        await self._desk.clock.sleep(max(pause_s, asked_s or 0.0))
-
-    async def _once_more(self, account: str) -> None:
-        """Compare again a little later: a subscription may begin just after what the comparison did not see yet."""
-        await self._desk.clock.sleep(_SOON_S)
-        await self.reconcilers[account].until_done()
 
     def _compare_now(self, account: str) -> None:
         async def work() -> None:
@@ -177,28 +141,6 @@ class Stage:
         if account not in self._comparing:
             self._comparing.add(account)
             self._desk.tasks.begin(work(), f"compare {account}")
-
-    async def _poll_orders(self, account: str) -> None:
-        while True:
-            await self._desk.clock.sleep(self.config.poll_s)
-            await self.reconcilers[account].until_done()
-
-    async def _follow_money(self, account: str) -> None:
-        while True:
-            try:
-                await self.bookers[account].report_account()
-            except VenueError as error:  # what is not told grows old, and who needs it fresh sees that
-                asked_s = error.retry_after_s if isinstance(error, ConnectivityError) else None
-                await self._desk.clock.sleep(asked_s or 0.0)
-            await self._desk.clock.sleep(self.config.account_s)
-
-    async def _compare_again(self, account: str) -> None:
-        while True:
-            await self._desk.clock.sleep(self.config.reconcile_s)
-            await self.reconcilers[account].until_done()
-
-    def _pause_s(self, failures: int) -> float:
-        return float(min(_FIRST_PAUSE_S * 2.0 ** (failures - 1), self.config.longest_pause_s))
 
     # ── what is wanted ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -361,8 +303,8 @@ class Stage:
         """Wait as long as the venue asked, or twice as long each time, and send a refused order again."""
         name = order.client_order_id
         tries = self._refusals[name] = self._refusals.get(name, 0) + 1
-        pause_s = self._pause_s(tries)
-        until_ns = max(order.retry_ns or 0, self._desk.clock.now_ns() + int(pause_s * NS_PER_S))
+        until_ns = self._desk.clock.now_ns() + int(pause_s(tries, self.config) * NS_PER_S)
+        until_ns = max(order.retry_ns or 0, until_ns)
         if until_ns >= order.intended.fresh_until_ns:
             says = "it was refused for the moment, and the moment will last longer than it is good for"
             self._abandon(order, says)

@@ -14,11 +14,12 @@ from tradelab.model.units import NS_PER_MIN
 from tradelab.modules.risk_management import guards
 from tradelab.modules.risk_management.config import Config
 from tradelab.modules.risk_management.guards import Guarded
-from tradelab.modules.risk_management.rules_commands import is_person
 from tradelab.modules.risk_management.scene import Promised
+from tradelab.spine.persons import is_person
 from tradelab.spine.snapshot import PositionKey
 
 ARM, DISARM = "arm", "disarm"  # commands; their argument is the account
+ACKNOWLEDGE = "acknowledge"  # its argument is a scope: the node, or one account
 _BY_CODE = {code.value: code for code in guards.GUARDS}
 
 
@@ -120,19 +121,25 @@ class Memory:
             while recent[-1] - recent[0] >= NS_PER_MIN:
                 recent.popleft()
 
-    # ── arming ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what a person says ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _command_received(self, it: said.CommandReceived, _: Recorded[Any]) -> None:
-        account = dict(it.arguments).get("account")
-        if it.name in (ARM, DISARM) and account and (it.name == DISARM or is_person(it.by, self._modules)):
-            self._asked[it.command_id] = (it.name, account)
+        given = dict(it.arguments)
+        about = given.get("scope", "node") if it.name == ACKNOWLEDGE else given.get("account", "")
+        heeds = it.name in (ARM, ACKNOWLEDGE) and is_person(it.by, self._modules)
+        if about and (heeds or it.name == DISARM):
+            self._asked[it.command_id] = (it.name, about)
 
     def _command_done(self, it: said.CommandDone, _: Recorded[Any]) -> None:
-        name, account = self._asked.pop(it.command_id, ("", ""))
+        name, about = self._asked.pop(it.command_id, ("", ""))
         if it.done and name == ARM:
-            self._armed.add(account)
+            self._armed.add(about)
         elif it.done and name == DISARM:
-            self._armed.discard(account)
+            self._armed.discard(about)
+        elif it.done and name == ACKNOWLEDGE:
+            for account, guarded in self._guarded.items():
+                if about in ("node", f"account {account}"):
+                    self._guarded[account] = guards.acknowledged(guarded)
 
     # ── position ids ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -95,13 +95,13 @@ def _how_much(scene: Scene) -> tuple[Decimal, str | None, Inputs]:
 
 def _made(scene: Scene, qty: Decimal, ticket: str | None) -> OrderIntent:
     signal, kind = scene.signal, scene.signal.order_type
-    if kind is OrderType.STOP_LIMIT:  # a signal names the trigger only; who leaves wants out more than a price
+    if kind is OrderType.STOP_LIMIT and signal.limit_price is None:  # who leaves wants out more than a price
         kind = OrderType.STOP
     offered = scene.capabilities
     return OrderIntent(
         client_order_id=order_name(scene.account, signal), symbol=signal.symbol, side=scene.side, type=kind, qty=qty,
-        price=signal.order_price if kind is OrderType.LIMIT else None,
-        stop_price=signal.order_price if kind is OrderType.STOP else None,
+        price=signal.order_price if kind is OrderType.LIMIT else signal.limit_price,
+        stop_price=signal.order_price if kind.needs_stop_price else None,
         reduce_only=offered is not None and offered.reduce_only,
         position_id=ticket if _closes_by_ticket(scene) else None,
     )  # fmt: skip

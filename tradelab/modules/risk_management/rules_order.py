@@ -48,11 +48,9 @@ def _made(scene: Scene, qty: Decimal) -> Ordered | Drop:
         else:
             says = "market: the venue offers no bounded order, so nothing holds its price"
     elif kind is OrderType.STOP_LIMIT:
-        most = scene.limits.max_slippage_bps
-        if most is None or signal.order_price is None:
-            return drop(DropCode.NOT_OFFERED, "a stop-limit needs max_slippage_bps: a signal names its trigger only")
-        stop_price = signal.order_price
-        price = stop_price * (1 + scene.side.sign * most / 10_000)
+        stop_price, price = signal.order_price, signal.limit_price or _behind(scene)
+        if price is None:
+            return drop(DropCode.NOT_OFFERED, "a stop-limit needs a limit_price, or its preset max_slippage_bps")
     elif kind is OrderType.LIMIT:
         price = signal.order_price
     elif kind is OrderType.STOP:
@@ -62,6 +60,12 @@ def _made(scene: Scene, qty: Decimal) -> Ordered | Drop:
         price=price, stop_price=stop_price, time_in_force=tif,
     )  # fmt: skip
     return Ordered(intent, written(order_kind=says, slippage_bound=bound))
+
+
+def _behind(scene: Scene) -> Decimal | None:
+    """Return the worst price of a stop-limit whose signal names its trigger only; ``None``: there is no bound."""
+    trigger, most = scene.signal.order_price, scene.limits.max_slippage_bps
+    return None if trigger is None or most is None else trigger * (1 + scene.side.sign * most / 10_000)
 
 
 def offers_bounded(capabilities: VenueCapabilities | None) -> bool:

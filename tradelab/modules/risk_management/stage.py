@@ -22,9 +22,9 @@ from tradelab.modules.risk_management.exposure import orders_of
 from tradelab.modules.risk_management.guards import breaches, strictest
 from tradelab.modules.risk_management.memory import Memory
 from tradelab.modules.risk_management.rules import decide
-from tradelab.modules.risk_management.rules_commands import is_person
 from tradelab.modules.risk_management.scene import Promised, Scene, order_name
 from tradelab.spine.desk import Desk
+from tradelab.spine.persons import is_person
 from tradelab.spine.snapshot import PositionKey
 from tradelab.spine.view import View
 

@@ -26,7 +26,7 @@ from tradelab.rehearsal.dialects.binance_errors import (
     refuse,
 )
 from tradelab.rehearsal.dialects.binance_params import ALWAYS, WHOLE, Params
-from tradelab.rehearsal.faults import Fault, Script
+from tradelab.rehearsal.faults import CHANGES, Fault, Script
 from tradelab.rehearsal.meter import Scope, Verdict
 from tradelab.rehearsal.reading import is_signed
 
@@ -143,6 +143,8 @@ class Door:
         if route.security is Security.SIGNED:
             signed = _unsigned(call.query) + _unsigned(call.body.decode("utf-8", "replace"))
             self.check(key, signed, call.params)
+        if route.kind in CHANGES and "trade" not in self.desk.exchange.accounts[key].may:
+            raise BinanceError(-2015, "Invalid API-key, IP, or permissions for action.", UNAUTHORIZED)
         return key
 
     def key_of(self, key: str | None) -> str:

@@ -13,6 +13,7 @@ from tradelab.rehearsal.dialects.binance_door import Door, Limits
 from tradelab.rehearsal.dialects.binance_errors import BinanceError
 from tradelab.rehearsal.dialects.binance_market import Market, Style
 from tradelab.rehearsal.dialects.binance_params import whole_or
+from tradelab.rehearsal.dialects.binance_rights import rights_route
 from tradelab.rehearsal.dialects.binance_spot_account import SpotAccount
 from tradelab.rehearsal.dialects.binance_spot_info import SpotInfo
 from tradelab.rehearsal.dialects.binance_spot_orders import SpotOrders
@@ -74,7 +75,8 @@ class BinanceSpot:
     def endpoints(self) -> list[Endpoint]:
         """Return every REST address."""
         public = self.market.routes(PUBLIC_WEIGHTS) + self.info.routes()
-        return [self.door.endpoint(r) for r in public + self.orders.routes() + self.account.routes()]
+        private = [*self.orders.routes(), *self.account.routes(), rights_route(self.door.desk.exchange)]
+        return [self.door.endpoint(r) for r in public + private]
 
     def sockets(self) -> list[tuple[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]]:
         """Return the sockets.

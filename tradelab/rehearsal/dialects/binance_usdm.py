@@ -13,6 +13,7 @@ from tradelab.rehearsal.dialects.binance_door import Door, Limits
 from tradelab.rehearsal.dialects.binance_errors import BinanceError
 from tradelab.rehearsal.dialects.binance_market import Market, Style
 from tradelab.rehearsal.dialects.binance_params import whole_or
+from tradelab.rehearsal.dialects.binance_rights import rights_route
 from tradelab.rehearsal.dialects.binance_usdm_account import UsdmAccount
 from tradelab.rehearsal.dialects.binance_usdm_algo import UsdmAlgo
 from tradelab.rehearsal.dialects.binance_usdm_info import UsdmInfo
@@ -88,7 +89,7 @@ class BinanceUsdm:
         """Return every REST address."""
         parts = (self.info, self.orders, self.algo, self.account, self.users)
         routes = self.market.routes(PUBLIC_WEIGHTS) + [r for part in parts for r in part.routes()]
-        return [self.door.endpoint(r) for r in routes]
+        return [self.door.endpoint(r) for r in [*routes, rights_route(self.door.desk.exchange)]]
 
     def sockets(self) -> list[tuple[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]]:
         """Return the sockets: of books, of other market data, of accounts; ``/ws`` and ``/stream`` are the old ones."""

@@ -235,18 +235,22 @@ class Account:
         return {"list": [{"symbol": s, **rates, "baseCoin": ""} for s in shown]}
 
     def query_api(self, asked: Asked) -> Row:
-        """Tell what the key may do: trade and read, and no more."""
+        """Tell what the key may do: read, and what else its setup says."""
+        setup = self._branch.exchange.accounts[asked.account]
+        wallet = ["AccountTransfer", *(["Withdraw"] if "withdraw" in setup.may else [])]
         return {
-            "id": "2208369", "note": "rehearsal", "apiKey": asked.account, "readOnly": 0, "secret": "",
+            "id": "2208369", "note": "rehearsal", "apiKey": asked.account, "secret": "",
+            "readOnly": 0 if "trade" in setup.may else 1,
             "permissions": {
-                "ContractTrade": ["Order", "Position"], "Spot": ["SpotTrade"], "Wallet": ["AccountTransfer"],
+                "ContractTrade": ["Order", "Position"], "Spot": ["SpotTrade"], "Wallet": wallet,
                 "Options": [], "Derivatives": ["DerivativesTrade"], "CopyTrading": [], "BlockTrade": [],
                 "Exchange": ["ExchangeHistory"], "NFT": [], "Affiliate": [], "Earn": [], "FiatP2P": [],
                 "FiatBybitPay": [], "FiatConvertBroker": [], "FiatGlobalPay": [], "FiatBitPay": [], "BitCard": [],
                 "ByXPost": [],
             },
-            "ips": ["*"], "type": 1, "deadlineDay": -2, "expiredAt": "1970-01-01T00:00:00Z",
-            "createdAt": "2025-10-13T03:20:45Z", "unified": 0, "uta": 1, "userID": 1448939, "inviterID": 0,
+            "ips": ["127.0.0.1"] if setup.bound else ["*"], "type": 1, "deadlineDay": -2,
+            "expiredAt": "1970-01-01T00:00:00Z", "createdAt": "2025-10-13T03:20:45Z",
+            "unified": 0, "uta": 1, "userID": 1448939, "inviterID": 0,
             "vipLevel": "No VIP", "mktMakerLevel": "0", "affiliateID": 0, "rsaPublicKey": "", "isMaster": True,
             "parentUid": "0", "kycLevel": "LEVEL_DEFAULT", "kycRegion": "", "userIDInt64": "1448939",
             "inviterIDInt64": "0", "affiliateIDInt64": "0",

@@ -13,6 +13,7 @@ from tradelab.rehearsal.dialects import bybit_errors as no
 from tradelab.rehearsal.dialects.bybit_branch import Branch
 from tradelab.rehearsal.dialects.bybit_errors import Refusal
 from tradelab.rehearsal.dialects.bybit_wire import Asked, Kind, Row, body_of, read
+from tradelab.rehearsal.faults import CHANGES
 from tradelab.rehearsal.reading import is_signed, is_whole
 from tradelab.rehearsal.settings import AccountSetup
 
@@ -38,6 +39,8 @@ def let_in(branch: Branch, route: Route, call: Call) -> tuple[Asked | Refusal, l
         found = authenticate(branch, call)
         if isinstance(found, Refusal):
             return found, []
+        if route.kind in CHANGES and "trade" not in found.may:
+            return no.NO_LEAVE, []
         call.account = account = found.key
     given: dict[str, Any] | None = dict(call.params) if route.method == "GET" else body_of(call.body)
     if given is None:

@@ -25,6 +25,7 @@ class Refusal:
 NO_CREDENTIALS = Refusal(10001, "empty value: apiTimestamp[] apiKey[] apiSignature[]", 401)
 BAD_KEY = Refusal(10003, "API key is invalid.")
 BAD_SIGN = Refusal(10004, "Error sign, please check your signature generation algorithm.")
+NO_LEAVE = Refusal(10005, "Permission denied, please check your API key permissions.")
 TOO_MANY_VISITS = Refusal(10006, "Too many visits. Exceeded the API Rate Limit.")
 TOO_FREQUENT = "403, access too frequent"  # docs/v5/rate-limit; the body is not documented
 ILLEGAL_CATEGORY = Refusal(10001, "Illegal category")

@@ -15,7 +15,7 @@ from tradelab.model.states import Severity, TradingState
 from tradelab.modules.risk_management.config import Config
 from tradelab.modules.risk_management.guards import Guarded, acknowledged, loss, reported, trading_day, tripped
 from tradelab.modules.risk_management.manifest import MANIFEST
-from tradelab.modules.risk_management.rules_commands import may_change
+from tradelab.spine.persons import may_change
 
 D = Decimal
 

@@ -1,4 +1,8 @@
-"""Say who may change what may be sent: everybody may make it stricter, only a person may let go again."""
+"""Say who may change what may be sent: everybody may make it stricter, only a person may let go again.
+
+A program that gives commands under its own name says so: ``program nightly-job``. One that does not counts as the
+person under whose name it runs, for nobody can tell them apart.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Collection
 
 from tradelab.model.states import TradingState
 
-PROGRAM = "program "  # what a program's name begins with where it gives commands: "program nightly-job"
+PROGRAM = "program "  # what a program's name begins with where it gives commands
 _STRICTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 
 
