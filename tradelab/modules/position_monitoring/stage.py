@@ -119,7 +119,8 @@ class Stage:
         self._desk.bus.say(closed(held.key, closing, recorded.ts_event_ns))
 
     def _measure(self, held: Held) -> bool:
-        it = measured(held, self.positions.signal(held.signal_id), self._desk.market)
+        costs = self.config.costs.get(held.key.account)
+        it = measured(held, self.positions.signal(held.signal_id), self._desk.market, costs)
         if it is not None:
             self._desk.bus.say(it)
             return True
