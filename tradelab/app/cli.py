@@ -11,6 +11,7 @@ from tradelab import __version__
 from tradelab.model.errors import TradelabError
 
 _COMMANDS = {
+    "analytics": ("tradelab.app.cli_analytics", "say how trading goes, by bot, symbol, connection or day"),
     "audit": ("tradelab.app.cli_audit", "verify and read the journal of an engine"),
     "bots": ("tradelab.app.cli_control", "list bots; start, stop, pause, resume one"),
     "connections": ("tradelab.app.cli_connections", "make, test and use connections to exchanges and brokers"),

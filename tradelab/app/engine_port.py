@@ -40,3 +40,7 @@ class Engine(Protocol):
     def health(self) -> dict[str, Any]:
         """Return how it is: modules, leases, accounts, bots."""
         ...
+
+    def stage(self, module: str) -> Any:
+        """Return the stage of a module that is on; ``KeyError`` where it is not."""
+        ...

@@ -29,8 +29,8 @@ from tradelab.store.leases import Leases
 from tradelab.store.states import TradingStates
 
 _OURS = (
-    "audit", "bots", "doctor", "down", "flatten", "halt", "lease", "logs", "modules", "notify", "reduce", "resume",
-    "status", "up", "webhook",
+    "analytics", "audit", "bots", "doctor", "down", "flatten", "halt", "lease", "logs", "modules", "notify", "reduce",
+    "resume", "status", "up", "webhook",
 )  # fmt: skip
 
 

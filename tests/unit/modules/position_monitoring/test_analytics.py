@@ -27,7 +27,7 @@ from tradelab.model.messages import (
 from tradelab.model.orders import Fill, Liquidity, OrderIntent, OrderType, Side
 from tradelab.model.states import Leg
 from tradelab.model.units import NS_PER_DAY, NS_PER_HOUR
-from tradelab.modules.position_monitoring.analytics import figures, frame
+from tradelab.modules.position_monitoring.analytics import figures
 from tradelab.modules.position_monitoring.analytics_log import TradeLog
 from tradelab.modules.position_monitoring.days import Days
 
@@ -236,14 +236,6 @@ def test_a_day_is_one_return_and_no_ratio() -> None:
     first, second = figures(log.days, by="day", least_days=1)
     assert (first.total_return, second.total_return) == (pytest.approx(0.05), pytest.approx(0.02))
     assert (first.days, first.sharpe) == (1, None)
-
-
-def test_figures_are_a_table_of_numbers() -> None:
-    table = frame(figures(told(closed("30"), closed("-10", bot="c")).days, by="bot"))
-    assert list(table.index) == ["b", "c"]
-    assert table["pnl"].tolist() == [30.0, -10.0]
-    assert table["sharpe"].isna().all()
-    assert table["trades"].dtype == int
 
 
 def test_days_that_were_written_are_the_same_when_they_are_read() -> None:
