@@ -225,6 +225,14 @@ def test_a_bot_is_judged_by_what_it_closed_over_what_its_account_was_worth_when_
     assert row.sortino == pytest.approx(-0.0075 / 0.05 * 365**0.5)
 
 
+def test_funding_is_in_the_return_of_a_connection_and_in_no_trade() -> None:
+    log = told(listed("X", "USD"), *worth("1000", "987.5", currency="USD"), closed("0", day=1))  # 12.50 were paid
+    (connection,) = figures(log.days, by="connection")
+    (bot,) = figures(log.days, by="bot")
+    assert (connection.total_return, connection.max_drawdown) == (pytest.approx(-0.0125), pytest.approx(-0.0125))
+    assert (bot.pnl, bot.total_return, connection.pnl) == (D(0), 0.0, D(0))
+
+
 def test_what_is_earned_in_another_currency_than_the_account_is_counted_in_is_no_return() -> None:
     log = told(listed("X", "JPY"), *worth("1000", currency="USD"), closed("50"))
     (row,) = figures(log.days, by="bot")
