@@ -17,7 +17,6 @@ from tradelab.model.states import Protection, Severity
 from tradelab.model.units import NS_PER_S, Timeframe
 from tradelab.modules.position_monitoring.analytics import Figures, figures
 from tradelab.modules.position_monitoring.aside import Aside
-from tradelab.modules.position_monitoring.aside import Aside
 from tradelab.modules.position_monitoring.config import Config
 from tradelab.modules.position_monitoring.days import day_of
 from tradelab.modules.position_monitoring.fold import Positions
@@ -92,9 +91,11 @@ class Stage:
             await self._desk.clock.sleep(self.config.look_every_s)
 
     def _sessions(self) -> set[Timeframe]:
-        """Bars of bots whose positions do not outlast a session."""
+        """Bars of bots whose positions do not outlast a session: those to come, and those that are held."""
         config = self._desk.config
-        return {bot.timeframe for bot in config.bots if config.presets[bot.preset].exits.session_close}
+        to_come = {bot.timeframe for bot in config.bots if config.presets[bot.preset].exits.session_close}
+        plans = ((held.bot, held.plan) for held in self.positions.held.values())
+        return to_come | {bot.timeframe for bot, plan in plans if bot and plan and plan.session_close}
 
     async def _ring(self, timeframe: Timeframe) -> None:
         """Look shortly before each bar closes, however seldom the quotes are looked at."""
