@@ -140,7 +140,10 @@ class ExitsArmed(Message):
     """The exits of a fresh position are measured: by ``unit``, the ATR of the bar that decided.
 
     ``atr`` and ``close`` are those of the newest closed bar, from which a chandelier goes on. ``None`` where the bot's
-    plan needs none, or nobody knows.
+    plan needs none, or nobody knows. ``plan`` is the exit plan that it is opened on, as text, ``costs`` are those
+    declared for its account then (``None``: none are), ``session`` the time zone whose midnight ends a session:
+    whatever becomes of the preset, this position keeps them. Messages of before they were written down have no
+    ``plan``.
     """
 
     account: str
@@ -150,6 +153,9 @@ class ExitsArmed(Message):
     unit: float | None = None
     atr: float | None = None
     close: float | None = None
+    plan: str | None = None
+    costs: tuple[tuple[str, float], ...] | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

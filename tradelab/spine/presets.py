@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from tradelab.model.errors import ConfigError, UnknownNameError
-from tradelab.model.exits import ExitPlan
+from tradelab.model.exits import BreakEven, ExitPlan, Trail
 from tradelab.spine.tables import Above, Fraction, Seconds, Table
 
 Count = Annotated[int, Field(gt=0)]
@@ -128,6 +128,9 @@ class Preset(Table):
         known = [field.name for field in fields(ExitPlan)]
         if unknown := next((name for name in told if name not in known), None):
             raise ValueError(str(UnknownNameError.of("exit", unknown, known)))
+        for name, kind in (("trail", Trail), ("break_even", BreakEven)):
+            if isinstance(told.get(name), dict):
+                told[name] = _part(name, kind, told[name])
         if isinstance(targets := told.get("targets"), list):
             told["targets"] = tuple(tuple(each) if isinstance(each, list) else each for each in targets)
         if isinstance(roi := told.get("roi"), dict):
@@ -142,3 +145,16 @@ class Preset(Table):
         if self.sizing.by == "risk" and self.exits.stop is None:
             raise ValueError('sizing by "risk" needs exits.stop, which says what is risked')
         return self
+
+
+def _part(name: str, kind: type[Trail] | type[BreakEven], told: dict[str, Any]) -> Trail | BreakEven:
+    """Read a part of a plan that is a table of its own: ``trail = { distance = "3 atr", chandelier = true }``."""
+    known = {field.name: field.default is MISSING for field in fields(kind)}
+    if unknown := next((word for word in told if word not in known), None):
+        raise ValueError(str(UnknownNameError.of(f"word of {name}", unknown, known)))
+    if missing := next((word for word, needed in known.items() if needed and word not in told), None):
+        raise ValueError(f"{name} needs {missing}")
+    try:
+        return kind(**told)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None

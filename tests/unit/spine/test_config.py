@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tradelab.model.errors import ConfigError, UnknownNameError
-from tradelab.model.exits import ExitPlan
+from tradelab.model.exits import BreakEven, ExitPlan, Trail
 from tradelab.model.units import Timeframe
 from tradelab.modules.index import MANIFESTS
 from tradelab.spine.config import Mode, NodeConfig, parse_node, read_node
@@ -55,6 +55,17 @@ def test_the_example_says_what_a_person_reads_in_it() -> None:
     assert node.accounts["paper"].balances == {"USDT": D(10_000)}
     assert node.module("market_data")["upkeep_every_h"] == 24
     assert node.module("execution") == {}
+
+
+def test_a_trail_and_a_break_even_may_be_tables_with_all_their_words() -> None:
+    exits = {
+        "stop": "2 atr",
+        "trail": {"distance": "3 atr", "start": "1 r", "step": 0.001, "chandelier": True},
+        "break_even": {"at": "1 r", "offset": 0.0005, "fees": False},
+    }
+    plan = parse_node(changed("presets", "small", "exits", to=exits)).presets["small"].exits
+    assert plan.trail == Trail("3 atr", start="1 r", step=0.001, chandelier=True)
+    assert plan.break_even == BreakEven("1 r", offset=0.0005, fees=False)
 
 
 def test_the_example_can_be_assembled_and_its_strategies_are_there() -> None:
@@ -113,6 +124,9 @@ def test_a_number_of_the_file_is_as_exact_as_it_was_written(tmp_path: Path) -> N
         (["presets", "small", "sizing"], {"by": "lots", "value": 1}, "presets.small.sizing.by='lots' is wrong"),
         (["presets", "small", "sizing"], {"by": "qty"}, "presets.small.sizing.value is missing"),
         (["presets", "small", "exits"], {"stopp": 1}, "no exit named 'stopp'; did you mean 'stop'?"),
+        (["presets", "small", "exits"], {"trail": {"distanze": 0.02}}, "did you mean 'distance'?"),
+        (["presets", "small", "exits"], {"trail": {"start": "1 r"}}, "trail needs distance"),
+        (["presets", "small", "exits"], {"break_even": {"at": "no"}}, "BreakEven.at='no' is no distance"),
         (["presets", "small", "exits"], {"targets": ["1 r"]}, "distances in R need a stop, which defines R"),
         (["presets", "small", "limits"], {"max_daily_los": 1}, "did you mean 'max_daily_loss'?"),
         (["presets", "small", "limits"], {"max_daily_loss": 3}, "max_daily_loss=3 is wrong: input should be less"),

@@ -1,165 +1,214 @@
-"""Count how trading goes, by bot, symbol, connection or day: pure functions of what the journal holds.
+"""Count how trading goes, by bot, symbol, connection or day: pure functions of what each day came to.
 
-What cannot be told is ``None``: a profit factor where nothing was lost, a mean of nothing, a ratio without dispersion.
+What cannot be told is ``None``: a profit factor where nothing was lost, a ratio without dispersion, a mean of nothing
+or of too few, money of two currencies. The formulas of ratios are those of ``tradelab.metrics``, with their sources.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from tradelab.metrics import returns, trades
+from tradelab.metrics import trades
 from tradelab.model.errors import ParameterError
-from tradelab.model.messages import PositionClosed
-from tradelab.model.units import NS_PER_DAY
-from tradelab.modules.position_monitoring.analytics_log import Slip, TradeLog, Wait, Worth
+from tradelab.modules.position_monitoring.days import Cell, Days, Facts, Worth
 from tradelab.modules.position_monitoring.exposure import spread
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tradelab.modules.position_monitoring.paths import Path, of_account, of_rounds, told
 
 By = Literal["bot", "symbol", "connection", "day"]
-_EPOCH = dt.date(1970, 1, 1)
+BY: tuple[By, ...] = ("bot", "symbol", "connection", "day")
+LEAST_TRADES = 5  # of fewer no rate or mean is told
+LEAST_DAYS = 10  # of fewer returns no ratio is told
+_BPS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What one group's trading came to.
 
-    ``trades`` are rounds that are over, ``untold`` those of them whose profit nobody knows, which are in no figure.
-    ``pnl``, ``fees`` and ``expectancy`` are money in the currency prices are said in, ``expectancy_r`` is in R,
-    ``slippage_bps`` the mean by value, above zero is worse than the price the order was weighed by.
+    Parameters
+    ----------
+    trades, wins, losses, untold
+        Rounds that are over; those that won and lost; those whose profit nobody knows, which are in no figure.
+    pnl, fees, expectancy
+        Money in ``currency``, which prices are said in; profit after fees and before funding. ``None`` where prices
+        of the group are said in several.
+    profit_factor, win_rate, expectancy, expectancy_r
+        As in ``tradelab.metrics.trades``, of at least ``least_trades`` rounds; the last one in R.
+    total_return, max_drawdown, sharpe, sortino
+        Of the returns of every day of the calendar, Sharpe and Sortino a year of 365 and without a risk-free rate
+        (``tradelab.metrics.returns``), of at least ``least_days``. A connection's return is that of its equity, open
+        profit, fees and funding in it, and its drawdown is from peak to trough at any report. A bot's and a symbol's
+        is the profit of the rounds that closed, over what the accounts were worth when the day began.
+    slippage_bps
+        What fills cost against the prices that their orders were weighed by, by value; above zero is worse.
+    drift_bps, drift_equity_bps, compared
+        What rounds cost against those of the shadow book, of what was entered, and of what the accounts were worth
+        last; and how many rounds that is.
+    latency_p50_ms, latency_p99_ms
+        From the intent that was kept to the venue's yes, by nearest rank.
     """
 
     group: str
+    currency: str | None
     trades: int
+    wins: int
+    losses: int
     untold: int
-    pnl: Decimal
-    fees: Decimal
+    pnl: Decimal | None
+    fees: Decimal | None
     win_rate: float | None
     profit_factor: float | None
     expectancy: float | None
     expectancy_r: float | None
-    slippage_bps: float | None
-    latency_p50_ms: float | None
-    latency_p99_ms: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
-    """What an account's equity went through, by its last value of each UTC day; ``max_drawdown`` at or below zero."""
-
-    account: str
     days: int
     total_return: float | None
     max_drawdown: float | None
     sharpe: float | None
     sortino: float | None
+    slippage_bps: float | None
+    drift_bps: float | None
+    drift_equity_bps: float | None
+    compared: int
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
 
 
-def figures(log: TradeLog, *, by: By, since_ns: int = 0) -> tuple[Figures, ...]:
+def figures(
+    days: Days, *, by: By, first: str = "", last: str = "", least_trades: int = LEAST_TRADES,
+    least_days: int = LEAST_DAYS,
+) -> tuple[Figures, ...]:  # fmt: skip
     """Return the figures of each group, in the order of their names.
 
     Parameters
     ----------
     by
-        ``"bot"``, ``"symbol"``, ``"connection"`` (the account that is traded) or ``"day"`` (UTC, of the close).
-    since_ns
-        What closed, filled or was accepted before is left out.
+        ``"bot"``, ``"symbol"``, ``"connection"`` (the account that is traded) or ``"day"`` (of UTC).
+    first, last
+        Days, both among them, such as ``"2024-01-31"``; by default all.
+
+    Raises
+    ------
+    ParameterError
+        There is no such group.
     """
-    if by not in _GROUPS:
-        raise ParameterError(f"by={by!r} is not allowed.", allowed=list(_GROUPS))
-    of = _GROUPS[by]
-    rounds = _grouped((r for r in log.rounds if r.closed_ns >= since_ns), lambda r: of(r, r.closed_ns))
-    slips = _grouped((s for s in log.slips if s.ts_ns >= since_ns), lambda s: of(s, s.ts_ns))
-    waits = _grouped((w for w in log.waits if w.ts_ns >= since_ns), lambda w: of(w, w.ts_ns))
-    groups = sorted({*rounds, *slips, *waits})
-    return tuple(_figures(group, rounds[group], slips[group], waits[group]) for group in groups)
+    if by not in BY:
+        raise ParameterError(f"by={by!r} is not allowed.", allowed=list(BY))
+    window = _Window(days, first, last)
+    groups: defaultdict[str, list[tuple[Cell, Facts]]] = defaultdict(list)
+    for cell, facts in days.facts.items():
+        if window.has(cell.day):
+            groups[_GROUPS[by](cell)].append((cell, facts))
+    if by == "connection":
+        for day, account in days.worth:
+            if window.has(day):
+                groups.setdefault(account, [])
+    counts = _Counts(window, by, least_trades, least_days)
+    return tuple(counts.of(group, sorted(groups[group], key=_order)) for group in sorted(groups))
 
 
-def _figures(group: str, rounds: Sequence[PositionClosed], slips: Sequence[Slip], waits: Sequence[Wait]) -> Figures:
-    told = [r.realized_pnl for r in rounds if r.realized_pnl is not None]
-    in_r = [float(r.r_multiple) for r in rounds if r.r_multiple is not None]
-    pnl = np.array([float(value) for value in told])
-    value = sum((s.value for s in slips), Decimal(0))
-    waited = spread([w.ms for w in waits])
-    return Figures(
-        group=group,
-        trades=len(rounds),
-        untold=len(rounds) - len(told),
-        pnl=sum(told, Decimal(0)),
-        fees=sum((r.fees for r in rounds), Decimal(0)),
-        win_rate=_told(trades.win_rate(pnl)),
-        profit_factor=_told(trades.profit_factor(pnl)),
-        expectancy=_told(trades.expectancy(pnl)),
-        expectancy_r=float(np.mean(in_r)) if in_r else None,
-        slippage_bps=float(sum((s.value * s.bps for s in slips), Decimal(0)) / value) if value else None,
-        latency_p50_ms=waited.p50,
-        latency_p99_ms=waited.p99,
-    )
-
-
-def growth(worth: Iterable[Worth], *, periods_per_year: float) -> tuple[Growth, ...]:
-    """Return what each account's equity went through.
-
-    Parameters
-    ----------
-    periods_per_year
-        Days in a year on which the account can earn: 365 where it trades every day, about 252 on an exchange.
-    """
-    by_account = _grouped(worth, lambda w: w.account)
-    return tuple(_growth(account, by_account[account], periods_per_year) for account in sorted(by_account))
-
-
-def _growth(account: str, worth: Sequence[Worth], periods_per_year: float) -> Growth:
-    points = sorted(worth, key=lambda w: w.ts_ns)
-    equity = np.array([float(w.equity) for w in points])
-    last = {w.ts_ns // NS_PER_DAY: float(w.equity) for w in points}
-    days = np.array([last[day] for day in sorted(last)])
-    sound = len(days) > 1 and bool((equity > 0).all())
-    daily = days[1:] / days[:-1] - 1.0 if sound else np.empty(0)
-    return Growth(
-        account=account,
-        days=len(days),
-        total_return=float(days[-1] / days[0] - 1.0) if sound else None,
-        max_drawdown=float(returns.drawdown_of_wealth(equity, start=equity[0]).min()) if len(equity) else None,
-        sharpe=_told(returns.sharpe(daily, periods_per_year=periods_per_year)) if sound else None,
-        sortino=_told(returns.sortino(daily, periods_per_year=periods_per_year)) if sound else None,
-    )
-
-
-def frame(rows: Sequence[Figures] | Sequence[Growth]) -> pd.DataFrame:
-    """Return figures as a table, one row a group; what cannot be told is empty. ``.to_csv()`` writes it."""
-    import pandas as pd
-
-    return pd.DataFrame([asdict(row) for row in rows])
-
-
-def _told(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _grouped(rows: Iterable[Any], key: Callable[[Any], str]) -> defaultdict[str, list[Any]]:
-    found: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        found[key(row)].append(row)
-    return found
-
-
-def _day(ts_ns: int) -> str:
-    return (_EPOCH + dt.timedelta(days=ts_ns // NS_PER_DAY)).isoformat()
-
-
-_GROUPS: dict[str, Callable[[Any, int], str]] = {
-    "bot": lambda row, _: row.bot or "nobody",
-    "symbol": lambda row, _: row.symbol,
-    "connection": lambda row, _: row.account,
-    "day": lambda _, ts_ns: _day(ts_ns),
+_GROUPS: dict[By, Callable[[Cell], str]] = {
+    "bot": lambda cell: cell.bot or "nobody",
+    "symbol": lambda cell: cell.symbol,
+    "connection": lambda cell: cell.account,
+    "day": lambda cell: cell.day,
 }
+
+
+def _order(row: tuple[Cell, Facts]) -> tuple[str, str, str, str]:
+    cell, _ = row
+    return cell.day, cell.account, cell.bot or "", cell.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The days that are asked for."""
+
+    days: Days
+    first: str
+    last: str
+
+    def has(self, day: str) -> bool:
+        """Whether a day is asked for."""
+        return (not self.first or day >= self.first) and (not self.last or day <= self.last)
+
+    def worth(self) -> dict[str, dict[str, Worth]]:
+        """What accounts were worth in these days, by account and day, in the order of days."""
+        found: defaultdict[str, dict[str, Worth]] = defaultdict(dict)
+        for day, account in sorted(self.days.worth):
+            if self.has(day):
+                found[account][day] = self.days.worth[day, account]
+        return dict(found)
+
+
+class _Counts:
+    """Counts one group after the other."""
+
+    def __init__(self, window: _Window, by: By, least_trades: int, least_days: int) -> None:
+        self._by, self._least_trades, self._least_days = by, least_trades, least_days
+        self._worth = window.worth()
+
+    def of(self, group: str, rows: Sequence[tuple[Cell, Facts]]) -> Figures:
+        """Return the figures of a group."""
+        facts = [each for _, each in rows]
+        ended = [each for one in facts for each in one.rounds]
+        known = [each.pnl for each in ended if each.pnl is not None]
+        in_r = [float(each.r) for each in ended if each.r is not None]
+        pnl = np.array([float(value) for value in known])
+        currencies = {one.currency for one in facts}
+        is_one = len(currencies) <= 1
+        currency = currencies.pop() if len(currencies) == 1 else None
+        enough = len(known) >= self._least_trades
+        path = self._path(group, rows, currency)
+        slip_cost, slip_value = _sum(f.slip_cost for f in facts), _sum(f.slip_value for f in facts)
+        apart = [each for one in facts for each in one.apart]
+        drift = _sum(each.money for each in apart)
+        waited = spread([ms for one in facts for ms in one.waits_ms])
+        return Figures(
+            group=group,
+            currency=currency,
+            trades=len(ended),
+            wins=sum(value > 0 for value in known),
+            losses=sum(value < 0 for value in known),
+            untold=len(ended) - len(known),
+            pnl=_sum(known) if is_one else None,
+            fees=_sum(each.fees for each in ended) if is_one else None,
+            win_rate=told(trades.win_rate(pnl)) if enough else None,
+            profit_factor=told(trades.profit_factor(pnl)) if enough and is_one else None,
+            expectancy=told(trades.expectancy(pnl)) if enough and is_one else None,
+            expectancy_r=float(np.mean(in_r)) if len(in_r) >= max(self._least_trades, 1) else None,
+            days=path.days,
+            total_return=path.total_return,
+            max_drawdown=path.max_drawdown,
+            sharpe=path.sharpe,
+            sortino=path.sortino,
+            slippage_bps=_bps(slip_cost, slip_value) if is_one else None,
+            drift_bps=_bps(drift, _sum(each.value for each in apart)) if is_one else None,
+            drift_equity_bps=_bps(drift, path.equity) if is_one and apart else None,
+            compared=len(apart),
+            latency_p50_ms=waited.p50,
+            latency_p99_ms=waited.p99,
+        )
+
+    def _path(self, group: str, rows: Sequence[tuple[Cell, Facts]], currency: str | None) -> Path:
+        if self._by == "connection":
+            path = of_account(self._worth.get(group, {}), self._least_days)
+            kept = {each.currency for each in self._worth.get(group, {}).values()}
+            return path if not rows or kept <= {None, currency} else replace(path, equity=None)
+        worth = self._worth
+        if self._by == "day":
+            worth = {account: {group: days[group]} for account, days in worth.items() if group in days}
+        return of_rounds(rows, worth, currency, self._least_days)
+
+
+def _sum(values: Iterable[Decimal]) -> Decimal:
+    return sum(values, Decimal(0))
+
+
+def _bps(cost: Decimal, value: Decimal | None) -> float | None:
+    return float(cost / value * _BPS) if value else None

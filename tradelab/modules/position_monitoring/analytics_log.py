@@ -1,71 +1,55 @@
-"""Take out of the journal what trading is judged by: rounds, equity, slippage, latency; a fold like all else."""
+"""Take out of the journal what trading is judged by, day by day; a fold like all else, and one that says nothing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import Decimal
+from collections import defaultdict, deque
 from typing import Any
 
 from tradelab.model.messages import (
     AccountReported,
+    DataReceived,
+    ExitsArmed,
+    InstrumentListed,
     OrderAccepted,
     OrderIntended,
+    PositionAdjusted,
     PositionClosed,
     Recorded,
+    SignalRaised,
     TradeExecuted,
 )
+from tradelab.modules.position_monitoring.days import Apart, Cell, Days, Ended, Facts, day_of
+from tradelab.modules.position_monitoring.drift import Drift, Drifts
+from tradelab.spine.snapshot import PositionKey
 
+KINDS = (
+    AccountReported, DataReceived, ExitsArmed, InstrumentListed, OrderAccepted, OrderIntended, PositionAdjusted,
+    PositionClosed, SignalRaised, TradeExecuted,
+)  # fmt: skip
 _NS_PER_MS = 1_000_000
-_BPS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Slip:
-    """One fill against the price that its order was weighed by: basis points, above zero is worse than it."""
-
-    account: str
-    bot: str | None
-    symbol: str
-    ts_ns: int
-    value: Decimal
-    bps: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """How long an order was under way: from the intent that was kept to the venue's yes."""
-
-    account: str
-    bot: str | None
-    symbol: str
-    ts_ns: int
-    ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What an account was worth, as its venue said."""
-
-    account: str
-    ts_ns: int
-    equity: Decimal
+_NEWEST = 16  # rounds of a position that a fill which comes late may still tell anew
 
 
 class TradeLog:
-    """What was traded, in the order in which it came to be known."""
+    """What was traded, by day."""
 
     def __init__(self) -> None:
-        self.rounds: list[PositionClosed] = []
-        self.slips: list[Slip] = []
-        self.waits: list[Wait] = []
-        self.worth: list[Worth] = []
+        self.days = Days()
+        self.drifts = Drifts()
+        self.seq = 0  # of the message that was taken in last
         self._meant: dict[str, tuple[OrderIntended, int]] = {}
         self._unanswered: set[str] = set()
+        self._currencies: dict[tuple[str, str], str] = {}
+        self._sizes: dict[tuple[str, str], Any] = {}
+        self._ended: defaultdict[PositionKey, deque[tuple[Cell, Ended]]] = defaultdict(lambda: deque(maxlen=_NEWEST))
 
-    def remember(self, recorded: Recorded[Any]) -> None:
-        """Take in one message."""
-        it = recorded.message
-        if isinstance(it, OrderIntended):
+    def remember(self, recorded: Recorded[Any]) -> tuple[Drift, ...]:
+        """Take in one message, and return the trades that were compared with their shadows because of it."""
+        it, self.seq = recorded.message, recorded.seq
+        if isinstance(it, InstrumentListed):
+            self._currencies[it.account, it.instrument.symbol] = it.instrument.quote
+            self._sizes[it.account, it.instrument.symbol] = it.instrument.contract_size
+        elif isinstance(it, OrderIntended):
             self._meant[it.intent.client_order_id] = (it, recorded.ts_init_ns)
             self._unanswered.add(it.intent.client_order_id)
         elif isinstance(it, OrderAccepted):
@@ -73,22 +57,53 @@ class TradeLog:
         elif isinstance(it, TradeExecuted):
             self._filled(it)
         elif isinstance(it, PositionClosed):
-            self.rounds.append(it)
+            self._closed(it)
         elif isinstance(it, AccountReported) and it.info.equity is not None:
-            self.worth.append(Worth(it.account, it.info.ts_ns, it.info.equity))
+            day = day_of(recorded.ts_init_ns)
+            self.days.equity(day, it.account, it.info.equity, it.info.currency)
+        return self._compared(recorded)
+
+    def _facts(self, ts_ns: int, key: PositionKey) -> tuple[Cell, Facts]:
+        cell = Cell(day_of(ts_ns), *key)
+        return cell, self.days.cell(cell, self._currencies.get((key.account, key.symbol)))
 
     def _accepted(self, name: str, at_ns: int) -> None:
         if name in self._unanswered:
             self._unanswered.discard(name)
             meant, since_ns = self._meant[name]
-            wait = (at_ns - since_ns) / _NS_PER_MS
-            self.waits.append(Wait(meant.account, meant.bot, meant.intent.symbol, at_ns, wait))
+            _, facts = self._facts(at_ns, PositionKey(meant.account, meant.bot, meant.intent.symbol))
+            facts.waits_ms.append((at_ns - since_ns) / _NS_PER_MS)
 
     def _filled(self, it: TradeExecuted) -> None:
         fill = it.fill
         meant = self._meant.get(fill.client_order_id or "")
         if meant is None:
             return
-        reference = meant[0].reference_price
-        bps = fill.side.sign * (fill.price - reference) / reference * _BPS
-        self.slips.append(Slip(it.account, it.bot, fill.symbol, fill.ts_ns, fill.qty * fill.price, bps))
+        _, facts = self._facts(fill.ts_ns, PositionKey(it.account, it.bot, fill.symbol))
+        units = fill.qty * self._sizes.get((it.account, fill.symbol), 1)
+        facts.slip_value += units * meant[0].reference_price
+        facts.slip_cost += units * fill.side.sign * (fill.price - meant[0].reference_price)
+
+    def _closed(self, it: PositionClosed) -> None:
+        """Count a round; one that a late fill has changed is told anew, and takes the place of what it was."""
+        key = PositionKey(it.account, it.bot, it.symbol)
+        ended = Ended(it.opened_ns, it.closed_ns, it.realized_pnl, it.r_multiple, it.fees)
+        known = self._ended[key]
+        for cell, other in list(known):
+            if other.opened_ns < it.closed_ns and it.opened_ns < other.closed_ns:
+                self.days.cell(cell, None).rounds.remove(other)
+                known.remove((cell, other))
+        cell, facts = self._facts(it.closed_ns, key)
+        facts.rounds.append(ended)
+        known.append((cell, ended))
+
+    def _compared(self, recorded: Recorded[Any]) -> tuple[Drift, ...]:
+        drifts = self.drifts
+        told, untold = len(drifts.found), len(drifts.untold)
+        drifts.remember(recorded)
+        for drift in drifts.found[told:]:
+            _, facts = self._facts(drift.closed_ns, drift.key)
+            facts.apart.append(Apart(drift.closed_ns, drift.money, drift.value))
+        for key, closed_ns in drifts.untold[untold:]:
+            self._facts(closed_ns, key)[1].not_compared += 1
+        return tuple(drifts.found[told:])

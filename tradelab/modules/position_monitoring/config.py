@@ -49,13 +49,16 @@ class Config(Table):
         How near to its stop or target a position is told of: in R, or in ATR where it has no R.
     alarm_every_s
         The same alarm about the same thing is raised once in so many seconds.
+    drift_alarm_bps
+        A trade that came out worse than its shadow by more raises an alarm: of what was entered, both ways together.
     session
         Time zone whose midnight ends a session, for ``session_close``.
     session_lead_s
         How long before the last bar of a session closes its positions are left: an order sent at the close itself
         would meet the next session.
     costs
-        By account; where one is missing, the fees of the entry's own fills are taken for both ways.
+        By account; where one is missing, the fees of the entry's own fills are taken for both ways, and the shadow
+        book trades without slippage and spread.
     """
 
     look_every_s: Seconds = 0.2
@@ -67,6 +70,7 @@ class Config(Table):
     near_r: Amount = 0.1
     near_atr: Amount = 0.25
     alarm_every_s: Seconds = 300.0
+    drift_alarm_bps: Amount = 50.0
     session: str = "UTC"
     session_lead_s: Seconds = 5.0
     costs: dict[str, Costs] = Field(default_factory=dict)

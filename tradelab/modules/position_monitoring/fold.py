@@ -245,7 +245,7 @@ class Positions:
                 continue
             seen.append(held)
             if candle.closed and candle.open_ns + it.timeframe.ns > held.first_fill_ns:
-                ends = held.preset is not None and held.preset.exits.session_close
+                ends = held.plan is not None and held.plan.session_close
                 ends = ends and ends_session(candle.open_ns, it.timeframe, held.instrument, self._settings.session)
                 held.closed_bar(candle, session_ends=ends)
         return seen

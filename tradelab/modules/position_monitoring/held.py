@@ -7,10 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from tradelab.model.exits import ExitPlan
 from tradelab.model.instrument import Instrument, InstrumentKind
 from tradelab.model.market import Candle
 from tradelab.model.messages import ExitsArmed, OrderIntended, PositionModified, TradeExecuted
 from tradelab.model.orders import Fill, OrderType
+from tradelab.model.plan_words import read_plan
 from tradelab.model.signal import Signal
 from tradelab.model.states import Leg, Protection
 from tradelab.modules.position_monitoring.config import Costs
@@ -65,6 +67,7 @@ class Held:
     instrument: Instrument
     book: Book = field(init=False)
     line: Line | None = None
+    plan: ExitPlan | None = None  # that of the position that is held, from when its exits were measured
     entry: Entry | None = None
     signal_id: str = ""
     opened_ns: int = 0  # as we came to know of it
@@ -172,7 +175,7 @@ class Held:
         same = not is_new and self.entry is not None and self.entry.order == fill.client_order_id
         if is_new:
             self._begin(it.signal_id or f"adopted {fill.trade_id}", fill.ts_ns, known_ns)
-            self.fee_rate = _fee_rate(fill, self.instrument)
+            self.fee_rate = fee_rate(fill, self.instrument)
         if not same or self.entry is None:
             self.entry = Entry(fill.client_order_id, is_first=is_new)
         self.entry.qty += qty
@@ -192,7 +195,7 @@ class Held:
         self.mfe = self.mae = _ZERO
 
     def _forget(self) -> None:
-        self.line = self.entry = None
+        self.line = self.plan = self.entry = None
         self.mfe = self.mae = None
         self.asked_to_leave = _ZERO
         self.last_bar_ns = -1
@@ -223,13 +226,19 @@ class Held:
     # ── exits ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def armed(self, it: ExitsArmed, signal: Signal | None, costs: Costs | None) -> None:
-        """Give it its exits."""
+        """Give it its exits: by the plan that was written down with it, whatever its bot's preset says by now.
+
+        ``costs`` are those declared now, for a journal of before plans were written down.
+        """
         if not self.needs_arming or self.preset is None or self.entry is None or self.entry.price <= 0.0:
             return
         stop, target = (None, None) if signal is None else (signal.stop_loss, signal.take_profit)
         measured = Measured(*(math.nan if v is None else float(v) for v in (it.unit, it.atr, it.close, stop, target)))
+        self.plan = self.preset.exits if it.plan is None else read_plan(it.plan)
+        if it.plan is not None:
+            costs = None if it.costs is None else Costs.model_validate(dict(it.costs))
         self.line = Line(
-            self.preset.exits,
+            self.plan,
             costs or Costs(fees=self.fee_rate),
             measured,
             direction=self.direction,
@@ -263,7 +272,7 @@ class Held:
         self.mfe, self.mae = max(self.mfe, pnl), min(self.mae, pnl)
 
 
-def _fee_rate(fill: Fill, instrument: Instrument) -> float:
+def fee_rate(fill: Fill, instrument: Instrument) -> float:
     """Fee of a fill as a fraction of its value; 0 where it is in a third currency, or not known."""
     if fill.fee is None or fill.fee <= 0:
         return 0.0

@@ -99,8 +99,8 @@ class Line:
         self._rest = rest
         self._window = plan.atr_window
         self._atr, self._close = measured.atr, measured.close
-        self._terms = _terms(plan, costs, measured, qty_step)
-        self._row = _row(self._terms, measured)
+        self._terms = terms_of(plan, costs, measured, qty_step)
+        self._row = fresh_row(self._terms, measured)
         self._bars = 0  # closed since it opened, that of the entry among them
         self._is_fresh = True  # no bar closed and nothing left yet: what still fills belongs to the same entry
         self._taken = 0.0  # of the next target
@@ -178,11 +178,8 @@ class Line:
         return meets * (candle.open - price) > 0.0
 
     def _learn_atr(self, candle: Candle) -> None:
-        """Carry Wilder's average on by one bar, rounded once as the engine's fused multiply-add is."""
-        if math.isfinite(self._atr) and math.isfinite(self._close):
-            share = 1.0 / self._window
-            reach = share * (max(candle.high, self._close) - min(candle.low, self._close))
-            self._atr = float(Fraction(1.0 - share) * Fraction(self._atr) + Fraction(reach))
+        """Let the average know this bar too."""
+        self._atr = carried(self._atr, self._close, candle, self._window)
         self._close = candle.close
 
     # ── what is asked of it ──────────────────────────────────────────────────────────────────────────────────────
@@ -236,7 +233,16 @@ class Line:
         return self.direction * (_target_level(ahead, self.direction, self._terms) - roi) > 0.0
 
 
-def _terms(plan: ExitPlan, costs: Costs, measured: Measured, qty_step: float) -> Any:
+def carried(atr: float, close: float, candle: Candle, window: int) -> float:
+    """Carry Wilder's average on by one bar, rounded once as the engine's fused multiply-add is; NaN stays NaN."""
+    if not (math.isfinite(atr) and math.isfinite(close)):
+        return atr
+    share = 1.0 / window
+    reach = share * (max(candle.high, close) - min(candle.low, close))
+    return float(Fraction(1.0 - share) * Fraction(atr) + Fraction(reach))
+
+
+def terms_of(plan: ExitPlan, costs: Costs, measured: Measured, qty_step: float) -> Any:
     """The engine's row of terms, as plain numbers."""
     rows = plain_terms()
     row = rows[0]
@@ -253,7 +259,7 @@ def _terms(plan: ExitPlan, costs: Costs, measured: Measured, qty_step: float) ->
     return SimpleNamespace(**{name: row[name].tolist() for name in rows.dtype.names or ()})
 
 
-def _row(terms: Any, measured: Measured) -> Any:
+def fresh_row(terms: Any, measured: Measured) -> Any:
     """A line that is about to enter on these terms."""
     lines = fresh_lines(1)
     row = SimpleNamespace(**{name: lines[0][name].item() for name in lines.dtype.names or ()})

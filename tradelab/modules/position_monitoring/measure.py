@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from tradelab.engine.indicators import atr
 from tradelab.model.messages import ExitsArmed
+from tradelab.model.plan_words import written_plan
 from tradelab.model.signal import Signal
+from tradelab.modules.position_monitoring.config import Config
 from tradelab.modules.position_monitoring.held import Held
 from tradelab.spine.desk import Market
 
 
-def measured(held: Held, signal: Signal | None, market: Market) -> ExitsArmed | None:
+def measured(held: Held, signal: Signal | None, market: Market, settings: Config) -> ExitsArmed | None:
     """Return what to arm a position's exits with; ``None`` while that is not known.
+
+    Plan, costs and session are those of the preset and the settings as they are now: they are written down with it.
 
     The ATR is Wilder's over the closed bars that are there, at the bar that decided. Where it cannot be had, a unit
     that the signal brought along stands for it.
@@ -22,8 +27,11 @@ def measured(held: Held, signal: Signal | None, market: Market) -> ExitsArmed | 
     if held.bot is None or held.preset is None or held.entry is None or not held.entry.price > 0.0:
         return None
     account, bot, symbol = held.key
-    told = ExitsArmed(account=account, bot=bot or "", symbol=symbol, signal_id=held.signal_id)
-    plan = held.preset.exits
+    plan, costs = held.preset.exits, settings.costs.get(account)
+    told = ExitsArmed(
+        account=account, bot=bot or "", symbol=symbol, signal_id=held.signal_id, plan=written_plan(plan),
+        costs=None if costs is None else tuple(costs.model_dump().items()), session=settings.session,
+    )  # fmt: skip
     if not plan.in_atr:
         return told
     unit, newest, close = _atr(held, signal, market, plan.atr_window)
@@ -32,10 +40,7 @@ def measured(held: Held, signal: Signal | None, market: Market) -> ExitsArmed | 
     if math.isnan(unit):
         return None
     newest = unit if math.isnan(newest) else newest
-    return ExitsArmed(
-        account=account, bot=bot or "", symbol=symbol, signal_id=held.signal_id, unit=unit, atr=newest,
-        close=None if math.isnan(close) else close,
-    )  # fmt: skip
+    return replace(told, unit=unit, atr=newest, close=None if math.isnan(close) else close)
 
 
 def _atr(held: Held, signal: Signal | None, market: Market, window: int) -> tuple[float, float, float]:

@@ -15,14 +15,17 @@ from tradelab.model.market import Quote
 from tradelab.model.messages import OrderWanted, Recorded
 from tradelab.model.states import Protection, Severity
 from tradelab.model.units import NS_PER_S, Timeframe
-from tradelab.modules.position_monitoring.analytics_log import TradeLog
+from tradelab.modules.position_monitoring.analytics import Figures, figures
+from tradelab.modules.position_monitoring.aside import Aside
 from tradelab.modules.position_monitoring.config import Config
+from tradelab.modules.position_monitoring.days import day_of
 from tradelab.modules.position_monitoring.fold import Positions
 from tradelab.modules.position_monitoring.held import Closing, Held
 from tradelab.modules.position_monitoring.manifest import MANIFEST
 from tradelab.modules.position_monitoring.measure import measured
 from tradelab.modules.position_monitoring.near import nearness
 from tradelab.modules.position_monitoring.report import closed, modified
+from tradelab.modules.position_monitoring.shown import Closings, position, protection
 from tradelab.modules.position_monitoring.tend import Scene, look, passes_stop
 from tradelab.modules.position_monitoring.wishes import Wish
 from tradelab.spine.desk import Desk
@@ -39,7 +42,8 @@ class Stage:
         self._desk = desk
         self.config = Config.model_validate(dict(desk.settings))
         self.positions = Positions(desk.config, self.config)
-        self.log = TradeLog()
+        self.trades = Aside(desk.log)
+        self.closings = Closings()
         # of this moment only; a start begins without them, and wishes anew under the same names
         self._waiting: dict[str, tuple[OrderWanted, int]] = {}
         self._asked: dict[str, tuple[said.CancelWanted | said.ChangeWanted, int]] = {}
@@ -54,7 +58,8 @@ class Stage:
     def remember(self, recorded: Recorded[Any]) -> None:
         """Take in one message of the journal."""
         self.positions.remember(recorded)
-        self.log.remember(recorded)
+        self.trades.remember(recorded)
+        self.closings.remember(recorded.message)
         it = recorded.message
         if isinstance(it, said.OrderIntended):
             self._waiting.pop(it.intent.client_order_id, None)
@@ -63,6 +68,7 @@ class Stage:
 
     async def start(self) -> None:
         """Look after what is held, and go on watching."""
+        self.trades.drifts()  # those of before this start have been told of
         if any(held.preset and held.preset.exits.in_atr for held in self.positions.held.values()):
             self._warm_up()
         self._desk.tasks.begin(self._watch(), "quotes of open positions")
@@ -85,9 +91,11 @@ class Stage:
             await self._desk.clock.sleep(self.config.look_every_s)
 
     def _sessions(self) -> set[Timeframe]:
-        """Bars of bots whose positions do not outlast a session."""
+        """Bars of bots whose positions do not outlast a session: those to come, and those that are held."""
         config = self._desk.config
-        return {bot.timeframe for bot in config.bots if config.presets[bot.preset].exits.session_close}
+        to_come = {bot.timeframe for bot in config.bots if config.presets[bot.preset].exits.session_close}
+        plans = ((held.bot, held.plan) for held in self.positions.held.values())
+        return to_come | {bot.timeframe for bot, plan in plans if bot and plan and plan.session_close}
 
     async def _ring(self, timeframe: Timeframe) -> None:
         """Look shortly before each bar closes, however seldom the quotes are looked at."""
@@ -99,10 +107,25 @@ class Stage:
             self.look()
 
     def look(self) -> None:
-        """Look at every position by the newest quotes, once."""
+        """Look at every position by the newest quotes, once; then there is time to count."""
         for held in self.positions.open():
             self._tend(held)
             self._alert(held)
+        self._alarm_drift()
+
+    def shown(self, key: PositionKey, price: Decimal | None) -> dict[str, Any]:
+        """Return what is known of a position that could be left at ``price``; nothing of one that it does not have."""
+        held = self.positions.held.get(key)
+        return {} if held is None else position(held, self.positions.exposure, price, self._desk.clock.now_ns())
+
+    def protection(self) -> dict[str, Any]:
+        """Return how long positions stood with nothing to stop them, and until their venue showed their stop."""
+        return protection(self.positions.exposure)
+
+    def today(self) -> tuple[Figures, ...]:
+        """Return how each bot's trading went today, UTC."""
+        day = day_of(self._desk.clock.now_ns())
+        return figures(self.trades.catch_up().days, by="bot", first=day, last=day)
 
     # ── after each message ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -119,12 +142,12 @@ class Stage:
         self._desk.bus.say(closed(held.key, closing, recorded.ts_event_ns))
 
     def _measure(self, held: Held) -> bool:
-        it = measured(held, self.positions.signal(held.signal_id), self._desk.market)
+        it = measured(held, self.positions.signal(held.signal_id), self._desk.market, self.config)
         if it is not None:
             self._desk.bus.say(it)
             return True
         says = "its exits cannot be measured: no price of its entry, or no ATR of its bars"
-        self._alarm("unarmed", held, Severity.CRITICAL, says)
+        self._alarm("unarmed", held.key, Severity.CRITICAL, says)
         return False
 
     # ── one position ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,21 +254,30 @@ class Stage:
         if levels is None or quote is None:
             return
         for kind, says in nearness(levels, held.direction, quote, self.config):
-            self._alarm(kind, held, Severity.INFO, says)
+            self._alarm(kind, held.key, Severity.INFO, says)
 
     def _alarm_exposed(self, held: Held, protection: Protection | None, now_ns: int) -> None:
         exposed_ms = self.positions.exposure.exposed_for_ms(held.key, now_ns)
         if protection is Protection.NONE and exposed_ms > self.config.max_unprotected_ms:
             says = f"nothing has stopped it for {exposed_ms / 1000:.1f} s: no stop stands, and no quote is fresh"
-            self._alarm("unprotected", held, Severity.CRITICAL, says)
+            self._alarm("unprotected", held.key, Severity.CRITICAL, says)
+
+    def _alarm_drift(self) -> None:
+        for drift in self.trades.drifts():
+            if drift.bps > Decimal(repr(self.config.drift_alarm_bps)):
+                says = (
+                    f"its last trade came out {drift.bps:.1f} bp of what was entered worse than the backtest's"
+                    f" arithmetic: {drift.entry_bps:.1f} bp going in, {drift.exit_bps:.1f} bp coming out"
+                )
+                self._alarm("drift", drift.key, Severity.WARNING, says)
 
     def _tell_nobodys(self, held: Held) -> None:
         if held.direction and held.key.bot is not None:
             says = f"bot {held.key.bot!r} holds {held.round.qty} of it and is not in this node: nobody protects it"
-            self._alarm("nobodys", held, Severity.CRITICAL, says)
+            self._alarm("nobodys", held.key, Severity.CRITICAL, says)
 
-    def _alarm(self, kind: str, held: Held, severity: Severity, says: str) -> None:
-        about = " ".join(filter(None, held.key))
+    def _alarm(self, kind: str, key: PositionKey, severity: Severity, says: str) -> None:
+        about = " ".join(filter(None, key))
         now_ns = self._desk.clock.now_ns()
         if self.positions.alarms.may(kind, about, now_ns, every_s=self.config.alarm_every_s):
             self.positions.alarms.raised(kind, about, now_ns)

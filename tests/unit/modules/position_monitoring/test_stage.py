@@ -549,3 +549,36 @@ def test_what_should_stand_is_told_once_for_each_change() -> None:
     assert [(m.says, m.qty, m.stop_price, m.target_price) for m in told] == [("opened", D(1), D(98), D(102))]
     world.stage.look()
     assert len(world.said(said.PositionModified)) == 1
+
+
+def test_a_position_keeps_the_plan_it_was_opened_on_when_its_preset_is_edited_and_the_next_takes_the_new_one() -> None:
+    world = opened({"stop": "2 %", "targets": ["2 r"], "trail": {"distance": "4 %"}})
+    world.settle()
+    assert world.stops() == [("98.0", "1")] and world.targets() == [("104.0", "1")]
+    before = world.held.levels()
+    world.exits = {"stop": "10 %", "targets": ["0.5 r"], "max_bars": 1}
+    world.restart()
+    world.settle()
+    assert world.held.levels() == before
+    assert world.stops() == [("98.0", "1")] and world.targets() == [("104.0", "1")]
+    world.bar(100, 103, 99.5, 103)  # 103 x 0.96 = 98.88, towards the market; the new plan would leave now
+    world.settle()
+    assert [price for price, _ in world.stops()] == ["98.9"]
+    world.fill(world.venue.exits(OrderType.STOP)[0].intent.client_order_id, "1", "98.9")
+    assert world.said(said.PositionClosed)[0].r_multiple == D("-0.55")  # of the 2.00 that the first stop risked
+    world.fill(world.enter("1", signal="s2"), "1")
+    world.settle()
+    assert world.stops() == [("90.0", "1")] and world.targets() == [("105.0", "1")]
+
+
+def test_a_position_keeps_the_costs_that_were_declared_when_it_was_opened() -> None:
+    world = World({"stop": "2 %", "break_even": "1 r"}, settings={"costs": {ACCOUNT: {"fees": 0.001}}})
+    world.fill(world.enter("1"), "1")
+    world.settle()
+    world.bar(100, 103, 99.5, 103)
+    world.settle()
+    even = world.stops()
+    world.settings = {"costs": {ACCOUNT: {"fees": 0.01}}}
+    world.restart()
+    world.settle()
+    assert world.stops() == even == [("100.3", "1")]  # 100 x 1.001 / 0.999 = 100.2002, on the next tick
