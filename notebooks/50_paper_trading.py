@@ -99,14 +99,14 @@ live
 # %% [markdown]
 # ## An order, gate by gate
 #
-# A person's signal passes the same gates as a strategy's. Each message says because of which other one it was said (`cause`): the signal
+# A person's order passes the same gates as a strategy's signal. Each message says because of which other one it was said (`cause`): the wish
 # leads to a verdict of risk management with a size, that to an order that is *written down before it is sent*, that to a fill, and the
 # fill to a stop and targets.
 
 # %%
 STEPS = ["SignalRaised", "RiskCalculated", "OrderIntended", "TradeExecuted", "PositionModified", "ProtectionChanged"]
 before = live.snapshot()["seq"]
-live.command("signal", bot="hand", symbol="BTC/USDT", action="enter_long")
+live.order("BTC/USDT", "buy", bot="hand")
 live.history(before, until="PositionModified", kinds=STEPS)
 
 # %%
@@ -119,7 +119,7 @@ live.snapshot()
 
 # %%
 before = live.snapshot()["seq"]
-live.command("signal", bot="hand", symbol="BTC/USDT", action="enter_long")
+live.order("BTC/USDT", "buy", bot="hand")
 (refused,) = live.history(before, until="SignalDropped").of("SignalDropped")
 print(f"{refused.body['code']}: {refused.body['says']}")
 pd.Series(dict(refused.body["inputs"]))[["bid", "ask", "quote_age_s", "equity"]].to_frame("decided on")
@@ -131,11 +131,11 @@ pd.Series(dict(refused.body["inputs"]))[["bid", "ask", "quote_age_s", "equity"]]
 # person lets it go on.
 
 # %%
-live.command("pause", bot="hand", says="lunch")
+live.pause_bot("hand", says="lunch")
 before = live.snapshot()["seq"]
-live.command("signal", bot="hand", symbol="BTC/USDT", action="enter_long")
+live.order("BTC/USDT", "buy", bot="hand")
 print(live.history(before, until="SignalDropped").of("SignalDropped")[0].body["code"])
-live.command("resume_bot", bot="hand")
+live.resume_bot("hand")
 
 # %%
 # !tradelab halt --why "before the news"
@@ -191,18 +191,8 @@ both[["time", "side", "size", "size_backtest", "price", "price_backtest", "reaso
 # Next: **60_going_live**, what a careful person looks at before the money is real.
 
 # %%
-from tradelab.modules.position_monitoring.analytics import figures, frame
-from tradelab.modules.position_monitoring.analytics_log import TradeLog
-from tradelab.spine.keeping import JournalKeeper
-from tradelab.store.database import Database
-from tradelab.store.journal import Journal
-
 print(live.flatten(says="end of the lesson").says)
-log = TradeLog()
-with Database() as database:
-    for recorded in JournalKeeper(Journal(database, "course")).recorded():
-        log.remember(recorded)
-frame(figures(log, by="day")).T.rename(columns={0: "today"}).dropna()
+live.analytics(by="day").T.dropna()  # what cannot be told yet is left out
 
 # %%
 # !tradelab down

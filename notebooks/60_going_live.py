@@ -198,7 +198,7 @@ print(f"{len(ours)} orders replayed, {len(theirs)} in the backtest: {'the same' 
 live = tl.connect("dress")
 dry = live.history(until="SignalDropped", kinds=["SignalRaised", "SignalDropped"], timeout_s=60)
 checked["5 nothing is sent unarmed"] = {event.body["code"] for event in dry.of("SignalDropped")} == {"not_armed"}
-# !tradelab arm main --agree main --why "the list is done up to here"
+# !tradelab arm main --yes --why "the list is done up to here"
 closed = list(islice(live.events(0, kinds=["PositionClosed"]), 2))  # waits for two round trips
 traded = live.history()
 traded.of("SignalRaised", "OrderIntended", "TradeExecuted", "ProtectionChanged", "PositionClosed")[-12:]
@@ -208,10 +208,10 @@ traded.of("SignalRaised", "OrderIntended", "TradeExecuted", "ProtectionChanged",
 # sixty times the clock a second on the way is a minute of the market: yours will be steadier.)
 
 # %%
-meant = {event.body["intent"]["client_order_id"]: event.body for event in traded.of("OrderIntended")}
+meant = {(event.body["signal_id"], event.body["leg"]): event.body for event in traded.of("OrderIntended")}
 rows = []
 for event in traded.of("TradeExecuted"):
-    fill, order = event.body["fill"], meant[event.body["fill"]["client_order_id"]]
+    fill, order = event.body["fill"], meant[event.body["signal_id"], event.body["leg"]]
     price, qty, fee = (float(fill[name]) for name in ("price", "qty", "fee"))
     worse = (price / float(order["reference_price"]) - 1) * (1 if fill["side"] == "buy" else -1)
     paid = fee / qty if fill["fee_currency"] == "BTC" else fee / qty / price
@@ -230,10 +230,10 @@ costs.round(2)
 
 # %%
 for _ in range(5):  # the strategy itself may be leaving just now: then once more
-    live.command("resume_bot", bot="cross")
+    live.resume_bot("cross")
     before = live.snapshot()["seq"]
-    live.command("signal", bot="cross", symbol="BTC/USDT", action="enter_long", ttl_s=600)
-    live.command("pause", bot="cross", says="the drill")
+    live.order("BTC/USDT", "buy", bot="cross", ttl_s=600)
+    live.pause_bot("cross", says="the drill")
     live.history(before, until="ProtectionChanged", timeout_s=10)
     if any(order["leg"] == "stop" for order in live.snapshot()["orders"]):
         break

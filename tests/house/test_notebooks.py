@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import os
 import re
+import signal
 from pathlib import Path
 
 import jupytext
@@ -76,6 +79,17 @@ def test_a_notebook_defines_nothing_the_package_should_own(path: Path) -> None:
     assert long == []
 
 
+def _end_engines(folder: Path) -> list[str]:
+    """Kill the engines that a page has left running, and name them."""
+    left = []
+    for told in folder.rglob("daemon.json"):
+        pid = json.loads(told.read_text(encoding="utf-8"))["pid"]
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            left.append(told.parent.name)
+    return left
+
+
 @_each
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's client, not ours
@@ -84,10 +98,15 @@ def test_a_notebook_runs_offline_without_a_warning(path: Path, tmp_path: Path, m
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # the discard port: whatever reaches out fails at once
     monkeypatch.setenv("TRADELAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TRADELAB_RUNS", str(tmp_path / "runs"))
-    env = {**os.environ, "JUPYTER_PATH": ""}
+    (tmp_path / "tmp").mkdir()
+    env = {**os.environ, "JUPYTER_PATH": "", "TMPDIR": str(tmp_path / "tmp")}
     notebook = _read(path)
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}})
-    client.execute(env=env)
+    try:
+        client.execute(env=env)
+    finally:
+        left = _end_engines(tmp_path)
+    assert left == []
     outputs = itertools.chain.from_iterable(cell.outputs for cell in notebook.cells if cell.cell_type == "code")
     said = [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"]
     assert [text for text in said if "Warning" in text] == []

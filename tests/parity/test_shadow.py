@@ -14,8 +14,6 @@ from tests.parity.test_replay import EXITS, STRATEGIES
 from tradelab.model.units import Timeframe
 from tradelab.modules.position_monitoring.drift import Drifts
 
-NOT_COMPARED = {"roi", "session"}  # exits that live does not leave by as the backtest does: see test_replay
-
 
 def drifts(told: Told) -> Drifts:
     trades = told.node.stage("position_monitoring").trades
@@ -38,7 +36,7 @@ def test_what_bars_decide_drifts_by_nothing(strategy: str) -> None:
     assert found.untold == []
 
 
-@pytest.mark.parametrize("kind", sorted(set(EXITS) - NOT_COMPARED))
+@pytest.mark.parametrize("kind", EXITS)
 def test_what_a_plan_decides_drifts_by_nothing(kind: str) -> None:
     found = played("ema_cross", EXITS[kind][0])
     assert len(found.found) > 10

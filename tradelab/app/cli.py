@@ -12,6 +12,7 @@ from tradelab.model.errors import TradelabError
 
 _COMMANDS = {
     "acknowledge": ("tradelab.app.cli_control", "say that you have seen why guards have tripped"),
+    "analytics": ("tradelab.app.cli_analytics", "say how trading goes, by bot, symbol, connection or day"),
     "arm": ("tradelab.app.cli_control", "let live bots of an account send orders of real money"),
     "audit": ("tradelab.app.cli_audit", "verify and read the journal of an engine"),
     "bots": ("tradelab.app.cli_control", "list bots; start, stop, pause, resume one"),

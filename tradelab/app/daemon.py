@@ -27,7 +27,7 @@ from tradelab.app.daemon_api import Api
 from tradelab.app.daemon_commands import POLL_S, CommandDesk
 from tradelab.app.daemon_events import Hub
 from tradelab.app.daemon_table import DaemonTable
-from tradelab.app.daemon_views import faults_of, plain, quotes_view
+from tradelab.app.daemon_views import faults_of, monitoring, plain, quotes_view
 from tradelab.app.drop_folder import POLL_S as DROP_S
 from tradelab.app.drop_folder import DropFolder
 from tradelab.app.engine_port import Engine
@@ -35,6 +35,7 @@ from tradelab.app.health_metrics import health_metrics
 from tradelab.app.metrics_page import Tally, metrics_of, page
 from tradelab.app.notify import Note, Notifier
 from tradelab.app.run_folder import HAS_UNIX_SOCKETS, Address, RunFolder, listen
+from tradelab.app.trading_days import KeepsDays
 from tradelab.app.webhook import Door
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.credentials import Secret
@@ -51,6 +52,7 @@ LAST_S = 9.5  # after which the process ends whatever still runs: the journal ha
 PULSE_S = 1.0
 LOOK_S = 5.0  # between two questions to the records, so that figures are fresh whoever reads them
 CLOCKS_S = 60.0  # between two questions for the time of every venue
+DAYS_S = 60.0
 LEAST_FREE = 500 * 2**20  # bytes of disk below which a person should make room
 _log = logging.getLogger(__name__)
 
@@ -106,6 +108,7 @@ class Daemon:
         self._database_ms: float | None = None
         self._leases: list[dict[str, Any]] = []
         self._faults: dict[str, str] = {}
+        self._days = KeepsDays(database, engine)
         self.hub = Hub(Journal(database, engine.name), lambda: engine.ledger.seq)
         self.desk = CommandDesk(engine, Commands(database, engine.name), TradingStates(database, engine.name))
         has_door = webhook_secret is not None
@@ -202,11 +205,22 @@ class Daemon:
         except Exception:  # noqa: BLE001 (it ends anyway, and starting is recovering)
             _log.exception("the engine did not end well")
             return False
+        await self._keep_last_days()
         if self._notifier is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self._notifier.flush()
         return True
+
+    async def _keep_days(self) -> None:
+        self._days.keep()
+
+    async def _keep_last_days(self) -> None:
+        """Store what trading came to up to the last message; what cannot be stored now is folded by who asks for it."""
+        try:
+            self._days.keep()
+        except StorageError as error:
+            _log.warning("the days of trading were not stored: %s", error)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -278,6 +292,7 @@ class Daemon:
             self._every(PULSE_S, "the pulse", self._pulse),
             self._every(LOOK_S, "the records' answer", self._look_at_database),
             self._every(CLOCKS_S, "the venues' clocks", self.engine.clocks.look),
+            self._every(DAYS_S, "the days of trading", self._keep_days),
         ]
         if self.table.drop is not None:
             drop = DropFolder(self.table.drop, self._dropped)
@@ -312,6 +327,9 @@ class Daemon:
             faults.append(f"the engine is {self.phase}")
         if free is not None and free < LEAST_FREE:
             faults.append(f"the disk has {free // 2**20} MB left: make room")
+        stage = monitoring(self.engine) if self.phase == "running" else None
+        if stage is not None and stage.trades.failure is not None:
+            faults.append(stage.trades.failure)
         if self._notifier is not None and self._notifier.failed:
             faults.append(f"{self._notifier.failed} notification(s) were not delivered")
         return {
@@ -320,7 +338,7 @@ class Daemon:
             "is_live": self.engine.config.is_live, "state": self.engine.ledger.snapshot().state().value,
             "config": self._config, "database_ms": self._database_ms, "disk_free_bytes": free,
             "leases": self._leases, "readers": self.hub.counts.readers, "readers_cut": self.hub.counts.cut,
-            "engine": told,
+            "engine": told, "protection": None if stage is None else plain(stage.protection()),
         }  # fmt: skip
 
     def metrics(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
+from tradelab.app.analytics_view import analytics_view
 from tradelab.app.daemon_events import known_kinds
 from tradelab.app.daemon_views import snapshot_view
 from tradelab.app.webhook import LARGEST, read_signal
@@ -85,6 +86,7 @@ class Api:
                 web.get("/snapshot", self._snapshot),
                 web.get("/events", self._events),
                 web.get("/metrics", self._metrics),
+                web.get("/analytics", self._analytics),
                 web.post("/command", self._command),
                 web.post("/stop", self._stop),
                 web.post("/signal", self._signal),
@@ -112,6 +114,11 @@ class Api:
         return web.Response(
             body=self._daemon.metrics().encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
+
+    async def _analytics(self, request: web.Request) -> web.Response:
+        """Tell figures of trading: ``by``, and where given ``first``, ``last``, ``least_trades``, ``least_days``."""
+        self._require_running()
+        return web.json_response(analytics_view(self._daemon.engine, request.query))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Stream what happens; a resume is ``Last-Event-ID`` as browsers send it, or ``?after=``."""

@@ -33,13 +33,13 @@ def snapshot_view(engine: Engine, *, recent: int = _RECENT) -> dict[str, Any]:
         "states": {scope: state.value for scope, state in now.states.items()},
         "accounts": {name: _account(engine, name, state) for name, state in _accounts(engine).items()},
         "bots": [_bot(engine, bot.name) for bot in engine.config.bots],
-        "positions": [_position(engine.market, key, held) for key, held in now.positions.items()],
+        "positions": [_position(engine, key, held) for key, held in now.positions.items()],
         "orders": [order for order in orders if order["open"]],
         "recent_orders": over,
         "foreign_orders": [{"account": key[0], **plain(order)} for key, order in now.foreign_orders.items()],
         "pending_signals": [_signal(state) for state in signals if state.is_pending],
         "recent_signals": [_signal(state) for state in signals if not state.is_pending][-recent:],
-        "closed": [_closed(key, one) for key, ended in now.closed_rounds.items() for one in ended][-recent:],
+        "closed": [_closed(engine, key, one) for key, ended in now.closed_rounds.items() for one in ended][-recent:],
     }
 
 
@@ -142,8 +142,17 @@ def _bot(engine: Engine, name: str) -> dict[str, Any]:
     }
 
 
-def _position(market: Market, key: PositionKey, held: Round) -> dict[str, Any]:
-    price = _closing_price(market, key.symbol, held.qty)
+def monitoring(engine: Engine) -> Any | None:
+    """Return the stage that watches positions; ``None`` where the module is not on."""
+    try:
+        return engine.stage("position_monitoring")
+    except KeyError:
+        return None
+
+
+def _position(engine: Engine, key: PositionKey, held: Round) -> dict[str, Any]:
+    price = _closing_price(engine.market, key.symbol, held.qty)
+    stage = monitoring(engine)
     return {
         **key._asdict(),
         "qty": plain(held.qty),
@@ -153,6 +162,7 @@ def _position(market: Market, key: PositionKey, held: Round) -> dict[str, Any]:
         "fees": plain(held.fees),
         "opened_ns": held.opened_ns,
         "adjusted": held.adjusted,
+        **({} if stage is None else plain(stage.shown(key, price))),
     }
 
 
@@ -165,7 +175,8 @@ def _closing_price(market: Market, symbol: str, qty: Decimal) -> Decimal | None:
     return newest.bid if qty > 0 else newest.ask
 
 
-def _closed(key: PositionKey, one: Round) -> dict[str, Any]:
+def _closed(engine: Engine, key: PositionKey, one: Round) -> dict[str, Any]:
+    stage = monitoring(engine)
     return {
         **key._asdict(),
         "entry_price": plain(one.entry_price),
@@ -175,6 +186,7 @@ def _closed(key: PositionKey, one: Round) -> dict[str, Any]:
         "fees": plain(one.fees),
         "opened_ns": one.opened_ns,
         "closed_ns": one.updated_ns,
+        **({} if stage is None else plain(stage.closings.of(key, one.updated_ns))),
     }
 
 

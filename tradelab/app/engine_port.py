@@ -42,3 +42,7 @@ class Engine(Protocol):
     def health(self) -> dict[str, Any]:
         """Return how it is: modules and their workers, leases, accounts, bots, streams, the venues' clocks."""
         ...
+
+    def stage(self, module: str) -> Any:
+        """Return the stage of a module that is on; ``KeyError`` where it is not."""
+        ...

@@ -11,8 +11,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from tradelab.app.handle_history import History
 from tradelab.app.handle_http import Line
@@ -20,6 +20,9 @@ from tradelab.app.handle_views import Answer, Event, LiveHealth, LiveSnapshot
 from tradelab.app.run_folder import RunFolder, nodes
 from tradelab.model.errors import ConfigError, ConnectivityError, UnknownNameError
 from tradelab.model.messages import KINDS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Number = str | int | float | Decimal
 _SILENCE_S = 40.0  # a daemon that is well says so every ten seconds
@@ -56,6 +59,27 @@ class Handle:
     def metrics(self) -> str:
         """Return figures, as Prometheus reads them."""
         return str(self._line.ask("GET", "/metrics"))
+
+    def analytics(self, by: str = "bot", *, first: str = "", last: str = "", **least: int) -> pd.DataFrame:
+        """Return how trading goes, one row a group; what cannot be told is NaN.
+
+        Parameters
+        ----------
+        by
+            ``"bot"``, ``"symbol"``, ``"connection"`` or ``"day"``.
+        first, last
+            Days of UTC such as ``"2024-01-31"``, both among them; by default all.
+        least
+            ``least_trades=``, ``least_days=``: of fewer no rate, and no Sharpe and Sortino, is told.
+        """
+        from tradelab.app.analytics_export import frame
+
+        return frame(self.figures(by=by, first=first, last=last, **{name: str(n) for name, n in least.items()}))
+
+    def figures(self, **words: str) -> dict[str, Any]:
+        """Return the same as the daemon tells it: money as text with every digit, what cannot be told as ``None``."""
+        given = {name: value for name, value in words.items() if value}
+        return dict(self._line.ask("GET", f"/analytics?{urlencode(given)}"))
 
     def events(
         self, after: int | None = None, *, kinds: Iterable[str] = (), patience_s: float = 60.0

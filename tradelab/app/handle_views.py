@@ -15,7 +15,9 @@ _COLOURS = {
     "running": _GREEN, "paper": _GREY, "stopped": _GREY,
 }  # fmt: skip
 _BOTS = ("name", "mode", "status", "state", "strategy", "symbols", "timeframe", "account")
-_POSITIONS = ("account", "bot", "symbol", "qty", "entry_price", "price", "pnl", "fees")
+_POSITIONS = (
+    "account", "bot", "symbol", "qty", "entry_price", "price", "pnl", "r", "stop_price", "target_price", "protection",
+)  # fmt: skip
 _ORDERS = ("account", "bot", "symbol", "side", "type", "qty", "filled_qty", "price", "stop_price", "leg", "phase")
 
 

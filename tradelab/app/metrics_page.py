@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tradelab.app.daemon_events import Counts
+from tradelab.app.daemon_views import monitoring
 from tradelab.app.engine_port import Engine
 from tradelab.model.messages import AlarmRaised, OrderRefused, Recorded, SignalDropped
 from tradelab.model.states import BotStatus, TradingState
@@ -94,6 +95,7 @@ def metrics_of(
             "reconciling", "gauge", "Whether an account is being compared.",
             [({"account": name}, state.reconciling) for name, state in now.accounts.items()],
         ),
+        *_monitored(engine),
         Metric("readers", "gauge", "Readers of events.", [({}, counts.readers)]),
         Metric("readers_cut_total", "counter", "Readers cut off because they were too slow.", [({}, counts.cut)]),
         *(
@@ -102,6 +104,56 @@ def metrics_of(
             if value is not None
         ),
     ]  # fmt: skip
+
+
+def _monitored(engine: Engine) -> list[Metric]:
+    """Return how positions are protected, and how today's trading goes, where that is counted."""
+    stage = monitoring(engine)
+    if stage is None:
+        return []
+    told = stage.protection()
+    bare = [
+        ({"account": key.account, "bot": key.bot or "", "symbol": key.symbol}, shown["unprotected_ms"] or 0.0)
+        for key in engine.ledger.snapshot().positions
+        if (shown := stage.shown(key, None))
+    ]
+    return [
+        Metric("position_unprotected_ms", "gauge", "How long nothing has stopped a position now.", bare),
+        *(
+            Metric(f"{kind}_ms", "gauge", says, _quantiles(told[kind]))
+            for kind, says in (
+                ("unprotected", "How long positions stood with nothing to stop them, each time."),
+                ("unconfirmed", "From a first fill until the venue showed the stop."),
+            )
+        ),
+        *_today(stage),
+    ]
+
+
+_QUANTILES = {"p50_ms": "0.5", "p99_ms": "0.99", "longest_ms": "1"}
+
+
+def _quantiles(told: Mapping[str, float | None]) -> list[tuple[Labels, float]]:
+    found = ((quantile, told[name]) for name, quantile in _QUANTILES.items())
+    return [({"quantile": quantile}, value) for quantile, value in found if value is not None]
+
+
+_TODAY = {
+    "trades": "Rounds that closed today, UTC.",
+    "pnl": "What they earned, after fees and before funding.",
+    "slippage_bps": "What fills of today cost against the prices their orders were weighed by.",
+    "drift_bps": "What rounds of today cost against those of the shadow book, of what was entered.",
+    "latency_p99_ms": "From intent to the venue's yes, today.",
+}
+
+
+def _today(stage: Any) -> list[Metric]:
+    rows = stage.today()
+    found = []
+    for name, says in _TODAY.items():
+        values = [({"bot": row.group}, float(getattr(row, name))) for row in rows if getattr(row, name) is not None]
+        found.append(Metric(f"today_{name}", "gauge", says, values))
+    return found
 
 
 def _positions(engine: Engine) -> list[tuple[Labels, float]]:

@@ -140,9 +140,10 @@ class ExitsArmed(Message):
     """The exits of a fresh position are measured: by ``unit``, the ATR of the bar that decided.
 
     ``atr`` and ``close`` are those of the newest closed bar, from which a chandelier goes on. ``None`` where the bot's
-    plan needs none, or nobody knows. ``plan`` is the exit plan that it is opened on, as text, and ``costs`` are those
-    declared for its account then (``None``: none are): whatever becomes of the preset, this position keeps them.
-    Messages of before they were written down have no ``plan``.
+    plan needs none, or nobody knows. ``plan`` is the exit plan that it is opened on, as text, ``costs`` are those
+    declared for its account then (``None``: none are), ``session`` the time zone whose midnight ends a session:
+    whatever becomes of the preset, this position keeps them. Messages of before they were written down have no
+    ``plan``.
     """
 
     account: str
@@ -154,6 +155,7 @@ class ExitsArmed(Message):
     close: float | None = None
     plan: str | None = None
     costs: tuple[tuple[str, float], ...] | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "r0005"  # the newest migration; a test compares it with the scripts
+HEAD = "r0006"  # the newest migration; a test compares it with the scripts
 
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself in SQLite
@@ -212,4 +212,25 @@ commands = Table(
     Column("done_ns", BigInteger),
     Column("says", Text),
     Index("ix_commands_node", "node", "done_ns"),
+)
+
+# What each day of trading came to, as JSON: by account, bot and instrument (nobody's bot is empty), and with an empty
+# symbol what the account was worth. A copy of what the journal says up to ``seq`` of its head, made anew at any time.
+analytics_days = Table(
+    "analytics_days",
+    metadata,
+    Column("node", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),  # of UTC, 2024-01-31
+    Column("account", String(64), primary_key=True),
+    Column("bot", String(64), primary_key=True),
+    Column("symbol", String(64), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+analytics_heads = Table(
+    "analytics_heads",
+    metadata,
+    Column("node", String(64), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("format", SmallInteger, nullable=False),  # of the bodies: those of another are made anew
 )

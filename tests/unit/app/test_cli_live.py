@@ -31,8 +31,8 @@ from tradelab.store.leases import Leases
 from tradelab.store.states import TradingStates
 
 _OURS = (
-    "acknowledge", "arm", "audit", "bots", "cancel", "disarm", "doctor", "down", "flatten", "halt", "lease", "logs",
-    "modules", "notify", "order", "reduce", "resume", "signal", "status", "up", "webhook",
+    "acknowledge", "analytics", "arm", "audit", "bots", "cancel", "disarm", "doctor", "down", "flatten", "halt",
+    "lease", "logs", "modules", "notify", "order", "reduce", "resume", "signal", "status", "up", "webhook",
 )  # fmt: skip
 
 

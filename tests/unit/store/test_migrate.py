@@ -61,8 +61,8 @@ def test_what_was_active_before_the_step_that_remembers_it_comes_back_by_itself(
             before.end_test(before.begin_test(name), ConnectionTest(True, ""))
         before.activate("used")
         with database.writing("go back to the first schema") as connection:
-            connection.execute(text("drop table audit_chain"))
-            connection.execute(text("drop table audit_head"))
+            for table in ("audit_chain", "audit_head", "analytics_days", "analytics_heads"):
+                connection.execute(text(f"drop table {table}"))
             if not database.is_sqlite:
                 connection.execute(text("drop function audit_chain_only_grows"))
             connection.execute(text("alter table connections drop column activated_setup"))

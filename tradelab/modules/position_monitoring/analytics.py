@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from tradelab.model.errors import ParameterError
 from tradelab.modules.position_monitoring.days import Cell, Days, Facts, Worth
 from tradelab.modules.position_monitoring.exposure import spread
 from tradelab.modules.position_monitoring.paths import Path, of_account, of_rounds, told
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 By = Literal["bot", "symbol", "connection", "day"]
 BY: tuple[By, ...] = ("bot", "symbol", "connection", "day")
@@ -207,19 +204,6 @@ class _Counts:
         if self._by == "day":
             worth = {account: {group: days[group]} for account, days in worth.items() if group in days}
         return of_rounds(rows, worth, currency, self._least_days)
-
-
-def frame(rows: Sequence[Figures]) -> pd.DataFrame:
-    """Return figures as a table, one row a group, money as floats; what cannot be told is NaN."""
-    import pandas as pd
-
-    names = [field.name for field in fields(Figures)]
-    table = pd.DataFrame([[getattr(row, name) for name in names] for row in rows], columns=names)
-    numbers = [name for name in names if name not in ("group", "currency")]
-    return table.astype(dict.fromkeys(numbers, float) | dict.fromkeys(_COUNTS, int)).set_index("group")
-
-
-_COUNTS = ("trades", "wins", "losses", "untold", "days", "compared")
 
 
 def _sum(values: Iterable[Decimal]) -> Decimal:

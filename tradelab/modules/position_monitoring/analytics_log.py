@@ -31,17 +31,11 @@ _NEWEST = 16  # rounds of a position that a fill which comes late may still tell
 
 
 class TradeLog:
-    """What was traded, by day.
+    """What was traded, by day."""
 
-    Parameters
-    ----------
-    session
-        Time zone whose midnight ends a session, for the shadows of plans that leave with it.
-    """
-
-    def __init__(self, session: str = "UTC") -> None:
+    def __init__(self) -> None:
         self.days = Days()
-        self.drifts = Drifts(session)
+        self.drifts = Drifts()
         self.seq = 0  # of the message that was taken in last
         self._meant: dict[str, tuple[OrderIntended, int]] = {}
         self._unanswered: set[str] = set()

@@ -20,9 +20,9 @@ class Aside:
     of the journal.
     """
 
-    def __init__(self, session: str, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger) -> None:
         self.failure: str | None = None
-        self._trades = TradeLog(session)
+        self._trades = TradeLog()
         self._waiting: deque[Recorded[Any]] = deque()
         self._found: list[Drift] = []
         self._log = log

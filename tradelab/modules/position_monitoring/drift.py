@@ -20,7 +20,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tradelab.model import messages as said
-from tradelab.model.exits import ExitPlan
 from tradelab.model.instrument import Instrument
 from tradelab.model.market import Candle
 from tradelab.model.messages import Recorded
@@ -29,6 +28,7 @@ from tradelab.model.plan_words import read_plan
 from tradelab.model.signal import Signal
 from tradelab.model.states import Leg
 from tradelab.modules.position_monitoring.config import Costs
+from tradelab.modules.position_monitoring.held import fee_rate
 from tradelab.modules.position_monitoring.levels import Measured
 from tradelab.modules.position_monitoring.sessions import ends_session
 from tradelab.modules.position_monitoring.shadow import Shadow
@@ -73,7 +73,7 @@ class _Beside:
     signal: Signal
     series: Series
     shadow: Shadow | None
-    plan: ExitPlan
+    session: str | None  # the zone whose midnight ends a session, where its plan leaves with one
     lived_ns: int  # until when its shadow has lived
     closed: said.PositionClosed | None = None
 
@@ -84,13 +84,13 @@ class Drifts:
     ``found`` are all comparisons, oldest first; ``untold`` are trades that could not be compared, and when they closed.
     """
 
-    def __init__(self, session: str = "UTC") -> None:
-        self._session = session
+    def __init__(self) -> None:
         self.found: list[Drift] = []
         self.untold: list[tuple[PositionKey, int]] = []
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self._signals: dict[str, tuple[Signal, str]] = {}  # what a bar decided, and where that bar came from
         self._entries: dict[str, said.OrderIntended] = {}  # by signal
+        self._fees: dict[str, float] = {}  # by signal, what the first fill of its entry paid
         self._beside: defaultdict[PositionKey, list[_Beside]] = defaultdict(list)
         self._bars: defaultdict[Series, deque[Candle]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
         self._newest: tuple[int, str] = (0, "")  # number and source of the bar that was told last
@@ -147,10 +147,13 @@ class Drifts:
         levels = (it.unit, it.atr, it.close, signal.stop_loss, signal.take_profit)
         measured = Measured(*(math.nan if level is None else float(level) for level in levels))
         plan = read_plan(it.plan)
-        costs = Costs() if it.costs is None else Costs.model_validate(dict(it.costs))
+        costs = Costs(fees=self._fees.get(it.signal_id, 0.0))  # for its break-even; what it pays is not compared
+        if it.costs is not None:
+            costs = Costs.model_validate(dict(it.costs))
         shadow = Shadow(plan, costs, measured, entry.intent, qty_step=float(instrument.qty_step))
         series = Series(source, signal.symbol, signal.timeframe)
-        each = _Beside(signal, series, shadow, plan, signal.decided_ns)
+        session = (it.session or "UTC") if plan.session_close else None
+        each = _Beside(signal, series, shadow, session, signal.decided_ns)
         self._beside[key].append(each)
         for candle in list(self._bars[series]):
             self._live(key, each, candle)
@@ -158,8 +161,10 @@ class Drifts:
     # ── what the account does ────────────────────────────────────────────────────────────────────────────────────
 
     def _executed(self, it: said.TradeExecuted, _: Recorded[Any]) -> None:
-        if it.leg is not Leg.ENTRY:
+        instrument = self._instruments.get((it.account, it.fill.symbol))
+        if it.leg is not Leg.ENTRY or instrument is None:
             return
+        self._fees.setdefault(it.signal_id or "", fee_rate(it.fill, instrument))
         for each in self._open(PositionKey(it.account, it.bot, it.fill.symbol)):
             if it.signal_id != each.signal.id and it.fill.side.sign == each.signal.action.direction:
                 each.shadow = None  # it was added to
@@ -201,8 +206,8 @@ class Drifts:
         if each.shadow is None or each.shadow.is_over or candle.open_ns < each.lived_ns:
             return
         timeframe = each.series.timeframe
-        ends = each.plan.session_close and ends_session(
-            candle.open_ns, timeframe, self._instruments[key.account, key.symbol], self._session
+        ends = each.session is not None and ends_session(
+            candle.open_ns, timeframe, self._instruments[key.account, key.symbol], each.session
         )
         each.shadow.bar(candle, session_ends=ends)
         each.lived_ns = timeframe.next_open(candle.open_ns)

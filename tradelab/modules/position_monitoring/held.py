@@ -175,7 +175,7 @@ class Held:
         same = not is_new and self.entry is not None and self.entry.order == fill.client_order_id
         if is_new:
             self._begin(it.signal_id or f"adopted {fill.trade_id}", fill.ts_ns, known_ns)
-            self.fee_rate = _fee_rate(fill, self.instrument)
+            self.fee_rate = fee_rate(fill, self.instrument)
         if not same or self.entry is None:
             self.entry = Entry(fill.client_order_id, is_first=is_new)
         self.entry.qty += qty
@@ -272,7 +272,7 @@ class Held:
         self.mfe, self.mae = max(self.mfe, pnl), min(self.mae, pnl)
 
 
-def _fee_rate(fill: Fill, instrument: Instrument) -> float:
+def fee_rate(fill: Fill, instrument: Instrument) -> float:
     """Fee of a fill as a fraction of its value; 0 where it is in a third currency, or not known."""
     if fill.fee is None or fill.fee <= 0:
         return 0.0

@@ -75,11 +75,13 @@ def of_rounds(
         return Path()
     if any(each.currency not in (None, currency) for days in known for each in days.values()):
         return Path()
-    first = min(min(days) for days in known)
-    last = max([*(max(days) for days in known), *(cell.day for cell, _ in rows)])
-    first = min([first, *(cell.day for cell, _ in rows)])
+    first, last = max(min(days) for days in known), max(max(days) for days in known)
+    traded = [cell.day for cell, _ in rows]
+    if min(traded) < first:
+        return Path()  # an account had traded before anybody said what it is worth
+    last = max(last, *traded)
     earned = _earned(rows)
-    stands = [next(iter(days.values())).first for days in known]  # what each account was worth when the day began
+    stands = [_stood(days, first) for days in known]  # what each account was worth when the day began
     daily = []
     for day in days_between(first, last):
         base = sum(stands, Decimal(0))
@@ -88,6 +90,11 @@ def of_rounds(
     if not all(math.isfinite(each) and each > -1.0 for each in daily):
         return Path(len(daily))
     return _path(np.array(daily), least_days, sum(stands, Decimal(0)), max_drawdown=returns.max_drawdown(daily))
+
+
+def _stood(days: Mapping[str, Worth], day: str) -> Decimal:
+    before = [worth.last for each, worth in days.items() if each < day]
+    return before[-1] if before else days[day].first
 
 
 def _earned(rows: Sequence[tuple[Cell, Facts]]) -> dict[str, Decimal]:

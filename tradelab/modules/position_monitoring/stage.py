@@ -15,14 +15,17 @@ from tradelab.model.market import Quote
 from tradelab.model.messages import OrderWanted, Recorded
 from tradelab.model.states import Protection, Severity
 from tradelab.model.units import NS_PER_S, Timeframe
+from tradelab.modules.position_monitoring.analytics import Figures, figures
 from tradelab.modules.position_monitoring.aside import Aside
 from tradelab.modules.position_monitoring.config import Config
+from tradelab.modules.position_monitoring.days import day_of
 from tradelab.modules.position_monitoring.fold import Positions
 from tradelab.modules.position_monitoring.held import Closing, Held
 from tradelab.modules.position_monitoring.manifest import MANIFEST
 from tradelab.modules.position_monitoring.measure import measured
 from tradelab.modules.position_monitoring.near import nearness
 from tradelab.modules.position_monitoring.report import closed, modified
+from tradelab.modules.position_monitoring.shown import Closings, position, protection
 from tradelab.modules.position_monitoring.tend import Scene, look, passes_stop
 from tradelab.modules.position_monitoring.wishes import Wish
 from tradelab.spine.desk import Desk
@@ -39,7 +42,8 @@ class Stage:
         self._desk = desk
         self.config = Config.model_validate(dict(desk.settings))
         self.positions = Positions(desk.config, self.config)
-        self.trades = Aside(self.config.session, desk.log)
+        self.trades = Aside(desk.log)
+        self.closings = Closings()
         # of this moment only; a start begins without them, and wishes anew under the same names
         self._waiting: dict[str, tuple[OrderWanted, int]] = {}
         self._asked: dict[str, tuple[said.CancelWanted | said.ChangeWanted, int]] = {}
@@ -55,6 +59,7 @@ class Stage:
         """Take in one message of the journal."""
         self.positions.remember(recorded)
         self.trades.remember(recorded)
+        self.closings.remember(recorded.message)
         it = recorded.message
         if isinstance(it, said.OrderIntended):
             self._waiting.pop(it.intent.client_order_id, None)
@@ -86,9 +91,11 @@ class Stage:
             await self._desk.clock.sleep(self.config.look_every_s)
 
     def _sessions(self) -> set[Timeframe]:
-        """Bars of bots whose positions do not outlast a session."""
+        """Bars of bots whose positions do not outlast a session: those to come, and those that are held."""
         config = self._desk.config
-        return {bot.timeframe for bot in config.bots if config.presets[bot.preset].exits.session_close}
+        to_come = {bot.timeframe for bot in config.bots if config.presets[bot.preset].exits.session_close}
+        plans = ((held.bot, held.plan) for held in self.positions.held.values())
+        return to_come | {bot.timeframe for bot, plan in plans if bot and plan and plan.session_close}
 
     async def _ring(self, timeframe: Timeframe) -> None:
         """Look shortly before each bar closes, however seldom the quotes are looked at."""
@@ -106,6 +113,20 @@ class Stage:
             self._alert(held)
         self._alarm_drift()
 
+    def shown(self, key: PositionKey, price: Decimal | None) -> dict[str, Any]:
+        """Return what is known of a position that could be left at ``price``; nothing of one that it does not have."""
+        held = self.positions.held.get(key)
+        return {} if held is None else position(held, self.positions.exposure, price, self._desk.clock.now_ns())
+
+    def protection(self) -> dict[str, Any]:
+        """Return how long positions stood with nothing to stop them, and until their venue showed their stop."""
+        return protection(self.positions.exposure)
+
+    def today(self) -> tuple[Figures, ...]:
+        """Return how each bot's trading went today, UTC."""
+        day = day_of(self._desk.clock.now_ns())
+        return figures(self.trades.catch_up().days, by="bot", first=day, last=day)
+
     # ── after each message ───────────────────────────────────────────────────────────────────────────────────────
 
     def _heard(self, recorded: Recorded[Any]) -> None:
@@ -121,8 +142,7 @@ class Stage:
         self._desk.bus.say(closed(held.key, closing, recorded.ts_event_ns))
 
     def _measure(self, held: Held) -> bool:
-        costs = self.config.costs.get(held.key.account)
-        it = measured(held, self.positions.signal(held.signal_id), self._desk.market, costs)
+        it = measured(held, self.positions.signal(held.signal_id), self._desk.market, self.config)
         if it is not None:
             self._desk.bus.say(it)
             return True

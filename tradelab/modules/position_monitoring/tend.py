@@ -240,7 +240,7 @@ def passes_stop(held: Held, quote: Quote | None) -> bool:
 
 def leaves_session(held: Held, scene: Scene) -> bool:
     """Whether a position is not to outlast its session, and this is the end of the session's last bar."""
-    if held.bot is None or held.preset is None or not held.preset.exits.session_close:
+    if held.bot is None or held.plan is None or not held.plan.session_close:
         return False
     open_ns = held.bot.timeframe.floor(scene.now_ns)
     left_ns = held.bot.timeframe.next_open(open_ns) - scene.now_ns

@@ -27,7 +27,7 @@ from tradelab.model.messages import (
 from tradelab.model.orders import Fill, Liquidity, OrderIntent, OrderType, Side
 from tradelab.model.states import Leg
 from tradelab.model.units import NS_PER_DAY, NS_PER_HOUR
-from tradelab.modules.position_monitoring.analytics import figures, frame
+from tradelab.modules.position_monitoring.analytics import figures
 from tradelab.modules.position_monitoring.analytics_log import TradeLog
 from tradelab.modules.position_monitoring.days import Days
 
@@ -225,6 +225,14 @@ def test_a_bot_is_judged_by_what_it_closed_over_what_its_account_was_worth_when_
     assert row.sortino == pytest.approx(-0.0075 / 0.05 * 365**0.5)
 
 
+def test_funding_is_in_the_return_of_a_connection_and_in_no_trade() -> None:
+    log = told(listed("X", "USD"), *worth("1000", "987.5", currency="USD"), closed("0", day=1))  # 12.50 were paid
+    (connection,) = figures(log.days, by="connection")
+    (bot,) = figures(log.days, by="bot")
+    assert (connection.total_return, connection.max_drawdown) == (pytest.approx(-0.0125), pytest.approx(-0.0125))
+    assert (bot.pnl, bot.total_return, connection.pnl) == (D(0), 0.0, D(0))
+
+
 def test_what_is_earned_in_another_currency_than_the_account_is_counted_in_is_no_return() -> None:
     log = told(listed("X", "JPY"), *worth("1000", currency="USD"), closed("50"))
     (row,) = figures(log.days, by="bot")
@@ -236,14 +244,6 @@ def test_a_day_is_one_return_and_no_ratio() -> None:
     first, second = figures(log.days, by="day", least_days=1)
     assert (first.total_return, second.total_return) == (pytest.approx(0.05), pytest.approx(0.02))
     assert (first.days, first.sharpe) == (1, None)
-
-
-def test_figures_are_a_table_of_numbers() -> None:
-    table = frame(figures(told(closed("30"), closed("-10", bot="c")).days, by="bot"))
-    assert list(table.index) == ["b", "c"]
-    assert table["pnl"].tolist() == [30.0, -10.0]
-    assert table["sharpe"].isna().all()
-    assert table["trades"].dtype == int
 
 
 def test_days_that_were_written_are_the_same_when_they_are_read() -> None:
