@@ -110,23 +110,27 @@ def part(manifest: Manifest) -> Part:
 
 def feed_paper(node: Node) -> None:
     """Let paper accounts trade on what bots see: each quote, and each bar where a market has no quotes."""
-    papers: dict[tuple[str, str], list[PaperAccountVenue]] = {}
+    papers: dict[tuple[str, str], set[PaperAccountVenue]] = defaultdict(set)
+    shortest: dict[tuple[str, str], Timeframe] = {}  # the same minutes are not lived once more as an hour
     for bot in node.config.bots:
-        venue = node.venues.get(bot.execution)
+        venue = node.venues[bot.execution]
         if isinstance(venue, PaperAccountVenue):
             for symbol in bot.symbols:
-                on_it = papers.setdefault((bot.source, symbol), [])
-                on_it += [] if venue in on_it else [venue]
+                papers[bot.source, symbol].add(venue)
+                before = shortest.setdefault((bot.source, symbol), bot.timeframe)
+                shortest[bot.source, symbol] = min(before, bot.timeframe, key=lambda each: each.ns)
 
     def bar(recorded: Recorded[Any]) -> None:
         it = recorded.message
-        if isinstance(it, DataReceived):
-            for venue in papers.get((it.source, it.symbol), ()):
+        if isinstance(it, DataReceived) and shortest.get((it.source, it.symbol)) is it.timeframe:
+            for venue in papers[it.source, it.symbol]:
                 venue.on_candle(it.symbol, it.candle)
 
     def quote(source: str, it: Quote) -> None:
-        for venue in papers.get((source, it.symbol), ()):
-            venue.on_quote(it)
+        if 0 < it.bid <= it.ask:  # a crossed book is no market to trade on
+            for venue in papers.get((source, it.symbol), ()):
+                if venue.is_connected:
+                    venue.on_quote(it)
 
     if papers:
         node.bus.look_on(bar)
