@@ -23,7 +23,7 @@ def snapshot_view(engine: Engine, *, recent: int = _RECENT) -> dict[str, Any]:
     now = engine.ledger.snapshot()
     orders = [_order(order) for order in now.orders.values()]
     over = [order for order in orders if not order["open"]][-recent:]
-    signals = list(now.signals.values())
+    signals, today = list(now.signals.values()), _today(engine)
     return {
         "node": engine.name,
         "seq": now.seq,
@@ -32,7 +32,7 @@ def snapshot_view(engine: Engine, *, recent: int = _RECENT) -> dict[str, Any]:
         "state": now.state().value,
         "states": {scope: state.value for scope, state in now.states.items()},
         "accounts": {name: _account(engine, name, state) for name, state in _accounts(engine).items()},
-        "bots": [_bot(engine, bot.name) for bot in engine.config.bots],
+        "bots": [{**_bot(engine, bot.name), **today.get(bot.name, _NOTHING)} for bot in engine.config.bots],
         "positions": [_position(engine, key, held) for key, held in now.positions.items()],
         "orders": [order for order in orders if order["open"]],
         "recent_orders": over,
@@ -148,6 +148,17 @@ def monitoring(engine: Engine) -> Any | None:
         return engine.stage("position_monitoring")
     except KeyError:
         return None
+
+
+_TODAY = ("trades", "pnl", "slippage_bps", "drift_bps")  # of a bot's figures of this day of UTC
+_NOTHING: dict[str, Any] = {f"{name}_today": None for name in _TODAY}
+
+
+def _today(engine: Engine) -> dict[str, dict[str, Any]]:
+    """Return how today went, by bot, where that is counted."""
+    stage = monitoring(engine)
+    rows = () if stage is None else stage.today()
+    return {row.group: {f"{name}_today": plain(getattr(row, name)) for name in _TODAY} for row in rows}
 
 
 def _position(engine: Engine, key: PositionKey, held: Round) -> dict[str, Any]:

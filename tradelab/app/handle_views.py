@@ -14,7 +14,9 @@ _COLOURS = {
     "live": _RED, "LIVE": _RED, "halted": _RED, "reducing": _AMBER, "paused": _AMBER, "active": _GREEN,
     "running": _GREEN, "paper": _GREY, "stopped": _GREY,
 }  # fmt: skip
-_BOTS = ("name", "mode", "status", "state", "strategy", "symbols", "timeframe", "account")
+_BOTS = (
+    "name", "mode", "status", "state", "strategy", "symbols", "timeframe", "account", "pnl_today", "drift_bps_today",
+)  # fmt: skip
 _POSITIONS = (
     "account", "bot", "symbol", "qty", "entry_price", "price", "pnl", "r", "stop_price", "target_price", "protection",
 )  # fmt: skip

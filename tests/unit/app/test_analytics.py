@@ -244,6 +244,8 @@ def test_the_page_of_figures_has_protection_and_today(beside: Beside) -> None:
         beside.node.bus.say(replace(traded()[-1], opened_ns=now_ns - 1, closed_ns=now_ns))
 
     beside.do(today)
+    told = {row["name"]: row for row in beside.handle.snapshot()["bots"]}
+    assert (told["eurusd"]["pnl_today"], told["eurusd"]["trades_today"]) == (None, None)
     families = {family.name: family for family in text_string_to_metric_families(beside.handle.metrics())}
     (pnl,) = families["tradelab_today_pnl"].samples
     assert (pnl.labels, pnl.value) == ({"bot": "b"}, 7.0)
@@ -308,7 +310,7 @@ def engine_of(world: World) -> Any:
     def stage(name: str) -> Any:
         return {"position_monitoring": world.stage}[name]
 
-    config = SimpleNamespace(bots=(), accounts={}, is_live=False)
+    config = world.stage._desk.config
     return SimpleNamespace(name="n", config=config, ledger=world.ledger, market=world.market, stage=stage)
 
 
@@ -351,6 +353,22 @@ def test_a_position_that_nothing_stops_shows_for_how_long() -> None:
         "p99_ms": 500.0,
         "longest_ms": 500.0,
     }
+
+
+def test_a_bot_is_shown_with_what_today_came_to() -> None:
+    world = World({"stop": "2 %"})
+    world.quote("100")
+    world.fill(world.enter("1"), "1", "100.1")
+    world.settle()
+    (stop,) = world.venue.exits()
+    world.fill(stop.intent.client_order_id, "1", "97.5")
+    engine = engine_of(world)
+    told = snapshot_view(engine)
+    (bot,) = told["bots"]
+    assert (bot["trades_today"], bot["pnl_today"], bot["drift_bps_today"]) == (1, "-2.6", None)
+    assert "pnl today" in repr(LiveSnapshot(told))
+    world.pass_s(86_400)
+    assert snapshot_view(engine)["bots"][0]["pnl_today"] is None
 
 
 def test_a_round_that_is_over_is_shown_with_its_reason_r_and_excursions() -> None:

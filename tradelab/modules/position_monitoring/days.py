@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -95,17 +96,31 @@ class Days:
         self.facts: dict[Cell, Facts] = {}
         self.worth: dict[tuple[str, str], Worth] = {}  # by day and account
         self.changed: set[Cell] = set()
+        self._of_day: defaultdict[str, set[Cell]] = defaultdict(set)
+
+    def only(self, day: str) -> Days:
+        """Return what one day came to, in a moment however many there are."""
+        found = Days()
+        for cell in self._of_day.get(day, ()):
+            if cell.symbol:
+                found.facts[cell] = self.facts[cell]
+            else:
+                found.worth[day, cell.account] = self.worth[day, cell.account]
+        return found
 
     def cell(self, cell: Cell, currency: str | None) -> Facts:
         """Return a cell's facts, to be added to."""
         self.changed.add(cell)
+        self._of_day[cell.day].add(cell)
         facts = self.facts.setdefault(cell, Facts())
         facts.currency = currency or facts.currency
         return facts
 
     def equity(self, day: str, account: str, equity: Decimal, currency: str | None) -> None:
         """Take in what an account is worth."""
-        self.changed.add(Cell(day, account, None, ""))
+        cell = Cell(day, account, None, "")
+        self.changed.add(cell)
+        self._of_day[day].add(cell)
         worth = self.worth.setdefault((day, account), Worth(currency, equity, equity, equity, equity))
         worth.currency = currency or worth.currency
         worth.told(equity)
@@ -118,6 +133,7 @@ class Days:
     def read(self, cell: Cell, body: str) -> None:
         """Take in a cell that was written."""
         told = json.loads(body)
+        self._of_day[cell.day].add(cell)
         if not cell.symbol:
             money = {name: Decimal(told[name]) for name in ("first", "high", "low", "last")}
             self.worth[cell.day, cell.account] = Worth(told["currency"], **money, fall=told["fall"])

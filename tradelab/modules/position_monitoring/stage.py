@@ -124,8 +124,8 @@ class Stage:
 
     def today(self) -> tuple[Figures, ...]:
         """Return how each bot's trading went today, UTC."""
-        day = day_of(self._desk.clock.now_ns())
-        return figures(self.trades.catch_up().days, by="bot", first=day, last=day)
+        today = self.trades.catch_up().days.only(day_of(self._desk.clock.now_ns()))
+        return figures(today, by="bot")
 
     # ── after each message ───────────────────────────────────────────────────────────────────────────────────────
 
