@@ -210,6 +210,12 @@ async def hide_all(world: World) -> None:
     world.venue.hidden_fills.update(fill.trade_id for fill in world.venue.trades)
 
 
+async def list_twice(world: World) -> None:
+    """The venue lists every fill once more, as of now."""
+    now_ns = world.clock.now_ns()
+    world.venue.trades += [replace(fill, ts_ns=now_ns) for fill in world.venue.trades]
+
+
 async def fourteen_orders(world: World) -> None:
     """A bot is long, and fourteen of its orders rest."""
     await long_one(world)
@@ -334,6 +340,8 @@ SCENARIOS = [
     # public failures of others
     Scenario("nautilus #4736: warm start with an open position", long_one, nothing, LONG,
              lambda w: booked(w) == ["1"] and not adjusted(w)),
+    Scenario("nautilus #3046: fills that were booked are told once more at a start", long_one,
+             then(list_twice, list_twice), LONG, lambda w: booked(w) == ["1"] and not adjusted(w)),
     Scenario("nautilus #3104: a position of ten days whose fills the venue lists no more", long_one,
              then(ten_days, hide_all), LONG, lambda w: booked(w) == ["1"] and not adjusted(w)),
     Scenario("nautilus #5000: fourteen working orders while the position does not fit its fills", fourteen_orders,
