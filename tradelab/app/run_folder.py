@@ -73,7 +73,8 @@ class RunFolder:
         if len(os.fsencode(here)) <= _LONGEST_SOCKET:
             return here
         name = hashlib.sha256(os.fsencode(here)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"tradelab-{os.getuid()}" / f"{name}.sock"
+        short = [Path(root) / f"tradelab-{os.getuid()}" / f"{name}.sock" for root in (tempfile.gettempdir(), "/tmp")]
+        return next((path for path in short if len(os.fsencode(path)) <= _LONGEST_SOCKET), short[-1])
 
     def make(self) -> None:
         """Make the folder, for its user alone.

@@ -113,3 +113,14 @@ def test_each_message_of_a_trade_is_said_in_the_words_of_a_ticket() -> None:
 def test_a_message_of_another_version_is_still_shown() -> None:
     assert gist(Event(1, "TradeExecuted", {"bot": "b", "fills": []})) == "bot b"
     assert gist(Event(1, "FromTheFuture", {"says": "hello"})) == "says hello"
+
+
+def test_a_daemon_is_reached_where_even_the_folder_for_short_lived_files_has_a_long_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = tmp_path / ("far" * 30)
+    far.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(far))
+    make_home(far / "home", monkeypatch)
+    with daemon_beside(write_file(tmp_path)) as running:
+        assert running.handle.health()["ok"]
