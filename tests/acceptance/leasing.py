@@ -28,6 +28,7 @@ from tradelab.store.leases import Leases
 
 ENGINES = 10
 PATIENCE_S = 120
+PASSED_S = 5 * LENGTH_S  # by then another has taken over, if it can at all
 _SCRIPT = Path(__file__).parents[1] / "e2e" / "lease_engines.py"
 _SERIAL = {True: "integer primary key autoincrement", False: "bigserial primary key"}
 
@@ -122,7 +123,7 @@ def stop_and_wake(judge: Judge, pids: dict[str, int]) -> bool:
     assert name is not None
     os.kill(pids[name], signal.SIGSTOP)
     try:
-        took_over = happens(lambda: judge.holder()[1] > fence and judge.count(f"fence > {fence}") > 0, 10 * LENGTH_S)
+        took_over = happens(lambda: judge.holder()[1] > fence and judge.count(f"fence > {fence}") > 0, PASSED_S)
     finally:
         os.kill(pids[name], signal.SIGCONT)
     seen = judge.count()
