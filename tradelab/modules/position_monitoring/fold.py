@@ -25,6 +25,7 @@ from tradelab.spine.config import BotConfig, NodeConfig
 from tradelab.spine.positions import Booked
 from tradelab.spine.snapshot import PositionKey
 
+_FOR_GOOD = (RefusalCode.NOT_SUPPORTED, RefusalCode.BAD_REQUEST, RefusalCode.OTHER)  # of a change: asked no more
 _LOCKED = (RefusalCode.BALANCE, RefusalCode.REDUCE_ONLY)  # what protects a position holds what was to be sold
 
 
@@ -93,6 +94,7 @@ class Positions:
         """Leave out an order that can do nothing any more; what it was counted under stays counted."""
         held.orders.pop(name, None)
         held.requests.pop(name, None)
+        held.fixed.discard(name)
         self._by_order.pop(name, None)
 
     def agrees(self, account: str) -> bool:
@@ -204,6 +206,8 @@ class Positions:
             held.requests[name] = replace(request, answer=Answer.TAKEN)
         elif it.code is not None:  # not at once again
             held.requests[name] = replace(request, answer=Answer.REFUSED, at_ns=recorded.ts_init_ns, qty=None)
+            if not request.cancels and it.code in _FOR_GOOD:
+                held.fixed.add(name)
         return (held,)
 
     # ── positions ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -97,6 +97,7 @@ class FakeVenue:
         self.position = D(0)
         self.worst = D(0)  # most that live exits have ever been above what was held
         self.crossed = False
+        self.refuses_changes = False  # whatever it says that it offers
         self._ticks = 0
 
     def take(self, intent: OrderIntent) -> Live:
@@ -147,6 +148,8 @@ class FakeVenue:
         """Change an order; whether it was open."""
         live = self.orders.get(name)
         if live is None or not live.status.is_open or (qty is not None and qty <= live.filled):
+            return False
+        if self.refuses_changes:
             return False
         changes = {"qty": qty, "price": price, "stop_price": stop_price}
         live.intent = replace(live.intent, **{k: v for k, v in changes.items() if v is not None})
@@ -332,6 +335,8 @@ class World:
             done = self.venue.cancel(name) if is_cancel else self.venue.modify(name, it.qty, it.price, it.stop_price)
             if not done:
                 code = RefusalCode.ORDER_CLOSED
+                if self.venue.refuses_changes and not is_cancel:
+                    code = RefusalCode.NOT_SUPPORTED
             if name in self.venue.orders:
                 self._report(name, later=True)
         elif known:
