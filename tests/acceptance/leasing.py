@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 
 from tests.e2e.lease_engines import ACCOUNT, LENGTH_S
 from tests.store_fixtures import create, drop, name_in
-from tradelab.model.errors import LeaseError
+from tradelab.model.errors import LeaseError, StorageError
 from tradelab.store.database import Database
 from tradelab.store.leases import Leases
 
@@ -85,21 +86,31 @@ class Judge:
 
     def holder(self) -> tuple[str | None, int]:
         """Who holds the lease, and under which number."""
-        with self.database.reading() as connection:
-            holder, fence = connection.execute(text("select holder, fence from leases")).one()
+        ((holder, fence),) = self._rows("select holder, fence from leases")
         return holder, fence
 
     def count(self, where: str = "1 = 1") -> int:
         """How many intents were kept."""
-        with self.database.reading() as connection:
-            return connection.scalar(text(f"select count(*) from intents where {where}")) or 0
+        ((count,),) = self._rows(f"select count(*) from intents where {where}")
+        return int(count)
 
     def wrong(self) -> int:
         """Intents of who did not hold the lease: by what stood in the transaction, or by a number that went back."""
         stood = self.count("holder <> held_by or fence <> held_fence")
-        with self.database.reading() as connection:
-            fences = connection.scalars(text("select fence from intents order by id")).all()
+        fences = [fence for (fence,) in self._rows("select fence from intents order by id")]
         return stood + sum(later < earlier for earlier, later in itertools.pairwise(fences))
+
+    def _rows(self, query: str) -> list[Any]:
+        """Read, again and again: who was stopped may hold the lock that SQLite takes for the shortest of times."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with self.database.reading() as connection:
+                    return list(connection.execute(text(query)).all())
+            except StorageError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
 
 def prepared(url: str) -> Database:

@@ -86,6 +86,8 @@ def _is_protected(node: Node, job: Job) -> bool:
     entered = [order for order in ours if order.intended.leg is Leg.ENTRY]
     if not entered or any(o.phase is not Phase.CLOSED or o.is_owed for o in entered):
         return False
+    if any(o.may_come or o.phase in (Phase.INTENDED, Phase.UNKNOWN) for o in ours):
+        return False
     held = node.ledger.position(PositionKey(ACCOUNT, BOT, job.symbol)).qty
     stops = [o for o in ours if o.phase is Phase.OPEN and o.intended.intent.type is OrderType.STOP]
     step = snapshot.instruments[ACCOUNT, job.symbol].qty_step

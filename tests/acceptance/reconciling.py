@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.engine import Job, see_quote, make_node
+from tests.acceptance.engine import Job, make_node, see_quote
 from tests.acceptance.kills import MARKETS, records, venue_of
 from tests.conformance.ccxt_stage import KEY, SECRET, flat_bars
 from tradelab.adapters.ccxt_venue import CcxtVenue

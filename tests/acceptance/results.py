@@ -23,7 +23,7 @@ RIGHT = "right"
 
 @dataclass(frozen=True)
 class Line:
-    """How one experiment ended: the word for it, how many it counts for, what was measured, when and on which commit."""
+    """How one experiment ended: the word for it, for how many it counts, what was measured, when, on which commit."""
 
     s: str
     says: str
@@ -132,7 +132,11 @@ class Row:
     def printed(self) -> str:
         """It, as a row of the table."""
         of = f"{self.played:,}" if self.played >= self.asked else f"{self.played:,} of {self.asked:,}"
-        commits = " ".join(self.commits) if len(self.commits) < 2 else ", ".join(f"{c} ({n})" for c, n in self.commits.items())  # noqa: E501
+        commits = (
+            " ".join(self.commits)
+            if len(self.commits) < 2
+            else ", ".join(f"{c} ({n})" for c, n in self.commits.items())
+        )
         right = f"{self.played - self.wrong:,}"
         return f"| {self.title} | {of} | {right} | {self.wrong} | {self.words} | {self.ended} | {commits} |"
 

@@ -23,13 +23,15 @@ _ZERO = Decimal(0)
 class Wanted:
     """What should rest: ``held`` is what has filled and nothing has closed, the levels lie on ticks.
 
-    ``stop`` closes ``stop_qty``; ``None`` for no stop at the venue. ``targets`` are (price, quantity).
+    ``stop`` closes ``stop_qty``; ``None`` for no stop at the venue. ``targets`` are (price, quantity). ``is_full``: the
+    venue has refused one stop more, so one has to go before another comes.
     """
 
     held: Decimal
     stop: Decimal | None
     stop_qty: Decimal
     targets: tuple[tuple[Decimal, Decimal], ...] = ()
+    is_full: bool = False
 
 
 def converge(wanted: Wanted, orders: Sequence[Known], venue: Venue, words: Words) -> list[Wish]:
@@ -113,6 +115,10 @@ class _Plan:
                 return  # once it is answered, it can be made larger
         if not self.venue.reduce_only and any(o.is_leaving for o in self.orders):
             return  # one order for all that this leaves free, not one for each
+        if self.wanted.is_full and leg is Leg.STOP and same:
+            if all(o.stands for o in same):
+                self._cancel(min(same, key=lambda o: o.leaves), "the venue takes no more stops")
+            return
         crowded = len(same) >= self.venue.most_stops
         if crowded or missing < self.venue.least:
             self._merge(leg, price, qty, same)

@@ -154,6 +154,7 @@ class Positions:
         if held is not None and meant is not None:
             if meant.signal_id == held.signal_id:
                 self._turned_down(held, word_of(meant), recorded.ts_init_ns)
+                held.is_full = held.is_full or (it.code is RefusalCode.TOO_MANY_ORDERS and meant.leg is Leg.STOP)
             elif meant.leg is Leg.EXIT and it.code in _LOCKED and held.direction:
                 held.asked_to_leave = max(held.asked_to_leave, meant.intent.qty)
         return (held,)
@@ -204,6 +205,9 @@ class Positions:
             return ()
         if it.code is RefusalCode.NO_CHANGE or (it.known and it.code is None):
             held.requests[name] = replace(request, answer=Answer.TAKEN)
+            if request.cancels and held.is_full:  # there is room for one now
+                held.is_full = False
+                held.refusals.pop(Leg.STOP.value, None)
         elif it.code is not None:  # not at once again
             held.requests[name] = replace(request, answer=Answer.REFUSED, at_ns=recorded.ts_init_ns, qty=None)
             if not request.cancels and it.code in _FOR_GOOD:

@@ -181,6 +181,7 @@ class Placed:
             stop=self.stop if rests else None,
             stop_qty=min(self.qty, left),
             targets=self._resting_targets(),
+            is_full=self.held.is_full,
         )
 
     def resting(self, scene: Scene) -> Resting:

@@ -17,6 +17,7 @@ from tradelab.modules.position_monitoring.known import Known
 
 Wish = OrderWanted | CancelWanted | ChangeWanted
 NAME = "position_monitoring"
+_MOST_STOPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class Venue:
     step, least, most
         Of one order's quantity.
     most_stops
-        How many of a position's orders may wait for a trigger at once.
+        How many of a position's orders may wait for a trigger before they are made one: fewer than the venue lets wait,
+        for the one comes before the many go.
     """
 
     reduce_only: bool
@@ -68,7 +70,7 @@ class Venue:
             step=step,
             least=least,
             most=most,
-            most_stops=instrument.max_trigger_orders or 5,
+            most_stops=max(1, min(_MOST_STOPS, (instrument.max_trigger_orders or _MOST_STOPS + 1) - 1)),
         )
 
     def changes(self, order: Known) -> frozenset[str]:

@@ -98,6 +98,7 @@ class FakeVenue:
         self.worst = D(0)  # most that live exits have ever been above what was held
         self.crossed = False
         self.refuses_changes = False  # whatever it says that it offers
+        self.most_stops: int | None = None  # that it lets wait at once
         self._ticks = 0
 
     def take(self, intent: OrderIntent) -> Live:
@@ -318,6 +319,11 @@ class World:
         if how in ("refuse", "later"):
             code = RefusalCode.BAD_REQUEST if how == "refuse" else RefusalCode.OVERLOADED
             self.say(said.OrderRefused(account=ACCOUNT, client_order_id=name, code=code, says=how))
+            return
+        most, is_stop = self.venue.most_stops, it.intent.type is OrderType.STOP
+        if how != "lost" and is_stop and most is not None and len(self.venue.exits(OrderType.STOP)) >= most:
+            code = RefusalCode.TOO_MANY_ORDERS
+            self.say(said.OrderRefused(account=ACCOUNT, client_order_id=name, code=code, says="too many wait"))
             return
         if how != "lost":
             live = self.venue.take(it.intent)
