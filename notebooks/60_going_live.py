@@ -254,7 +254,9 @@ live.snapshot()
 # %%
 # !tradelab resume --why "the drill is over"
 # !tradelab down
-# !tradelab audit verify
+verified = subprocess.run(["tradelab", "audit", "verify"], capture_output=True, text=True)
+print(verified.stdout)
+checked["7 the journal is as it was written"] = verified.returncode == 0
 resting = [order for order in market.told("orders") if order["status"] in ("new", "untriggered")]
 checked["7 the stop rests at the venue"] = [order["type"] for order in resting] == ["stop"]
 market.stop(), phone.shutdown(), folder.cleanup()
