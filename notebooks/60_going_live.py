@@ -198,7 +198,7 @@ print(f"{len(ours)} orders replayed, {len(theirs)} in the backtest: {'the same' 
 live = tl.connect("dress")
 dry = live.history(until="SignalDropped", kinds=["SignalRaised", "SignalDropped"], timeout_s=60)
 checked["5 nothing is sent unarmed"] = {event.body["code"] for event in dry.of("SignalDropped")} == {"not_armed"}
-# !tradelab arm main --yes --why "the list is done up to here"
+# !tradelab arm main --agree main --why "the list is done up to here"
 closed = list(islice(live.events(0, kinds=["PositionClosed"]), 2))  # waits for two round trips
 traded = live.history()
 traded.of("SignalRaised", "OrderIntended", "TradeExecuted", "ProtectionChanged", "PositionClosed")[-12:]
