@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,7 @@ class Part:
     full: int
     play: Callable[[Asked, Log], None]
     words: Callable[[Lines], str]
+    broken: Callable[[Lines], str] = lambda _: ""  # what does not hold for all lines together
 
 
 class MissingError(Exception):
@@ -253,6 +255,12 @@ def _protected(lines: Lines) -> str:
     )
 
 
+def _too_late(lines: Lines) -> str:
+    ms = [each for line in lines for each in line.told.get("ms", ())]
+    most = protecting.spread(ms)[1] if ms else 0.0
+    return f"p99 is {most:.0f} ms, and 1000 were promised" if most > 1000 else ""
+
+
 # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 ROUNDS, ROUNDS_A_WORLD = 1000, 50
@@ -329,6 +337,25 @@ def _tested(what: str) -> Callable[[Lines], str]:
     return lambda lines: f"{len(lines)} tests: {what}"
 
 
+# ── latency ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+_TOLD = r"^ *(\d+) bot\(s\)  (.+?) +p50 +([\d.]+) ms +p99 +([\d.]+) ms +\((\d+) orders\)"
+
+
+def _latency(asked: Asked, log: Log) -> None:
+    """Run the bench, and take what it prints: a line each for one bot and a hundred, handed on and on the wire."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "bench/latency.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    found = re.findall(_TOLD, done.stdout, re.M)
+    if done.returncode or not found:
+        raise MissingError(f"bench/latency.py told nothing: {done.stderr[-300:]}")
+    for bots, what, p50, p99, orders in found:
+        words = f"{bots} bot{'s' * (bots != '1')}, {what}: p50 {p50}, p99 {p99} ms"
+        log.add(f"{bots} {what}", RIGHT, n=int(orders), words=words)
+
+
 # ── kernels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -372,7 +399,8 @@ PARTS: tuple[Part, ...] = (
     Part("fill-ledger", "fill ledger", 10_000,
          _tests(_LEDGER, counts={_LEDGER.rpartition("::")[2]: 10_000}),
          lambda lines: "examples: permuted, same rounds, money error 0"),
-    Part("protection", "protection, engine up", PROTECTED[protecting.ALONE], _protection(protecting.ALONE), _protected),
+    Part("protection", "protection, engine up", PROTECTED[protecting.ALONE], _protection(protecting.ALONE),
+         _protected, _too_late),
     Part("protection-refused", "protection, orders refused", PROTECTED[protecting.REFUSED],
          _protection(protecting.REFUSED), _protected),
     Part("protection-killed", "protection, refused and killed", PROTECTED[protecting.KILLED],
@@ -393,6 +421,7 @@ PARTS: tuple[Part, ...] = (
     Part("audit", "audit", 2_000, _tests(_JOURNAL, counts={_JOURNAL.rpartition("::")[2]: 1_000}),
          lambda lines: f"changed rows found on {len(lines)} databases"),
     Part("kernels", "kernel kills", 100, _kernels, _own_words),
+    Part("latency", "bar closed to request on the wire", 1, _latency, _own_words),
     Part("notebooks", "notebooks 50 and 60", 2, _tests("tests/house/test_notebooks.py", "-k", "50_paper or 60_going"),
          _tested("executed")),
 )  # fmt: skip

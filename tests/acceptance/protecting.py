@@ -8,6 +8,7 @@ anew. What the engine believes is asked for nothing but when it thinks that it i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -152,7 +153,7 @@ async def play(entry: Entry, zygote: Zygote, database: str) -> Told:
         finally:
             if not living.done():
                 living.cancel()
-                os.kill(pids[-1], signal.SIGKILL)
+                _kill(pids[-1])
         wrong = list(watch.wrong)
         if end != SETTLED:
             wrong.append(f"the last life ended with {end}")
@@ -198,24 +199,24 @@ async def _fill(entry: Entry, at: Rehearsal, order: SimOrder, pids: list[int]) -
         at.direct.fill(order.number, least if n + 1 < entry.pieces else None)
         if entry.flavour == KILLED and chance.random() < max(0.06, 1.0 / entry.pieces):
             await asyncio.sleep(chance.uniform(0.0, 0.05))
-            os.kill(pids[-1], signal.SIGKILL)
+            _kill(pids[-1])
     return entry.pieces
 
 
+def _kill(pid: int) -> None:
+    """Kill an engine, if it is not dead already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def _befall(at: Rehearsal, chance: random.Random) -> None:
-    """Let the next orders be refused, now and then; or a part of a stop be sold."""
+    """Let the next orders be refused, now and then, or a cancel."""
     draw = chance.random()
     if draw < 0.12:
         fault, executed = chance.choice(_REFUSALS)
         at.direct.fault(fault, "submit", times=chance.randint(1, 2), seconds=0.5, executed=executed)
     elif draw < 0.15:
         at.direct.fault(Fault.CANCEL_REJECTED, "cancel")
-    elif draw < 0.18:
-        stops = [o for o in at.exchange.open_orders(KEY) if o.type is OrderType.STOP]
-        if stops:
-            step = at.exchange.instrument(stops[0].symbol).qty_step
-            at.exchange.advance()
-            at.direct.fill(stops[0].number, max(step, stops[0].leaves_qty / 2 // step * step))
 
 
 def _job(entry: Entry, at: Rehearsal, database: str) -> Job:

@@ -112,8 +112,8 @@ class Row:
     went_wrong: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, part: str, title: str, asked: int, log: Log, words: str, command: str) -> Row:
-        """Sum up a part's lines."""
+    def of(cls, part: str, title: str, asked: int, log: Log, words: str, command: str, broken: str = "") -> Row:
+        """Sum up a part's lines; ``broken`` is what does not hold for all of them together."""
         lines = list(log.lines.values())
         commits: Counter[str] = Counter()
         for line in lines:
@@ -122,10 +122,13 @@ class Row:
             words += f"; {log.played_again} that went wrong at first were played again"
         return cls(
             part=part, title=title, asked=asked, played=sum(line.n for line in lines),
-            wrong=sum(line.failed for line in lines), words=words,
+            wrong=sum(line.failed for line in lines) + bool(broken), words=words,
             began=min(line.at for line in lines), ended=max(line.at for line in lines), commits=dict(commits),
             command=command, machine=machine(),
-            went_wrong=tuple(f"{line.says}: {line.s}" for line in lines if not line.is_right),
+            went_wrong=(
+                *([broken] if broken else []),
+                *(f"{line.says}: {line.s}" for line in lines if not line.is_right),
+            ),
         )  # fmt: skip
 
     @property
