@@ -86,6 +86,7 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
         "--log", type=Path, metavar="FOLDER", help="keep lines in FOLDER/PART.jsonl, and go on from them"
     )
     parser.add_argument("--told-on", metavar="COMMIT", help="of lines in the log that name none")
+    parser.add_argument("--again", action="store_true", help="play again what went wrong, as the log has it")
     parser.add_argument("--fold", action="store_true", help="play nothing: take what the log has")
     parser.add_argument("--replace", action="store_true", help="write a row even where a fuller one is there")
     parser.add_argument("--no-page", action="store_true", help="print only")
@@ -107,7 +108,8 @@ def main(given: list[str] | None = None) -> int:
     kept, commit, is_right = Kept(ROWS), commit_here(), True
     with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-log-") as scratch:
         for part in asked.parts:
-            log = Log((asked.log or Path(scratch)) / f"{part.name}.jsonl", commit=commit, told_on=asked.told_on)
+            path = (asked.log or Path(scratch)) / f"{part.name}.jsonl"
+            log = Log(path, commit=commit, told_on=asked.told_on, again=asked.again)
             why_not: str | None = "it was interrupted"
             try:
                 why_not = play(part, Asked(asked.share, asked.seed, asked.at_once), log, fold=asked.fold)

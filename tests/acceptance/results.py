@@ -65,10 +65,12 @@ class Log:
         What is run now.
     told_on
         The commit of lines in the file that do not name one.
+    again
+        What went wrong counts as not played.
     """
 
-    def __init__(self, path: Path, *, commit: str, told_on: str | None = None) -> None:
-        self._path, self._commit = path, commit
+    def __init__(self, path: Path, *, commit: str, told_on: str | None = None, again: bool = False) -> None:
+        self._path, self._commit, self._again = path, commit, again
         self.lines: dict[str, Line] = {}
         self.played_again = 0
         if path.exists():
@@ -76,8 +78,9 @@ class Log:
             for text in path.read_text(encoding="utf-8").splitlines():
                 self._take(Line.read(text, at, told_on or "unknown"))
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.lines
+    def __contains__(self, name: object) -> bool:
+        line = self.lines.get(str(name))
+        return line is not None and (line.is_right or not self._again)
 
     def add(self, name: str, says: str, *, n: int = 1, wrong: int = 0, **told: Any) -> Line:
         """Keep how an experiment ended."""

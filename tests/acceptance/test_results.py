@@ -40,9 +40,14 @@ def test_what_went_wrong_and_was_played_again_is_told(tmp_path: Path) -> None:
     log = Log(tmp_path / "kills.jsonl", commit="aaa1111")
     log.add("one", "lost")
     log.add("one", "right")
-    row = rows(log)
-    assert (row.played, row.wrong) == (1, 0)
-    assert row.words == "words; 1 that went wrong at first were played again"
+    assert "one" in log
+    log.add("two", "lost")
+    again = Log(tmp_path / "kills.jsonl", commit="bbb2222", again=True)
+    assert "one" in again and "two" not in again
+    again.add("two", "right")
+    row = rows(again)
+    assert (row.played, row.wrong) == (2, 0)
+    assert row.words == "words; 2 that went wrong at first were played again"
 
 
 def test_a_row_says_how_much_of_all_was_played_and_what_does_not_hold_for_all_together(tmp_path: Path) -> None:
