@@ -70,6 +70,26 @@ def play(act: Callable[[Desk], Awaitable[Any]], **how: Any) -> Any:
 ORDER = {"account": ACCOUNT, "symbol": SYMBOL, "side": "buy"}
 
 
+# ── what is no number ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("word", ["nan", "-NaN", "snan", "inf", "0"])
+@pytest.mark.parametrize(
+    ("name", "field"), [("order", "ttl_s"), ("order", "qty"), ("signal", "ttl_s"), ("signal", "share")]
+)
+def test_a_number_that_is_none_is_refused_and_ends_nothing(name: str, field: str, word: str) -> None:
+    given = ORDER if name == "order" else {"bot": BOT, "symbol": SYMBOL, "action": "enter_long"}
+
+    async def act(world: Desk) -> None:
+        done = await world.ask(name, **given, **{field: word})
+        assert not done.done
+        assert field in done.says
+        assert not world.submits()
+        assert (await world.ask("halt", "next")).done  # the engine goes on
+
+    play(act)
+
+
 # ── orders by hand ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
