@@ -17,7 +17,7 @@ from tradelab.modules.position_monitoring.converge import Wanted, converge
 from tradelab.modules.position_monitoring.held import Held
 from tradelab.modules.position_monitoring.known import Known, known, wished
 from tradelab.modules.position_monitoring.levels import Levels
-from tradelab.modules.position_monitoring.sessions import ends_session
+from tradelab.modules.position_monitoring.sessions import ends_session, is_past_session
 from tradelab.modules.position_monitoring.triggers import (
     Exit,
     Resting,
@@ -239,14 +239,19 @@ def passes_stop(held: Held, quote: Quote | None) -> bool:
 
 
 def leaves_session(held: Held, scene: Scene) -> bool:
-    """Whether a position is not to outlast its session, and this is the end of the session's last bar."""
+    """Whether a position is not to outlast its session, and this is the end of the session's last bar, or after it."""
     if held.bot is None or held.plan is None or not held.plan.session_close:
         return False
-    open_ns = held.bot.timeframe.floor(scene.now_ns)
-    left_ns = held.bot.timeframe.next_open(open_ns) - scene.now_ns
-    if left_ns > scene.settings.session_lead_s * NS_PER_S:
+    timeframe, zone = held.bot.timeframe, scene.settings.session
+    lead_ns = int(scene.settings.session_lead_s * NS_PER_S)
+    filled_ns = held.first_fill_ns + lead_ns  # by the venue's clock, which may be behind: that is the next session's
+    if is_past_session(filled_ns, scene.now_ns, timeframe, held.instrument, zone):
+        return True
+    open_ns = timeframe.floor(scene.now_ns)
+    left_ns = timeframe.next_open(open_ns) - scene.now_ns
+    if left_ns > lead_ns:
         return False
-    return ends_session(open_ns, held.bot.timeframe, held.instrument, scene.settings.session)
+    return ends_session(open_ns, timeframe, held.instrument, zone)
 
 
 def _nothing(qty: Decimal) -> Wanted:

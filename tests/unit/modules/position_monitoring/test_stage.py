@@ -364,6 +364,28 @@ def test_what_was_not_left_before_a_session_ended_is_left_when_its_last_bar_has_
     assert at_s >= 86_400 - 600 and world.clock.now_ns() // NS_PER_S % 86_400 == 0
 
 
+def test_what_was_held_over_the_end_of_a_session_while_nobody_was_there_is_left_at_the_next_start() -> None:
+    world = opened({"stop": "2 %", "session_close": True})
+    world.pass_s(86_400 * 1.2)  # killed before the session ended, back on the next day: its last bar is told to nobody
+    world.restart()
+    world.quote("100.5")
+    (_, meant), *_ = world.wire
+    assert isinstance(meant, said.OrderIntended) and (meant.leg, meant.says) == (Leg.EXIT, "session")
+
+
+def test_what_is_filled_at_the_first_moment_of_a_session_by_a_clock_that_is_behind_belongs_to_it() -> None:
+    world = World({"stop": "2 %", "session_close": True})
+    world.pass_s(86_400 - world.clock.now_ns() // NS_PER_S % 86_400 - 2)  # two seconds to go
+    world.quote("100")
+    name = world.enter("1")
+    fill = world.venue.fill(name, D(1), D(100), world.clock.now_ns())
+    assert fill is not None
+    world.pass_s(2.5)
+    world.say(world._trade(fill))
+    world.settle()
+    assert not [it for it in world.said(said.OrderIntended) if it.leg is Leg.EXIT]
+
+
 @pytest.mark.parametrize(("side", "bid", "ask"), [(Side.BUY, "97.9", "98.3"), (Side.SELL, "101.7", "102.1")])
 def test_a_long_is_stopped_by_the_bid_and_a_short_by_the_ask(side: Side, bid: str, ask: str) -> None:
     world = World({"stop": "2 %"}, **NO_STOPS)
