@@ -275,6 +275,15 @@ def test_a_signal_may_say_what_the_market_was_at_when_it_was_decided() -> None:
 # ── who may loosen ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("by", ["program ", "program", "Program nightly", " program\tnightly"])
+def test_a_program_is_one_however_its_name_is_written(by: str) -> None:
+    async def act(world: Desk) -> None:
+        assert (await world.ask("halt", "1", by=by)).done
+        assert not (await world.ask("resume", "2", by=by)).done
+
+    play(act)
+
+
 @pytest.mark.parametrize("name", ["halt", "reduce"])
 def test_a_program_may_tighten_and_only_a_person_lets_go(name: str) -> None:
     async def act(world: Desk) -> None:
