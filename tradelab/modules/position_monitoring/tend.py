@@ -84,7 +84,7 @@ def look(held: Held, scene: Scene) -> Needs:
         return Needs((), None)
     words = _words(held, scene, direction)
     ours = [o for o, side in orders if side == words.side.sign]
-    strays = [o for o, side in orders if side != words.side.sign and o.leg in _OURS and o.rests and o.stands]
+    strays = [o for o, side in orders if o.rests and o.stands and _is_stray(o, side != words.side.sign, held, scene)]
     away: list[Wish] = [words.cancel(o, "it was for a position that is gone") for o in strays]
     over = [o for o in ours if _is_over(o, scene)]
     qty = max(abs(held.round.qty) - sum((o.at_most for o in over), _ZERO), _ZERO)
@@ -106,6 +106,19 @@ def look(held: Held, scene: Scene) -> Needs:
         ours += [wished(w) for w in wishes if isinstance(w, OrderWanted)]
     wishes += converge(placed.wanted(exit_), ours, venue, words)
     return Needs(tuple(away + [w for w in wishes if not _must_wait(w, held, scene)]), protection)
+
+
+def _is_stray(order: Known, is_other_side: bool, held: Held, scene: Scene) -> bool:
+    """Whether an order that rests was for a position that is gone: it would close the next one, or sell what is none.
+
+    What somebody asked to leave by is told by its age, for it is on the side of what is held: an exit is only ever
+    meant while there is something to leave.
+    """
+    if order.leg is Leg.EXIT:
+        state = scene.orders.get(order.ref.client_order_id or "")
+        is_older = state is not None and state.asked_ns < held.opened_ns
+        return is_other_side or not held.direction or is_older
+    return is_other_side and order.leg in _OURS
 
 
 def takers(held: Held, scene: Scene) -> list[tuple[Known, int]]:

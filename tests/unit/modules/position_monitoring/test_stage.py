@@ -475,6 +475,54 @@ def test_an_exit_that_was_refused_because_the_stop_holds_what_it_sells_is_done_o
     assert world.said(said.PositionClosed)[0].reason == "signal"
 
 
+def closing_by_hand(world: World, price: str) -> said.OrderIntended:
+    """A limit order that closes what is held, as a person gives it."""
+    intent = OrderIntent(
+        client_order_id="out", symbol=SYMBOL, side=Side.SELL, type=OrderType.LIMIT, qty=D(1), price=D(price),
+        reduce_only=world.venue.capabilities.reduce_only,
+    )  # fmt: skip
+    return said.OrderIntended(
+        account=ACCOUNT, bot=BOT, signal_id="s2", leg=Leg.EXIT, approved_by=("risk",), reference_price=D(100),
+        fresh_until_ns=world.clock.now_ns() + 60 * NS_PER_S, fence=1, intent=intent,
+    )  # fmt: skip
+
+
+def test_an_exit_that_was_to_wait_for_its_price_and_was_refused_is_not_made_a_market_order() -> None:
+    world = opened({"stop": "2 %"}, **SPOT)
+    world.say(closing_by_hand(world, "110"))
+    refused = said.OrderRefused(account=ACCOUNT, client_order_id="out", code=RefusalCode.BALANCE, says="locked")
+    world.say(refused)
+    world.settle()
+    assert world.stops() == [("98.0", "1")]
+    assert world.venue.position == 1 and len(world.venue.exits()) == 1
+
+
+@pytest.mark.parametrize("can", [{}, SPOT])
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_exit_that_waits_goes_with_its_position_and_does_not_close_the_next_one(
+    can: dict[str, Any], is_lost: bool
+) -> None:
+    world = opened({"stop": "2 %"}, **can)
+    meant = closing_by_hand(world, "110")
+    world.say(meant)
+    live = world.venue.take(meant.intent)
+    world.say(said.OrderAccepted(account=ACCOUNT, client_order_id="out", venue_order_id=live.venue_id))
+    world._report("out")
+    world.settle()
+    (stop,) = world.venue.exits(OrderType.STOP)
+    world.fill(stop.intent.client_order_id, "1", "97.9")
+    world.quote("105")
+    if is_lost:  # the cancel never arrives, and the next position is there before it is asked again
+        world.deliver("lost")
+        world.fill(world.enter("1", signal="s3"), "1", "105")
+    world.settle()
+    assert not world.venue.orders["out"].status.is_open
+    if not is_lost:
+        world.fill(world.enter("1", signal="s3"), "1", "105")
+        world.settle()
+    assert world.stops() == [("102.9", "1")] and len(world.venue.exits()) == 1
+
+
 def test_who_flattens_is_not_hindered_where_the_stop_holds_what_is_sold() -> None:
     world = opened({"stop": "2 %"}, **SPOT)
     world.say(said.CommandReceived(command_id="c", name="flatten", arguments=(("scope", "node"),), by="person"))
