@@ -272,6 +272,19 @@ def test_a_signal_may_say_what_the_market_was_at_when_it_was_decided() -> None:
     play(act)
 
 
+def test_who_wants_out_at_once_is_not_held_up_by_an_exit_that_waits_for_its_price() -> None:
+    async def act(world: Desk) -> None:
+        close = {**ORDER, "side": "sell", "close": "yes"}
+        await world.ask("order", "1", **ORDER, qty="2")
+        assert (await world.ask("order", "2", **close, price="110")).done
+        again = await world.ask("order", "3", **close, price="111")
+        assert "all of it is being closed already" in again.says
+        assert (await world.ask("order", "4", **close)).done
+        assert world.held() == 0
+
+    play(act)
+
+
 # ── who may loosen ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
