@@ -198,7 +198,7 @@ print(f"{len(ours)} orders replayed, {len(theirs)} in the backtest: {'the same' 
 live = tl.connect("dress")
 dry = live.history(until="SignalDropped", kinds=["SignalRaised", "SignalDropped"], timeout_s=60)
 checked["5 nothing is sent unarmed"] = {event.body["code"] for event in dry.of("SignalDropped")} == {"not_armed"}
-# !tradelab arm main --yes --why "the list is done up to here"
+# !tradelab arm main --agree main --why "the list is done up to here"
 closed = list(islice(live.events(0, kinds=["PositionClosed"]), 2))  # waits for two round trips
 traded = live.history()
 traded.of("SignalRaised", "OrderIntended", "TradeExecuted", "ProtectionChanged", "PositionClosed")[-12:]
@@ -254,7 +254,9 @@ live.snapshot()
 # %%
 # !tradelab resume --why "the drill is over"
 # !tradelab down
-# !tradelab audit verify
+verified = subprocess.run(["tradelab", "audit", "verify"], capture_output=True, text=True)
+print(verified.stdout)
+checked["7 the journal is as it was written"] = verified.returncode == 0
 resting = [order for order in market.told("orders") if order["status"] in ("new", "untriggered")]
 checked["7 the stop rests at the venue"] = [order["type"] for order in resting] == ["stop"]
 market.stop(), phone.shutdown(), folder.cleanup()

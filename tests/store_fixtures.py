@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,10 +48,13 @@ def _as_whom() -> tuple[list[str], tuple[int, int] | None]:
     return words, (user.pw_uid, user.pw_gid)
 
 
-@pytest.fixture(scope="session")
-def postgresql(pytestconfig: pytest.Config) -> Iterator[str]:
-    """A server for this pytest process alone, on a unix socket; the URL with ``{}`` where the database's name goes."""
-    canary: Canary | None = pytestconfig.pluginmanager.get_plugin("canary")
+@contextmanager
+def postgresql_server(look_in: Callable[[Path], None] = lambda _: None) -> Iterator[str]:
+    """Run a server on a unix socket; its URL with ``{}`` where the database's name goes.
+
+    ``look_in`` is shown its folder when it has ended: the bytes of every database, and the server's log. Where none can
+    be run, it skips as a test does.
+    """
     programs, (words, owner) = _programs(), _as_whom()
     folder = Path(tempfile.mkdtemp(prefix="tl-pg-"))  # short: a socket's path has at most 107 characters
     data, log = folder / "data", folder / "log"
@@ -73,9 +77,42 @@ def postgresql(pytestconfig: pytest.Config) -> Iterator[str]:
         yield f"postgresql://tests@/{{}}?host={folder}"
     finally:
         run(str(programs / "pg_ctl"), "-D", str(data), "-m", "fast", "-w", "stop")
-        if canary is not None:
-            canary.look_in(folder)  # the bytes of every database, and the server's log
+        look_in(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def create(server: str, template: str = "template0") -> str:
+    """Create a database on a server that was started here, and return its URL."""
+    name = f"t_{uuid.uuid4().hex}"
+    _tell(server, f"create database {name} template {template}")
+    return server.format(name)
+
+
+def drop(server: str, url: str) -> None:
+    """Drop a database that :func:`create` has made, whoever is still connected to it."""
+    _tell(server, f"drop database {name_in(url)} with (force)")
+
+
+def name_in(url: str) -> str:
+    """The database's name in a URL."""
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+def _tell(server: str, what: str) -> None:
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(server.format("postgres").replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(what))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql(pytestconfig: pytest.Config) -> Iterator[str]:
+    """A server for this pytest process alone; the URL with ``{}`` where the database's name goes."""
+    canary: Canary | None = pytestconfig.pluginmanager.get_plugin("canary")
+    with postgresql_server(*([] if canary is None else [canary.look_in])) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -83,17 +120,9 @@ def any_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """Return the URL of a new, empty database of the backend named, for tests that share one."""
 
     def make(backend: str) -> str:
-        name = f"t_{uuid.uuid4().hex}"
         if backend == "sqlite":
-            return f"sqlite:///{tmp_path_factory.mktemp('records')}/{name}.sqlite"
-        from sqlalchemy import create_engine, text
-
-        url: str = request.getfixturevalue("postgresql")
-        engine = create_engine(url.format("postgres").replace("postgresql:", "postgresql+psycopg:"))
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(f"create database {name} template template0"))
-        engine.dispose()
-        return url.format(name)
+            return f"sqlite:///{tmp_path_factory.mktemp('records')}/t_{uuid.uuid4().hex}.sqlite"
+        return create(request.getfixturevalue("postgresql"))
 
     return make
 

@@ -1,203 +1,137 @@
-"""Kill engines, change accounts behind their backs, flatten under faults; print what came of it, and write it down.
+"""Try to break the engine in every way that was promised; print what came of it, and write it down.
 
-``make acceptance`` runs it. ``--share 0.1`` plays a tenth of the kills at named points, drawn by ``--seed``;
-``--random 1000`` is how many engines are killed at random times. The page is ``docs/reliability.md``.
+``make acceptance`` plays all parts. ``--only guards,leases-sqlite`` plays some, and only their rows are written anew;
+``--share 0.1`` plays a tenth. With ``--log FOLDER`` a line is kept there as each experiment ends, and what the folder
+has already is not played again; ``--fold`` plays nothing and takes what it has. The page is ``docs/reliability.md``,
+made from ``docs/reliability.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import platform
-import random
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.acceptance.crowd import at_points, run  # noqa: E402
 from tests.acceptance.engine import POINTS  # noqa: E402
-from tests.acceptance.kills import FAULTS, MARKETS, ORDERS, Result, at_random  # noqa: E402
-from tests.acceptance.reconciling import Told, compare_many, flatten_many, tell, told_of  # noqa: E402
+from tests.acceptance.kills import FAULTS, MARKETS, ORDERS  # noqa: E402
+from tests.acceptance.parts import BY_NAME, PARTS, Asked, MissingError, Part  # noqa: E402
+from tests.acceptance.results import Kept, Log, Row, commit_here, page  # noqa: E402
 
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE, ROWS = ROOT / "docs" / "reliability.md", ROOT / "docs" / "reliability.json"
 _HEAD = """# What was tried to break it
 
-Written by `make acceptance`; do not edit. Real engines (node, risk, execution, journal in SQLite) before a rehearsal
-venue that speaks the real one's protocol, through the real ccxt client over a real socket. An engine that is killed is
-killed by SIGKILL. What came of it is counted in the exchange itself, not in what the engine believes.
+Written by `make acceptance` from `reliability.json`; do not edit. Real engines (node, risk, execution, position
+monitoring, journal in SQLite or PostgreSQL) before a rehearsal venue that speaks the real one's protocol, through the
+real ccxt client over a real socket. An engine that is killed is killed by SIGKILL. What came of it is counted in the
+exchange itself, not in what the engine believes.
 
 * **Kills at points**: at each of {points} named points of an engine's life (a message said, about to be kept, kept; a
   request before and after; on the wire), under each of {faults} behaviours of the venue towards the first order, with
   each of {kinds} kinds of order, on each of {venues} venues. Then engines are started until one has settled. Right is
   one order of the size that was meant: not two (duplicate), not none (lost), known within 60 s (else unresolved).
-* **Kills at random**: one to three kills, each after 0.01 to 1.5 s of a life.
+* **Kills at random**: one to three kills, each after 0.01 to 1.5 s of a life. **Records in PostgreSQL**: a twentieth of
+  the points and fifty at random, each with a database of its own.
 * **Reconciliation**: things happen to the account while no engine looks, or while its sockets are broken. Right is that
   ours is the venue's afterwards, that nothing invented is called a fill, that what protects is known as ours, and that
-  a second comparison writes nothing. More than fifty others, on a scripted venue, are played by
+  a second comparison writes nothing. Others, those that were public failures of other projects by their numbers, are
+  played on a scripted venue by
   [`test_reconcile_scenarios.py`](../tests/unit/modules/execution/test_reconcile_scenarios.py).
+* **Protection**: an entry with a stop fills in 1 to 50 pieces. At each event of the exchange: nothing that may sell is
+  larger than what had been bought, nothing is sold through zero; and by its clock, for each piece, and again whenever a
+  stop that covered it is gone, how long nothing stopped it. With the engine up; with a part of the orders refused, lost
+  or answered by half; and with the engine killed as well, where a new one has to wait until the lease of the killed one
+  (2 s here) has run out.
+* **Guards**: the market moves against an open position until a limit of the day, the week or of the drawdown is
+  reached, while other bots try to enter twenty times a second. The engine is killed before, while or after that is
+  kept. Right is: halted afterwards if the breach was kept or still stands, no order of which the intent came after the
+  report that showed the breach, none that waits to open something, and what is held can be left.
+* **Leases**: ten engines want one account; whoever holds it is stopped (SIGSTOP) past its lease and woken when another
+  has taken over; a copy of the records stands beside. Right is that no intent is kept by who does not hold.
 * **Flatten**: 50 positions, every fifth order answered by one of eight faults. Right is flat, never through zero.
-
+* The others stand as tests, and are run and counted here.
 """
 
 
-@dataclass
-class Count:
-    """What one part came to."""
-
-    part: str
-    of: int = 0
-    told: Counter[str] = field(default_factory=Counter)
-    says: str = ""
-    wrong: list[str] = field(default_factory=list)
-
-    @property
-    def row(self) -> str:
-        """Its row of the table."""
-        bad = sum(n for word, n in self.told.items() if word not in ("right", "killed"))
-        return f"| {self.part} | {self.of} | {self.told['right']} | {bad} | {self.says} |"
+def play(part: Part, asked: Asked, log: Log, *, fold: bool) -> str | None:
+    """Play a part, or what of it is not in the log; return why it could not be, if it could not."""
+    if fold:
+        return None if log.lines else "the log has nothing of it"
+    try:
+        part.play(asked, log)
+    except MissingError as why:
+        return str(why)
+    return None
 
 
-class Bar:
-    """A progress bar on standard error that counts what was wrong, too."""
-
-    def __init__(self, what: str, of: int) -> None:
-        self._bar = tqdm(total=of, desc=f"{what:<24}", unit="")
-        self._wrong = 0
-
-    def tick(self, *, right: bool) -> None:
-        """Count one."""
-        self._wrong += not right
-        self._bar.set_postfix(wrong=self._wrong, refresh=False)
-        self._bar.update()
-        if self._bar.n == self._bar.total:
-            self._bar.close()
-
-
-def kills(part: str, scenarios: list[Any], at_once: int) -> Count:
-    """Kill engines."""
-    count, bar = Count(part, len(scenarios)), Bar(part, len(scenarios))
-
-    def seen(result: Result) -> None:
-        count.told[result.says] += 1
-        count.told["killed"] += result.killed
-        if result.says != "right":
-            count.wrong.append(f"{result.says}: {result.scenario}")
-        bar.tick(right=result.says == "right")
-
-    asyncio.run(run(scenarios, at_once=at_once, seen=seen))
-    words = ("duplicate", "lost", "unresolved", "failed")
-    count.says = ", ".join(f"{word} {count.told[word]}" for word in words) + f"; {count.told['killed']} kills"
-    return count
-
-
-def reconciliation(at_once: int) -> Count:
-    """Tell every story on every venue."""
-    waiting = told_of(list(MARKETS))
-    count, bar = Count("reconciliation", len(waiting)), Bar("reconciliation", len(waiting))
-    longest = 0.0
-
-    async def work() -> None:
-        nonlocal longest
-        while waiting:
-            story, venue = waiting.pop(0)
-            with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-") as folder:
-                try:
-                    told = await tell(story, venue, Path(folder))
-                except Exception as error:  # noqa: BLE001 (counted, and told at the end)
-                    told = Told(story.name, venue, (f"{type(error).__name__}: {error}",), 0.0)
-            longest = max(longest, told.took_s)
-            count.told["wrong" if told.wrong else "right"] += 1
-            count.wrong += [f"{told.venue}, {told.story}: {each}" for each in told.wrong]
-            bar.tick(right=not told.wrong)
-
-    async def all_of_them() -> None:
-        await asyncio.gather(*(work() for _ in range(at_once)))
-
-    asyncio.run(all_of_them())
-    count.says = f"a start agreed with its venue after {longest:.1f} s at most"
-    return count
-
-
-def single(part: str, play: Callable[[Path], Any], judge: Callable[[Any], tuple[bool, str]]) -> Count:
-    """Play one large scene."""
-    count, bar = Count(part, 1), Bar(part, 1)
-    with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-") as folder:
-        right, count.says = judge(asyncio.run(play(Path(folder))))
-    count.told["right" if right else "wrong"] = 1
-    count.wrong += [] if right else [f"{part}: {count.says}"]
-    bar.tick(right=right)
-    return count
-
-
-def page(counts: Iterable[Count], how: str, share: float) -> str:
-    """Lay it out as a page."""
-    counts = list(counts)
+def written(kept: Kept) -> str:
+    """The page."""
     head = _HEAD.format(points=len(POINTS), faults=len(FAULTS), kinds=len(ORDERS), venues=len(MARKETS))
-    lines = [head, "| what | played | right | wrong | |", "|---|--:|--:|--:|---|", *(count.row for count in counts), ""]
-    wrong = [each for count in counts for each in count.wrong]
-    if wrong:
-        lines += ["## What went wrong", "", *(f"* {each}" for each in wrong), ""]
-    cores = os.cpu_count()
-    lines += [
-        "## When, where, how",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.machine()}, {cores} cores, Python "
-        f"{platform.python_version()}. Run as `{how}`: {share:.1%} of the kills at points, drawn by a seed.",
-        "",
-        'All of it is `make acceptance`; a tenth of it `make acceptance ARGS="--share 0.1"`. A slice of it runs in the',
-        "tests: [`tests/acceptance/test_kills.py`](../tests/acceptance/test_kills.py).",
-        "",
-    ]
-    return "\n".join(lines)
+    missing = [part.title for part in PARTS if part.name not in kept.rows]
+    return page(head, kept.rows.values(), missing)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run all parts; the exit code says whether all was right."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--share", type=float, default=1.0, help="of the kills at points (default: all)")
-    parser.add_argument("--random", type=int, default=None, help="kills at random (default: 1000, or that share of it)")
+def arguments_of(given: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", metavar="PARTS", help=f"of {', '.join(BY_NAME)}")
+    parser.add_argument("--share", type=float, default=1.0, help="of everything (default: all)")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 2)
+    parser.add_argument(
+        "--log", type=Path, metavar="FOLDER", help="keep lines in FOLDER/PART.jsonl, and go on from them"
+    )
+    parser.add_argument("--told-on", metavar="COMMIT", help="of lines in the log that name none")
+    parser.add_argument("--fold", action="store_true", help="play nothing: take what the log has")
+    parser.add_argument("--replace", action="store_true", help="write a row even where a fuller one is there")
     parser.add_argument("--no-page", action="store_true", help="print only")
-    asked = parser.parse_args(arguments)
-    points = at_points(MARKETS)
-    random.Random(asked.seed).shuffle(points)
-    points = points[: max(1, round(len(points) * asked.share))]
-    randoms = at_random(round(1000 * asked.share) if asked.random is None else asked.random, asked.seed)
-    counts = [
-        kills("kills at points", points, asked.at_once),
-        kills("kills at random", randoms, asked.at_once),
-        reconciliation(asked.at_once),
-        single(
-            "200 orders, 50 positions", compare_many,
-            lambda told: (told[1] == 0 and told[0] <= 5, f"compared {told[0]:.1f} s after a start (asked: 5 s)"),
-        ),
-        single(
-            "flatten 50 under faults", flatten_many,
-            lambda told: (told[1:] == (0, 0), f"{told[1]} left, {told[2]} through zero, after {told[0]:.0f} s"),
-        ),
-    ]  # fmt: skip
-    given = " ".join(sys.argv[1:] if arguments is None else arguments)
-    how = "make acceptance" + (f' ARGS="{given}"' if given else "")
-    told = page(counts, how, asked.share)
-    sys.stdout.write("\n".join(count.row for count in counts) + "\n")
-    if not asked.no_page:
-        PAGE.write_text(told, encoding="utf-8")
-        sys.stdout.write(f"wrote {PAGE.relative_to(ROOT)}\n")
-    wrong = [each for count in counts for each in count.wrong]
-    sys.stdout.writelines(f"wrong: {each}\n" for each in wrong)
-    return 1 if wrong else 0
+    asked = parser.parse_args(given)
+    names = asked.only.split(",") if asked.only else list(BY_NAME)
+    if unknown := [name for name in names if name not in BY_NAME]:
+        parser.error(f"no part {unknown[0]!r}; there are: {', '.join(BY_NAME)}")
+    if asked.fold and asked.log is None:
+        parser.error("--fold takes what a log has: name its folder with --log")
+    asked.parts = [BY_NAME[name] for name in names]
+    return asked
+
+
+def main(given: list[str] | None = None) -> int:
+    """Play, print, write; the exit code says whether all was right."""
+    asked = arguments_of(given)
+    words = " ".join(sys.argv[1:] if given is None else given)
+    command = "make acceptance" + (f' ARGS="{words}"' if words else "")
+    kept, commit, is_right = Kept(ROWS), commit_here(), True
+    with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-log-") as scratch:
+        for part in asked.parts:
+            log = Log((asked.log or Path(scratch)) / f"{part.name}.jsonl", commit=commit, told_on=asked.told_on)
+            why_not: str | None = "it was interrupted"
+            try:
+                why_not = play(part, Asked(asked.share, asked.seed, asked.at_once), log, fold=asked.fold)
+            finally:
+                is_right = _tell(part, log, command, why_not, kept, asked) and is_right
+    return 0 if is_right else 1
+
+
+def _tell(part: Part, log: Log, command: str, why_not: str | None, kept: Kept, asked: argparse.Namespace) -> bool:
+    """Print a part's row and put it in its place; return whether nothing was wrong."""
+    if not log.lines:
+        sys.stdout.write(f"{part.title}: not played: {why_not}\n")
+        return True
+    lines = list(log.lines.values())
+    row = Row.of(part.name, part.title, part.full, log, part.words(lines), command, part.broken(lines))
+    sys.stdout.write(row.printed + "\n")
+    sys.stdout.writelines(f"wrong: {each}\n" for each in row.went_wrong)
+    if not asked.no_page and kept.is_fuller_than(row) and not asked.replace:
+        before = kept.rows[part.name].played
+        sys.stdout.write(f"the page keeps its row of {before:,}; --replace writes this one all the same\n")
+    elif not asked.no_page:
+        kept.replace(row, list(BY_NAME))
+        PAGE.write_text(written(kept), encoding="utf-8")
+    return not row.wrong
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from tests.acceptance.engine import POINTS
-from tests.acceptance.kills import FAULTS, ORDERS, Result, Scenario, Zygote, play
+from tests.acceptance.kills import FAULTS, ORDERS, Result, Scenario, Zygote, play, records
+from tests.store_fixtures import create, drop, name_in
+from tradelab.store.database import Database
 
 
 def at_points(venues: Iterable[str], kinds: Iterable[str] = ORDERS, faults: Iterable[str] = FAULTS) -> list[Scenario]:
@@ -23,10 +26,40 @@ def at_points(venues: Iterable[str], kinds: Iterable[str] = ORDERS, faults: Iter
     ]
 
 
+Records = Callable[[], AbstractAsyncContextManager[str]]
+
+
+@asynccontextmanager
+async def in_files() -> AsyncIterator[str]:
+    """New records in a file; their URL."""
+    with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-") as folder:
+        yield records(Path(folder))
+
+
+def on_server(server: str) -> Records:
+    """Make new records as databases of a server: copies of one that is made, and its tables with it, once."""
+    template = create(server)
+    Database(template).close()
+
+    @asynccontextmanager
+    async def made() -> AsyncIterator[str]:
+        url = await asyncio.to_thread(create, server, name_in(template))
+        try:
+            yield url
+        finally:
+            await asyncio.to_thread(drop, server, url)
+
+    return made
+
+
 async def run(
-    scenarios: Iterable[Scenario], *, at_once: int = 4, seen: Callable[[Result], None] = lambda _: None
+    scenarios: Iterable[Scenario],
+    *,
+    at_once: int = 4,
+    seen: Callable[[Result], None] = lambda _: None,
+    new: Records = in_files,
 ) -> list[Result]:
-    """Run them, so many at a time; ``seen`` is told of each as it ends."""
+    """Run them, so many at a time; ``seen`` is told of each as it ends, ``new`` makes the records of each."""
     waiting: asyncio.Queue[Scenario] = asyncio.Queue()
     for scenario in scenarios:
         waiting.put_nowait(scenario)
@@ -37,8 +70,8 @@ async def run(
         try:
             while not waiting.empty():
                 scenario = waiting.get_nowait()
-                with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-") as folder:
-                    result = await play(scenario, zygote, Path(folder))
+                async with new() as database:
+                    result = await play(scenario, zygote, database)
                 done.append(result)
                 seen(result)
         finally:

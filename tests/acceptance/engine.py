@@ -1,23 +1,19 @@
 """Run one engine against a rehearsal venue until what was asked of it is settled, and die where it is told to.
 
-A process that imports all that an engine needs, once; then it forks a child for each job that a line of its input
-describes, and tells how the child ended. The child is the real thing: node, execution, risk, journal in SQLite or
-PostgreSQL, ccxt over a real socket. Only its death is arranged: methods of the product are wrapped, at named points.
+It is the real thing: node, execution, risk, journal in SQLite or PostgreSQL, ccxt over a real socket. Only its death is
+arranged: methods of the product are wrapped, at named points.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import json
 import os
 import signal
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from tradelab.adapters.ccxt_venue import CcxtVenue
@@ -26,6 +22,7 @@ from tradelab.model.errors import ConnectivityError, LeaseError
 from tradelab.model.states import Leg
 from tradelab.modules.execution.stage import Stage as Execution
 from tradelab.modules.index import MANIFESTS
+from tradelab.modules.position_monitoring.stage import Stage as Monitoring
 from tradelab.modules.risk_management.stage import Stage as Risk
 from tradelab.spine.config import NodeConfig, parse_node
 from tradelab.spine.keeping import JournalKeeper, _Kept
@@ -33,6 +30,7 @@ from tradelab.spine.node import Node, Part
 from tradelab.spine.order_life import Phase
 from tradelab.spine.permit import LeasedPermit
 from tradelab.spine.standing import Standings
+from tradelab.spine.view import SeenQuote
 from tradelab.store.database import Database
 from tradelab.store.journal import Journal, Writing
 from tradelab.store.leases import Leases
@@ -72,6 +70,13 @@ class Job:
     after_s: float = 0.0  # die after so long, wherever that is
     lease_s: float = 2.0
     symbols: tuple[str, ...] = ()  # where there are more than one
+    life: str = "order"  # what it does: see LIVES
+    limits: dict[str, str] = field(default_factory=dict)  # of its preset
+    exits: dict[str, str] = field(default_factory=dict)  # with any, positions are monitored
+    risk: dict[str, str] = field(default_factory=dict)  # the table of risk management
+    bots: int = 1
+    small: str = ""  # a quantity, for entries that are only tried
+    expect: str = ""  # what somebody who lives "proving" has to see: halted, active
 
 
 # ── dying ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,15 +154,19 @@ def _wrap_journal(when: str, kind: str) -> None:
 
 
 def config_of(job: Job) -> NodeConfig:
-    """One bot that takes commands, on one account."""
+    """Bots that take commands, on one account; the first is called bot."""
     symbols = list(job.symbols) or [job.symbol]
     bot = {"symbols": symbols, "timeframe": "1m", "source": "venue", "execution": "venue", "preset": "plain"}
-    modules = {
-        "risk_management": {},
+    modules: dict[str, Any] = {
+        "risk_management": job.risk,
         "execution": {"look_s": 0.3, "margin_s": 0.5, "account_s": 0.5, "reconcile_s": 5.0, "fills_s": 2.0},
     }
-    presets = {"plain": {"sizing": {"by": "qty", "value": job.qty}, "limits": {"max_quote_age_s": 3600}}}
-    return parse_node({"name": "acceptance", "modules": modules, "bots": {"bot": bot}, "presets": presets})
+    if job.exits:
+        modules["position_monitoring"] = {}
+    limits = {"max_quote_age_s": 3600} | job.limits
+    presets = {"plain": {"sizing": {"by": "qty", "value": job.qty}, "limits": limits, "exits": job.exits}}
+    bots = {"bot" + str(n) * bool(n): bot for n in range(job.bots)}
+    return parse_node({"name": "acceptance", "modules": modules, "bots": bots, "presets": presets})
 
 
 def make_node(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
@@ -171,21 +180,26 @@ def make_node(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
     states = TradingStates(database, "acceptance")
     leases = Leases(database, f"engine {os.getpid()}", length_s=job.lease_s)
     by_name = {manifest.name: manifest for manifest in MANIFESTS}
-    parts = [Part(by_name["risk_management"], Risk), Part(by_name["execution"], Execution)]
+    makers = {"risk_management": Risk, "execution": Execution, "position_monitoring": Monitoring}
+    config = config_of(job)
+    parts = [Part(by_name[name], make) for name, make in makers.items() if name in config.modules_on]
     node = Node(
-        config_of(job), parts, JournalKeeper(Journal(database, "acceptance")), clock=clock,
+        config, parts, JournalKeeper(Journal(database, "acceptance")), clock=clock,
         permit=lambda bus: LeasedPermit(leases, bus, states, clock), venues={"venue": venue}, providers={},
         standings=Standings(states),
     )  # fmt: skip
     return node, venue
 
 
-async def live(job: Job) -> int:
-    """Start, ask for one order, and run until it is settled."""
+Life = Callable[[Node, CcxtVenue, Job], Awaitable[int]]
+
+
+async def live(job: Job, life: Life) -> int:
+    """Start, live one of its lives until that has come to an end, and stop."""
     with Database(job.database) as database:
-        node, venue = await _started(job, database)
+        node, venue = await started(job, database)
         try:
-            return await asyncio.wait_for(_until_settled(node, venue, job), UNRESOLVED_S)
+            return await asyncio.wait_for(life(node, venue, job), UNRESOLVED_S)
         except TimeoutError:
             sys.stderr.write(f"unresolved: {list(node.ledger.snapshot().orders.values())} {node.health()}\n")
             return UNRESOLVED
@@ -193,7 +207,7 @@ async def live(job: Job) -> int:
             await node.stop("keep")
 
 
-async def _started(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
+async def started(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
     """Start as soon as the lease of the engine before has ended, and the venue answers, as who supervises it does."""
     while True:
         node, venue = make_node(job, database)
@@ -206,11 +220,11 @@ async def _started(job: Job, database: Database) -> tuple[Node, CcxtVenue]:
             return node, venue
 
 
-async def _until_settled(node: Node, venue: CcxtVenue, job: Job) -> int:
-    while node.ledger.snapshot().accounts["venue"].reconciling:
-        await asyncio.sleep(0.02)
+async def settle_an_order(node: Node, venue: CcxtVenue, job: Job) -> int:
+    """Ask for one order, once, and run until it is settled."""
+    await agreed(node)
     if node.ledger.command(job.command) is None:
-        await _see_quote(node, venue, job.symbol)
+        await see_quote(node, venue, job.symbol)
         given = {"bot": "bot", "symbol": job.symbol, "action": "enter_long", "order_type": job.kind, "ttl_s": "300"}
         if job.kind != "market":
             given["order_price"] = job.price
@@ -229,9 +243,14 @@ async def _until_settled(node: Node, venue: CcxtVenue, job: Job) -> int:
         await asyncio.sleep(0.02)
 
 
-async def _see_quote(node: Node, venue: CcxtVenue, symbol: str) -> None:
-    from tradelab.spine.view import SeenQuote
+async def agreed(node: Node) -> None:
+    """Wait until it agrees with its venue."""
+    while node.ledger.snapshot().accounts["venue"].reconciling:
+        await asyncio.sleep(0.02)
 
+
+async def see_quote(node: Node, venue: CcxtVenue, symbol: str) -> None:
+    """Let it see what the market is, as a stream of quotes would."""
     quote = None
     while quote is None:
         with contextlib.suppress(ConnectivityError):  # a busy machine
@@ -249,57 +268,3 @@ def _is_settled(order: Any, kind: str) -> bool:
 
 def _is_final(order: Any) -> bool:
     return order.phase is Phase.ABANDONED or not (order.refused and order.refused.may_pass_later)
-
-
-# ── the process that forks ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def in_child(job: Job) -> int:
-    """Live once, in a process of its own."""
-    arrange(job.point)
-    if job.after_s:
-        threading.Timer(job.after_s, die).start()
-    return asyncio.run(live(job))
-
-
-def fork(work: Callable[[], int]) -> int:
-    """Run something in a child, and return how it ended: its code, or minus the signal that killed it."""
-    child = os.fork()
-    if child == 0:
-        code = FAILED
-        try:
-            code = work()
-        except BaseException as error:  # noqa: BLE001 (a child must never go on as the parent)
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
-def warm() -> None:
-    """Import what engines import late, so that no child has to: what is tested is not how long that takes."""
-    with tempfile.TemporaryDirectory() as folder, Database(f"sqlite:///{folder}/records.sqlite") as database:
-        Journal(database, "warm")
-    for exchange, market in (("binance", "spot"), ("bybit", "linear")):
-        CcxtVenue(exchange, market=market, base_url="http://127.0.0.1:9")._client  # noqa: B018
-    gc.freeze()
-
-
-def main() -> None:
-    """Live as often as asked: a job a line, its end a line."""
-    warm()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        job = Job(**json.loads(line))
-        sys.stdout.write(f"{fork(lambda: in_child(job))}\n")  # noqa: B023 (called before the next line)
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

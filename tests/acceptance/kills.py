@@ -10,7 +10,7 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
@@ -101,18 +101,19 @@ class Zygote:
         """Start one, and wait until it has imported everything."""
         pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "ignore", "-m", "tests.acceptance.engine", cwd=ROOT, **pipes
+            sys.executable, "-W", "ignore", "-m", "tests.acceptance.forking", cwd=ROOT, **pipes
         )
         zygote = cls(process)
         assert await zygote._line() == "ready"
         return zygote
 
-    async def live(self, job: Job) -> int:
-        """Let an engine live, and return how it ended."""
+    async def live(self, job: Job, born: Callable[[int], None] = lambda _: None) -> int:
+        """Let an engine live, and return how it ended; ``born`` is told its process id."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
         await self._process.stdin.drain()
-        return int(await self._line())
+        born(int((await self._line()).removeprefix("born ")))
+        return int((await self._line()).removeprefix("ended "))
 
     async def stop(self) -> None:
         """End it."""
@@ -149,7 +150,7 @@ async def venue_of(name: str) -> AsyncIterator[Rehearsal]:
         yield at
 
 
-async def play(scenario: Scenario, zygote: Zygote, folder: Path, database: str | None = None) -> Result:
+async def play(scenario: Scenario, zygote: Zygote, database: str) -> Result:
     """Run one experiment."""
     market = MARKETS[scenario.venue]
     base = f"{market.instrument.base}/USDT" + ":USDT" * (market.market == "linear")
@@ -162,7 +163,7 @@ async def play(scenario: Scenario, zygote: Zygote, folder: Path, database: str |
             more = {} if taken is None else {"executed": taken}
             at.direct.fault(fault, "submit", seconds=2.0, **more)
         job = Job(
-            database=database or records(folder),
+            database=database,
             url=at.url,
             exchange=market.exchange,
             market=market.market,

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.engine import Job, _see_quote, make_node
+from tests.acceptance.engine import Job, make_node, see_quote
 from tests.acceptance.kills import MARKETS, records, venue_of
 from tests.conformance.ccxt_stage import KEY, SECRET, flat_bars
 from tradelab.adapters.ccxt_venue import CcxtVenue
@@ -74,7 +74,7 @@ class Scene:
 
     async def enter(self, kind: str = "market", price: Decimal | None = None, id: str = "buy") -> str:
         """Let a bot buy, and return the name of the order when the venue has it."""
-        await _see_quote(self.node, self.venue, self.job.symbol)
+        await see_quote(self.node, self.venue, self.job.symbol)
         before = set(self.node.ledger.snapshot().orders)
         given = {"bot": BOT, "symbol": self.job.symbol, "action": "enter_long", "order_type": kind, "ttl_s": "300"}
         if price is not None:

@@ -23,6 +23,8 @@ VENUES: dict[str, dict[str, Any]] = {
     "spot that amends all": SPOT,
     "margin that amends nothing": {"modify": frozenset()},
     "margin that amends all": {},
+    "margin that amends no stops": {"modify_stops": frozenset()},
+    "margin that refuses to amend what it said it would": {},
     "spot without stops": {**SPOT, "order_types": frozenset({OrderType.MARKET, OrderType.LIMIT})},
 }
 PLANS: tuple[dict[str, Any], ...] = (
@@ -41,6 +43,7 @@ class Chaos:
         self.steps = self.kills = self.rounds = 0
         self.worst = D(0)
         self.crossed = False
+        self.refuses_changes = False
 
     def run(self, steps: int) -> None:
         """Live rounds until so many steps have been made."""
@@ -50,6 +53,7 @@ class Chaos:
     def round(self) -> None:
         """Enter in pieces, with all that happens meanwhile; then let the dust settle and look."""
         world = World(self.chance.choice(PLANS), **self.can)
+        world.venue.refuses_changes = self.refuses_changes
         world.quote("100")
         pieces = self.chance.randint(1, 50)
         name = world.enter(str(D("0.02") * pieces))
@@ -142,6 +146,7 @@ class Chaos:
 @pytest.mark.parametrize("venue", VENUES)
 def test_exits_never_close_more_than_has_filled_and_end_up_exactly_at_it(venue: str) -> None:
     chaos = Chaos(VENUES[venue], seed=sum(map(ord, venue)))
+    chaos.refuses_changes = "refuses to amend" in venue
     chaos.run(STEPS // len(VENUES) + 1)
     assert chaos.rounds > 5 and chaos.kills > 5
     assert chaos.worst == 0

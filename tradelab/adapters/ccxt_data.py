@@ -82,7 +82,7 @@ class CcxtData:
         self._budgets = self._budgets or Budgets(self.clock, limits_of(self._client.raw, self.market))
         self._client.budgets = self._budgets  # what was spent, and a ban, outlive a connection
         self._client.raw.options.update(self._ways.options())
-        self._streams = CcxtStreams(self._client, self._ways.money)
+        self._streams = CcxtStreams(self._client, self._ways.money, self._ways.heard)
         self._trades = Trades(self._client, self._ways, self._symbols)
         self._closed = False
 

@@ -130,6 +130,10 @@ class Ways:
         """Return every open order."""
         return [order_of(o) for o in await self.raw.fetch_open_orders(symbol)]
 
+    def heard(self, told: Told) -> Order:
+        """Return an order that the stream tells of, under the id by which it can be asked for and cancelled."""
+        return order_of(told)
+
     async def cancel(self, order: OrderRef) -> Told:
         """Cancel one order of which the venue's id is known."""
         return dict(await self.raw.cancel_order(order.venue_order_id, order.symbol))
@@ -208,7 +212,8 @@ class BinanceLinear(BinanceSpot):
     def capabilities(self) -> VenueCapabilities:
         """Return what USD-M offers; price and quantity of a limit order can be changed in place."""
         told = super().capabilities()
-        return replace(told, modify=frozenset({"qty", "price"}), times_in_force=told.times_in_force | _NEEDS_END)
+        modify, times = frozenset({"qty", "price"}), told.times_in_force | _NEEDS_END
+        return replace(told, modify=modify, modify_stops=frozenset(), times_in_force=times)
 
     def order_params(self, intent: OrderIntent) -> dict[str, Any]:
         """Return the parameters; a good-till-date order names its end."""
@@ -236,6 +241,10 @@ class BinanceLinear(BinanceSpot):
         if missing is not None:
             raise missing
         return None
+
+    def heard(self, told: Told) -> Order:
+        """Mark algo orders, which come with an algo id; what one becomes comes as an order, under our id."""
+        return self._marked(told) if "aid" in (told.get("info") or {}) else order_of(told)
 
     async def open_orders(self, symbol: str | None) -> list[Order]:
         """Return both kinds."""

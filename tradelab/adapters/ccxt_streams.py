@@ -28,9 +28,11 @@ class CcxtStreams:
     again, nor is one on which market data had gone silent when their last reader left.
     """
 
-    def __init__(self, client: CcxtClient, money: Callable[[Any], list[Balance]]) -> None:
+    def __init__(
+        self, client: CcxtClient, money: Callable[[Any], list[Balance]], heard: Callable[[Any], Order] = order_of
+    ) -> None:
         self._client = client
-        self._money = money
+        self._money, self._heard = money, heard
         self._sockets = Sockets(client)
         self._shared: dict[Hashable, _Shared] = {}
 
@@ -55,7 +57,7 @@ class CcxtStreams:
     async def orders(self) -> AsyncIterator[Order]:
         """Yield the account's orders as they change."""
         async for told in self._read("orders", self._client.raw.watch_orders):
-            yield order_of(told)
+            yield self._heard(told)
 
     async def fills(self) -> AsyncIterator[Fill]:
         """Yield the account's trades."""

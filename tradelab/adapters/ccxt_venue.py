@@ -129,6 +129,8 @@ class CcxtVenue(CcxtData):
             return _NO_ORDERS
         if not now.status.is_open:
             return Refused(RefusalCode.ORDER_CLOSED, f"the order is {now.status.value}")
+        if not asked <= self.capabilities.modifies(now.type):
+            return Refused(RefusalCode.NOT_SUPPORTED, f"{self.name} changes no {now.type.value} order so in place")
         if (qty or now.qty) <= now.filled_qty:
             return Refused(RefusalCode.MIN_QTY, f"{now.filled_qty} of the order has filled already")
         limit = price if price is not None else now.price

@@ -76,6 +76,8 @@ class VenueCapabilities:
         Whether a limit beyond the market trades at once; else it is refused, as MetaTrader does it.
     modify
         Fields of an open order that can be changed in place: of ``qty``, ``price``, ``stop_price``.
+    modify_stops
+        The same of an order that waits for its trigger; ``None`` where it is no other.
     modify_protection
         Whether the stop loss and take profit of a position can be set.
     query_by_client_id
@@ -99,6 +101,7 @@ class VenueCapabilities:
     attached_protection_types: frozenset[OrderType] = frozenset()
     reduce_only: bool = False
     modify: frozenset[str] = frozenset()
+    modify_stops: frozenset[str] | None = None
     modify_protection: bool = False
     query_by_client_id: bool = False
     cancel_all: bool = False
@@ -107,6 +110,11 @@ class VenueCapabilities:
     request_life_ms: int | None = None
     dead_man: DeadMan | None = None
     evidence: Evidence = Evidence.UNVERIFIED
+
+    def modifies(self, kind: OrderType) -> frozenset[str]:
+        """Return which fields of an open order of a kind can be changed in place."""
+        is_other = self.modify_stops is not None and kind.needs_stop_price
+        return self.modify_stops or frozenset() if is_other else self.modify
 
     @property
     def attached_protection(self) -> bool:

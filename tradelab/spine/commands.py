@@ -71,6 +71,7 @@ class Commands:
         self.is_ending = False  # from the moment the engine winds down nothing that opens something begins
         bus.hear(CommandReceived, self._received)
         bus.hear(CommandDone, self._done)
+        bus.hear(TradingStateChanged, self._changed)
 
     async def do(self, name: str, arguments: Mapping[str, str], *, command_id: str, by: str) -> CommandDone:
         """Do it, or return what came of it the first time."""
@@ -143,8 +144,6 @@ class Commands:
         if refused is not None:
             raise ParameterError(f"{scope}: {refused}.", fix=_BY_A_PERSON)
         self._bus.say(TradingStateChanged(scope=scope, state=state, by=it.by, says=given.get("says", it.name)))
-        if state is not TradingState.ACTIVE:
-            self._cancel_entries(scope, it.name)
         return f"{scope} is {state.value}{self._still_shut(scope) if state is TradingState.ACTIVE else ''}"
 
     def _acknowledge(self, it: CommandReceived, given: Mapping[str, str]) -> str:
@@ -178,6 +177,12 @@ class Commands:
         says = ", ".join(f"{other} is {state.value}" for other, state in held.items())
         flags = " or ".join(_resume(other) for other in held)
         return f"; but {says}, which is let go by its own name: {flags}"
+
+    def _changed(self, recorded: Recorded[TradingStateChanged]) -> None:
+        """Take back what waits to open something where that is not allowed any more, whoever has said so."""
+        it = recorded.message
+        if it.state is not TradingState.ACTIVE:
+            self._cancel_entries(it.scope, f"{it.scope} is {it.state.value}")
 
     def _set_bot(self, it: CommandReceived, given: Mapping[str, str]) -> str:
         bot = self._config.bot(given.get("bot", "")).name

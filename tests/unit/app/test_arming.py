@@ -123,7 +123,7 @@ def test_a_live_account_trades_when_a_person_has_armed_it_and_the_engine(file: P
         (dropped,) = live.history(before, until="SignalDropped").of("SignalDropped")
         assert dropped.body["code"] == "not_armed"
         assert "nobody agreed" in tradelab("arm", "main").stderr
-        armed = tradelab("arm", "main", "--yes", "--why", "the checklist is done")
+        armed = tradelab("arm", "main", "--agree", "main", "--why", "the checklist is done")
         assert armed.returncode == 0, armed.stderr
         live.command("signal", bot="btc", symbol="BTC/USDT", action="enter_long", ttl_s=3600)
         assert live.history(before, until="TradeExecuted", timeout_s=WAIT_S).of("TradeExecuted")

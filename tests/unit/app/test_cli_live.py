@@ -128,11 +128,11 @@ def test_what_tripped_is_acknowledged_and_a_program_is_no_person(
     seen = run("acknowledge", "--account", "paper", "--why", "the hedge")
     assert seen.exit_code == 0
     assert "account paper is halted, which is let go by its own name: tradelab resume --account paper" in seen.output
-    assert run("arm", "paper", "--yes").output.startswith("account paper is armed")
-    assert "nobody agreed; nothing was done. Add --yes" in refused(run("arm", "paper"))
+    assert run("arm", "paper", "--agree", "paper").output.startswith("account paper is armed")
+    assert "nobody agreed; nothing was armed. Where nobody can type: --agree paper" in refused(run("arm", "paper"))
     assert run("disarm", "paper").output.startswith("account paper is disarmed")
     monkeypatch.setenv("TRADELAB_PROGRAM", "nightly")
-    for words in (["resume", "--account", "paper"], ["acknowledge"], ["arm", "paper", "--yes"]):
+    for words in (["resume", "--account", "paper"], ["acknowledge"], ["arm", "paper", "--agree", "paper"]):
         told = run(*words)
         assert told.exit_code == 2
         assert "'program nightly' is none" in told.stderr, words

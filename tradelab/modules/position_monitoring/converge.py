@@ -23,13 +23,15 @@ _ZERO = Decimal(0)
 class Wanted:
     """What should rest: ``held`` is what has filled and nothing has closed, the levels lie on ticks.
 
-    ``stop`` closes ``stop_qty``; ``None`` for no stop at the venue. ``targets`` are (price, quantity).
+    ``stop`` closes ``stop_qty``; ``None`` for no stop at the venue. ``targets`` are (price, quantity). ``is_full``: the
+    venue has refused one stop more, so one has to go before another comes.
     """
 
     held: Decimal
     stop: Decimal | None
     stop_qty: Decimal
     targets: tuple[tuple[Decimal, Decimal], ...] = ()
+    is_full: bool = False
 
 
 def converge(wanted: Wanted, orders: Sequence[Known], venue: Venue, words: Words) -> list[Wish]:
@@ -91,9 +93,10 @@ class _Plan:
         """Bring an order from another level to this one in place; return what it closes here."""
         field_ = {Leg.STOP: "stop_price", Leg.TARGET: "price"}
         for order in spare:
-            if not order.stands or field_[order.leg] not in self.venue.modify:
+            changes = self.venue.changes(order)
+            if not order.stands or field_[order.leg] not in changes:
                 continue
-            qty = self._allowed(order, missing) if "qty" in self.venue.modify else order.leaves
+            qty = self._allowed(order, missing) if "qty" in changes else order.leaves
             if qty > missing or qty < self.venue.least:
                 continue
             spare.remove(order)
@@ -102,16 +105,20 @@ class _Plan:
         return _ZERO
 
     def _grow(self, leg: Leg, price: Decimal, qty: Decimal, missing: Decimal, same: list[Known]) -> None:
-        if "qty" in self.venue.modify:
-            for order in same:
+        if grows := [order for order in same if "qty" in self.venue.changes(order)]:
+            for order in grows:
                 grown = self._allowed(order, order.leaves + missing)
                 if order.stands and grown > order.leaves:
                     self._change(order, grown, None, "more has filled")
                     return
-            if not all(o.stands for o in same):
+            if not all(o.stands for o in grows):
                 return  # once it is answered, it can be made larger
         if not self.venue.reduce_only and any(o.is_leaving for o in self.orders):
             return  # one order for all that this leaves free, not one for each
+        if self.wanted.is_full and leg is Leg.STOP and same:
+            if all(o.stands for o in same):
+                self._cancel(min(same, key=lambda o: o.leaves), "the venue takes no more stops")
+            return
         crowded = len(same) >= self.venue.most_stops
         if crowded or missing < self.venue.least:
             self._merge(leg, price, qty, same)
@@ -140,7 +147,7 @@ class _Plan:
         if excess <= 0:
             return
         largest = max(same, key=lambda o: o.leaves)
-        if "qty" in self.venue.modify and largest.leaves - excess >= self.venue.least:
+        if "qty" in self.venue.changes(largest) and largest.leaves - excess >= self.venue.least:
             self._change(largest, largest.leaves - excess, None, "less is held")
         elif self.venue.reduce_only:
             self._place(leg, price, qty)

@@ -25,6 +25,7 @@ from tradelab.spine.config import BotConfig, NodeConfig
 from tradelab.spine.positions import Booked
 from tradelab.spine.snapshot import PositionKey
 
+_FOR_GOOD = (RefusalCode.NOT_SUPPORTED, RefusalCode.BAD_REQUEST, RefusalCode.OTHER)  # of a change: asked no more
 _LOCKED = (RefusalCode.BALANCE, RefusalCode.REDUCE_ONLY)  # what protects a position holds what was to be sold
 
 
@@ -93,6 +94,7 @@ class Positions:
         """Leave out an order that can do nothing any more; what it was counted under stays counted."""
         held.orders.pop(name, None)
         held.requests.pop(name, None)
+        held.fixed.discard(name)
         self._by_order.pop(name, None)
 
     def agrees(self, account: str) -> bool:
@@ -152,6 +154,7 @@ class Positions:
         if held is not None and meant is not None:
             if meant.signal_id == held.signal_id:
                 self._turned_down(held, word_of(meant), recorded.ts_init_ns)
+                held.is_full = held.is_full or (it.code is RefusalCode.TOO_MANY_ORDERS and meant.leg is Leg.STOP)
             elif meant.leg is Leg.EXIT and _takes(meant) and it.code in _LOCKED and held.direction:
                 held.asked_to_leave = max(held.asked_to_leave, meant.intent.qty)
         return (held,)
@@ -202,8 +205,13 @@ class Positions:
             return ()
         if it.code is RefusalCode.NO_CHANGE or (it.known and it.code is None):
             held.requests[name] = replace(request, answer=Answer.TAKEN)
+            if request.cancels and held.is_full:  # there is room for one now
+                held.is_full = False
+                held.refusals.pop(Leg.STOP.value, None)
         elif it.code is not None:  # not at once again
             held.requests[name] = replace(request, answer=Answer.REFUSED, at_ns=recorded.ts_init_ns, qty=None)
+            if not request.cancels and it.code in _FOR_GOOD:
+                held.fixed.add(name)
         return (held,)
 
     # ── positions ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -81,6 +81,8 @@ class Held:
     entries: dict[str, OrderIntended] = field(default_factory=dict)
     intended: Counter[tuple[str, str]] = field(default_factory=Counter)
     requests: dict[str, Request] = field(default_factory=dict)
+    is_full: bool = False  # the venue has refused one stop more than it lets wait
+    fixed: set[str] = field(default_factory=set)  # orders that the venue does not change in place
     refusals: dict[str, tuple[int, int]] = field(default_factory=dict)  # by word: how many in a row, when the last
     tickets: dict[str, Decimal] = field(default_factory=dict)
     told: PositionModified | None = None

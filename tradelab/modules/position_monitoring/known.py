@@ -82,6 +82,8 @@ class Known:
         What of it the venue's own word has shown open; zero where it has shown nothing yet.
     is_leaving
         A cancel of it is out.
+    is_fixed
+        The venue has refused to change it, for a reason that stays.
     """
 
     ref: OrderRef
@@ -94,6 +96,7 @@ class Known:
     stands: bool
     shown: Decimal
     is_leaving: bool
+    is_fixed: bool = False
 
     @property
     def rests(self) -> bool:
@@ -132,7 +135,9 @@ def reported(request: Request, order: Order, age_ns: int, retry_ns: int) -> Requ
     return request
 
 
-def known(order: OrderState, request: Request | None, now_ns: int, retry_ns: int) -> Known | None:
+def known(
+    order: OrderState, request: Request | None, now_ns: int, retry_ns: int, *, is_fixed: bool = False
+) -> Known | None:
     """Return what is known of an order; ``None`` where it can close nothing any more.
 
     A refused or absent order that may be sent again counts as one that is on its way, and of a closed one what the
@@ -165,6 +170,7 @@ def known(order: OrderState, request: Request | None, now_ns: int, retry_ns: int
         stands=is_open and not is_out and not is_leaving,
         shown=_ZERO if told is None or not is_open else max(min(told.qty, qty) - taken, _ZERO),
         is_leaving=is_leaving,
+        is_fixed=is_fixed,
     )
 
 

@@ -127,7 +127,7 @@ def takers(held: Held, scene: Scene) -> list[tuple[Known, int]]:
     retry_ns = max(int(scene.settings.retry_s * NS_PER_S), 2 * (scene.offers.request_life_ms or 0) * _NS_PER_MS)
     found = []
     for name, state in scene.orders.items():
-        one = known(state, held.requests.get(name), scene.now_ns, retry_ns)
+        one = known(state, held.requests.get(name), scene.now_ns, retry_ns, is_fixed=name in held.fixed)
         if one is not None:
             found.append((_asked_about(one, scene.asked.get(name)), state.intended.intent.side.sign))
     return found + [(wished(w), w.intent.side.sign) for w in scene.waiting]
@@ -201,6 +201,7 @@ class Placed:
             stop=self.stop if rests else None,
             stop_qty=min(self.qty, left),
             targets=self._resting_targets(),
+            is_full=self.held.is_full,
         )
 
     def resting(self, scene: Scene) -> Resting:

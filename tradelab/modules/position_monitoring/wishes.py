@@ -17,6 +17,7 @@ from tradelab.modules.position_monitoring.known import Known
 
 Wish = OrderWanted | CancelWanted | ChangeWanted
 NAME = "position_monitoring"
+_MOST_STOPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +31,22 @@ class Venue:
     stops_rest, targets_rest
         It holds stops, and targets beside them. A stop-limit is no stop: it may trigger and never fill. Where nothing
         is bound to close only, a target beside the stop would sell twice, so the stop rests alone.
-    modify
-        What of an order can be changed in place.
+    modify, modify_stops
+        What of an order can be changed in place, and of one that waits for its trigger.
     by_ticket
         What is held are tickets, and each is closed by its own; nothing that rests can close one.
     step, least, most
         Of one order's quantity.
     most_stops
-        How many of a position's orders may wait for a trigger at once.
+        How many of a position's orders may wait for a trigger before they are made one: fewer than the venue lets wait,
+        for the one comes before the many go.
     """
 
     reduce_only: bool
     stops_rest: bool
     targets_rest: bool
     modify: frozenset[str]
+    modify_stops: frozenset[str]
     by_ticket: bool
     step: Decimal
     least: Decimal
@@ -61,13 +64,20 @@ class Venue:
             reduce_only=offers.reduce_only,
             stops_rest=OrderType.STOP in offers.order_types and not by_ticket,
             targets_rest=OrderType.LIMIT in offers.order_types and offers.reduce_only and not by_ticket,
-            modify=offers.modify,
+            modify=offers.modifies(OrderType.LIMIT),
+            modify_stops=offers.modifies(OrderType.STOP),
             by_ticket=by_ticket,
             step=step,
             least=least,
             most=most,
-            most_stops=instrument.max_trigger_orders or 5,
+            most_stops=max(1, min(_MOST_STOPS, (instrument.max_trigger_orders or _MOST_STOPS + 1) - 1)),
         )
+
+    def changes(self, order: Known) -> frozenset[str]:
+        """What of an order can be changed in place; nothing of one that the venue has refused to change for good."""
+        if order.is_fixed:
+            return frozenset()
+        return self.modify_stops if order.leg is Leg.STOP else self.modify
 
     def whole(self, qty: Decimal) -> Decimal:
         """Round a quantity down to a step."""

@@ -15,7 +15,7 @@ from tests.unit.modules.execution.world import ACCOUNT, BOT, SYMBOL, World
 from tradelab.model import messages as said
 from tradelab.model.instrument import InstrumentKind
 from tradelab.model.orders import OrderStatus, OrderType, Side
-from tradelab.model.states import Severity
+from tradelab.model.states import Severity, TradingState
 from tradelab.spine.order_life import Phase
 
 Act = Callable[[World], Awaitable[None]]
@@ -229,6 +229,24 @@ def test_nothing_that_opens_something_begins_once_it_winds_down() -> None:
         assert [(d.by, d.says) for d in world.said(said.SignalDropped)] == [("node", "the engine is about to end")]
         await world.advance(9)
         await ending
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("by", ["risk_management", "ada"])
+@pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.REDUCING])
+def test_entries_that_rest_are_taken_back_when_trading_is_halted_whoever_has_said_so(
+    state: TradingState, by: str
+) -> None:
+    async def run() -> None:
+        world = await World().start()
+        await then(long_one, entry())(world)
+        changed = said.TradingStateChanged(scope=f"account {ACCOUNT}", state=state, by=by, says="a guard")
+        world.node.bus.say(changed)
+        await world.advance(2)
+        assert entries(world) == []
+        assert stops(world) == D(1)
+        await world.kill()
 
     asyncio.run(run())
 

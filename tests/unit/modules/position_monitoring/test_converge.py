@@ -24,7 +24,8 @@ def venue(**changes: Any) -> Venue:
         "reduce_only": True, "stops_rest": True, "targets_rest": True, "modify": ALL, "by_ticket": False,
         "step": D("0.01"), "least": D("0.01"), "most": None,
     }  # fmt: skip
-    return Venue(**told | changes)
+    told |= changes
+    return Venue(**{"modify_stops": told["modify"]} | told)
 
 
 SPOT: dict[str, Any] = {"reduce_only": False, "targets_rest": False}
@@ -97,6 +98,8 @@ def test_where_no_stop_can_rest_and_nothing_only_reduces_nothing_rests() -> None
     [
         pytest.param([there("1")], venue(), [("change", "o", "2.00", "None")], id="amended"),
         pytest.param([there("1")], venue(modify=frozenset()), [("place", "stop", "1.00", "98")], id="another"),
+        pytest.param([there("1")], venue(modify_stops=frozenset()), [("place", "stop", "1.00", "98")], id="no stop"),
+        pytest.param([there("1", is_fixed=True)], venue(), [("place", "stop", "1.00", "98")], id="refused before"),
         pytest.param([there("1", **ON_ITS_WAY)], venue(), [], id="until it is answered, nothing"),
         pytest.param([there("1", at_most=D(2))], venue(**SPOT), [("change", "o", "2.00", "None")], id="spot, amended"),
         pytest.param([there("1", at_most=D(2))], venue(**SPOT, modify=frozenset()), [], id="spot: it may be 2 already"),

@@ -63,6 +63,39 @@ def test_protection_follows_every_piece_of_an_entry() -> None:
     assert len(world.venue.exits()) == 1
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_where_a_stop_cannot_be_changed_each_piece_gets_one_of_its_own_whether_the_venue_said_so_before_or_not(
+    is_told: bool,
+) -> None:
+    """Binance's perpetuals change limits in place, and no stops: all but the first piece stood without one."""
+    world = World({"stop": "2 %"}, **({"modify_stops": frozenset()} if is_told else {}))
+    world.venue.refuses_changes = True
+    name = world.enter("0.5")
+    for _ in range(5):
+        world.fill(name, "0.1")
+        world.settle()
+    assert sum((o.leaves for o in world.venue.exits(OrderType.STOP)), D(0)) == D("0.5")
+    changes = sum(isinstance(each.message, said.ChangeIntended) for each in world.keeper.said)
+    assert changes == 0 if is_told else 0 < changes <= 4  # once for each order, and never again
+
+
+@pytest.mark.parametrize("left", [10, 6, 3, 2, 1])
+def test_many_pieces_are_stopped_whole_however_few_stops_the_venue_lets_wait(left: int) -> None:
+    """Of ten that it says it lets wait, somebody else may have taken most."""
+    world = World({"stop": "2 %"}, instrument={"max_trigger_orders": 10}, modify=frozenset())
+    world.venue.most_stops = left
+    name = world.enter("3")
+    for n in range(30):
+        world.fill(name, "0.1")
+        for _ in range(3):
+            world.settle()
+            world.pass_s(5)
+            world.stage.look()
+        world.settle()
+        held = D("0.1") * (n + 1)
+        assert sum((o.leaves for o in world.venue.exits(OrderType.STOP)), D(0)) == held, n
+
+
 def test_a_stop_lies_behind_the_average_of_what_filled_and_r_is_measured_from_it() -> None:
     world = World({"stop": "2 %", "targets": "1 r"})
     name = world.enter("1")

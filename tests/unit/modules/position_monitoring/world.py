@@ -97,6 +97,8 @@ class FakeVenue:
         self.position = D(0)
         self.worst = D(0)  # most that live exits have ever been above what was held
         self.crossed = False
+        self.refuses_changes = False  # whatever it says that it offers
+        self.most_stops: int | None = None  # that it lets wait at once
         self._ticks = 0
 
     def take(self, intent: OrderIntent) -> Live:
@@ -147,6 +149,8 @@ class FakeVenue:
         """Change an order; whether it was open."""
         live = self.orders.get(name)
         if live is None or not live.status.is_open or (qty is not None and qty <= live.filled):
+            return False
+        if self.refuses_changes:
             return False
         changes = {"qty": qty, "price": price, "stop_price": stop_price}
         live.intent = replace(live.intent, **{k: v for k, v in changes.items() if v is not None})
@@ -316,6 +320,11 @@ class World:
             code = RefusalCode.BAD_REQUEST if how == "refuse" else RefusalCode.OVERLOADED
             self.say(said.OrderRefused(account=ACCOUNT, client_order_id=name, code=code, says=how))
             return
+        most, is_stop = self.venue.most_stops, it.intent.type is OrderType.STOP
+        if how != "lost" and is_stop and most is not None and len(self.venue.exits(OrderType.STOP)) >= most:
+            code = RefusalCode.TOO_MANY_ORDERS
+            self.say(said.OrderRefused(account=ACCOUNT, client_order_id=name, code=code, says="too many wait"))
+            return
         if how != "lost":
             live = self.venue.take(it.intent)
             self.inbox.append(said.OrderReported(account=ACCOUNT, order=self.venue.told(name)))
@@ -332,6 +341,8 @@ class World:
             done = self.venue.cancel(name) if is_cancel else self.venue.modify(name, it.qty, it.price, it.stop_price)
             if not done:
                 code = RefusalCode.ORDER_CLOSED
+                if self.venue.refuses_changes and not is_cancel:
+                    code = RefusalCode.NOT_SUPPORTED
             if name in self.venue.orders:
                 self._report(name, later=True)
         elif known:
