@@ -207,7 +207,8 @@ class BinanceLinear(BinanceSpot):
     def options(self) -> dict[str, Any]:
         """Return ccxt options."""
         linear = {"defaultType": "swap", "defaultSubType": "linear", "fetchMarkets": {"types": ["linear"]}}
-        return super().options() | linear
+        # else ccxt asks for positions on its own when orders are watched, and nobody hears how that ended
+        return super().options() | linear | {"watchPositions": {"fetchPositionsSnapshot": False}}
 
     def capabilities(self) -> VenueCapabilities:
         """Return what USD-M offers; price and quantity of a limit order can be changed in place."""

@@ -263,3 +263,19 @@ def test_how_long_to_wait_reaches_who_reads(tmp_path: Path) -> None:
         assert 6 <= reader.error.retry_after_s <= 7
 
     scene(USDM, tmp_path, act)
+
+
+@ALL
+def test_who_watches_orders_sets_off_no_questions_of_ccxts_own(play: Play, tmp_path: Path) -> None:
+    """ccxt asked for positions in the background: cut off by a close, it complained of a future nobody waited for."""
+
+    async def act(on: World) -> None:
+        orders, money = Reader(on.venue.watch_orders()), Reader(on.venue.watch_balances())
+        await until(on, lambda: on.at.server.hub.sessions)
+        await on.pass_time(5)
+        asked = {each.kind for each in on.at.server.log}
+        assert "positions" not in asked
+        await orders.stop()
+        await money.stop()
+
+    scene(play, tmp_path, act)
