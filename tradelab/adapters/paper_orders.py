@@ -136,3 +136,15 @@ class Seen:
             self.ask_left -= qty
         elif side is Side.SELL and self.bid_left is not None:
             self.bid_left -= qty
+
+    def is_past(self) -> None:
+        """Take the quote for a price of the past: nothing trades on it, and bars are lived again until there is one.
+
+        Bars that had opened before it have been lived by quotes.
+        """
+        if self.quote is None:
+            return
+        self.close = self.quote.mid
+        self.opened_ns = max(self.opened_ns, self.quote.ts_ns)
+        self.closed_ns = max(self.closed_ns, self.quote.ts_ns)
+        self.quote = self.bid_left = self.ask_left = None

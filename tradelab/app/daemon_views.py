@@ -162,7 +162,7 @@ def _today(engine: Engine) -> dict[str, dict[str, Any]]:
 
 
 def _position(engine: Engine, key: PositionKey, held: Round) -> dict[str, Any]:
-    price = _closing_price(engine.market, key.symbol, held.qty)
+    price = _closing_price(engine, key, held.qty)
     stage = monitoring(engine)
     return {
         **key._asdict(),
@@ -177,13 +177,17 @@ def _position(engine: Engine, key: PositionKey, held: Round) -> dict[str, Any]:
     }
 
 
-def _closing_price(market: Market, symbol: str, qty: Decimal) -> Decimal | None:
-    """Return what a position could be left at now, by the newest quote of its symbol; ``None`` without one."""
-    seen = [each for key, each in market.quotes.items() if key[1] == symbol]
+def _closing_price(engine: Engine, key: PositionKey, qty: Decimal) -> Decimal | None:
+    """Return what a position could be left at now, by the quote of its account, else of where its bot's bars come from.
+
+    Another venue's price of a symbol of the same name is none of it.
+    """
+    quotes = engine.market.quotes
+    sources = [bot.source for bot in engine.config.bots if bot.execution == key.account and key.bot in (None, bot.name)]
+    seen = [quotes[source, key.symbol] for source in (key.account, *sources) if (source, key.symbol) in quotes]
     if not seen:
         return None
-    newest = max(seen, key=lambda each: each.seen_ns).quote
-    return newest.bid if qty > 0 else newest.ask
+    return seen[0].quote.bid if qty > 0 else seen[0].quote.ask
 
 
 def _closed(engine: Engine, key: PositionKey, one: Round) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class PaperAccountVenue(PaperVenue):
 
     def _begin(self, instruments: list[Instrument]) -> None:
         super().__init__(self._config, instruments, clock=self._clock, saved=self._saved())
+        for seen in self._account.seen.values():
+            seen.is_past()  # the market has gone on since: who orders now would trade at a price of yesterday
 
     def _held_as(self, instrument: Instrument) -> Instrument:
         """Return an instrument as this account holds it: on margin a spot market's is a position, not coins."""

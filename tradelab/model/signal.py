@@ -106,7 +106,7 @@ class Signal(Plain):
                 raise ParameterError(f"a signal needs {name}.")
         if self.expires_ns <= self.decided_ns:
             raise ParameterError(f"{self.symbol}: expires_ns={self.expires_ns} must lie after decided_ns.")
-        if not 0 < self.share <= 1:
+        if not (self.share.is_finite() and 0 < self.share <= 1):
             raise ParameterError(f"{self.symbol}: share={self.share} is not allowed.", allowed=["above 0 up to 1"])
         for name in ("price", "qty", "order_price", "limit_price", "stop_loss", "take_profit", "unit"):
             value = getattr(self, name)

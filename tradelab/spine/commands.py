@@ -210,7 +210,7 @@ class Commands:
             expires_ns=now_ns + int(seconds(given, "ttl_s") * NS_PER_S),
             price=number(given, "price"),
             qty=number(given, "qty"),
-            share=number(given, "share") or Decimal(1),
+            share=Decimal(1) if (share := number(given, "share")) is None else share,
             order_type=choice(OrderType, "order_type", given.get("order_type", OrderType.MARKET.value)),
             order_price=number(given, "order_price"),
             limit_price=number(given, "limit_price"),

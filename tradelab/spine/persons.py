@@ -19,9 +19,14 @@ def is_person(by: str, modules: Collection[str]) -> bool:
 
     >>> is_person("ada", ["execution"]), is_person("execution", ["execution"]), is_person("program cron", [])
     (True, False, False)
+
+    A program whose name is empty is still one, however it is written:
+
+    >>> is_person("program ", []), is_person("Program cron", [])
+    (False, False)
     """
-    name = by.strip()
-    return bool(name) and name not in {"node", "engine", *modules} and not name.startswith(PROGRAM)
+    name = " ".join(by.split()).casefold()
+    return bool(name) and name not in {"node", "engine", *modules} and not f"{name} ".startswith(PROGRAM)
 
 
 def may_change(now: TradingState, to: TradingState, by: str, modules: Collection[str]) -> str | None:

@@ -25,10 +25,10 @@ from tradelab.engine.trading import (
     decide,
 )
 from tradelab.model.market import Candle
-from tradelab.model.messages import DataReceived, Recorded, SignalRaised
+from tradelab.model.messages import AlarmRaised, DataReceived, Recorded, SignalRaised
 from tradelab.model.rounding import exact
 from tradelab.model.signal import Action, Origin, Signal
-from tradelab.model.states import BotStatus
+from tradelab.model.states import BotStatus, Severity
 from tradelab.model.units import NS_PER_S
 from tradelab.spine.config import BotConfig
 from tradelab.spine.desk import Desk
@@ -70,7 +70,7 @@ class Strategist:
 
     def _bar_closed(self, recorded: Recorded[DataReceived]) -> None:
         bar = recorded.message
-        asked: dict[tuple[str, str], int] = {}  # bots that ask the same are told the same
+        asked: dict[tuple[str, str], int | str] = {}  # bots that ask the same are told the same
         for bot, strategy, parameters, warmup in self._bots:
             follows = bot.source == bar.source and bar.symbol in bot.symbols and bot.timeframe is bar.timeframe
             if not follows or self._desk.snapshot().bots.get(bot.name) is not BotStatus.RUNNING:
@@ -80,9 +80,31 @@ class Strategist:
                 continue
             question = (strategy.name, repr(parameters))
             if question not in asked:
-                asked[question] = _flags(strategy, parameters, window)
-            for action in self._actions(bot, bar.symbol, asked[question]):
+                asked[question] = self._answer(strategy, parameters, window)
+            flags = asked[question]
+            if isinstance(flags, str):
+                self._alarm(bot, bar.symbol, flags)
+                continue
+            for action in self._actions(bot, bar.symbol, flags):
                 self._desk.bus.say(SignalRaised(self._signal(bot, bar.symbol, action, bar.candle, window)))
+
+    def _answer(self, strategy: Strategy, parameters: dict[str, object], window: Window) -> int | str:
+        """Return the flags of the newest bar; or in words why there are none.
+
+        A strategy is somebody's own code. A mistake in it is no decision; it must not end the engine, which looks after
+        the positions of every bot, and would meet the same bar at its next start.
+        """
+        try:
+            return _flags(strategy, parameters, window)
+        except Exception as error:  # told as an alarm, and in the log with its traceback
+            self._desk.log.exception("strategy %s failed", strategy.name)
+            return (
+                f"strategy {strategy.name} failed, and nothing is decided on this bar: {type(error).__name__}: {error}"
+            )
+
+    def _alarm(self, bot: BotConfig, symbol: str, says: str) -> None:
+        about = f"{bot.name} {symbol}"
+        self._desk.bus.say(AlarmRaised(kind="strategy", about=about, severity=Severity.CRITICAL, says=says[:500]))
 
     def _actions(self, bot: BotConfig, symbol: str, flags: int) -> list[Action]:
         """Return what is to be done, exits first: a position that turns round is closed, then opened."""

@@ -28,13 +28,24 @@ def choice(kind: type[Choice], name: str, given: str) -> Choice:
 
 
 def number(given: Mapping[str, str], name: str) -> Decimal | None:
-    """Return an exact number, as it is written; ``None`` where it was not given."""
+    """Return an exact number, as it is written; ``None`` where it was not given.
+
+    What is not finite is refused here: a NaN that is compared raises what no command is answered with, and the engine
+    would end by a word that was mistyped.
+
+    >>> number({"ttl_s": "nan"}, "ttl_s")
+    Traceback (most recent call last):
+    tradelab.model.errors.ParameterError: ttl_s='nan' is no number.
+    """
     if name not in given:
         return None
     try:
-        return Decimal(given[name])
+        told = Decimal(given[name])
     except InvalidOperation:
-        raise ParameterError(f"{name}={given[name]!r} is no number.") from None
+        told = Decimal("nan")
+    if not told.is_finite():
+        raise ParameterError(f"{name}={given[name]!r} is no number.")
+    return told
 
 
 def seconds(given: Mapping[str, str], name: str) -> float:

@@ -332,6 +332,23 @@ def test_an_open_position_is_shown_with_its_levels_r_excursions_and_protection()
     assert "98.0" in repr(LiveSnapshot(told)) and "venue" in repr(LiveSnapshot(told))
 
 
+def test_a_position_is_not_shown_at_another_venues_price_of_a_symbol_of_the_same_name() -> None:
+    world = World({"stop": "2 %"})
+    world.quote("100")
+    world.fill(world.enter("1"), "1")
+    world.settle()
+    engine = engine_of(world)
+    mine = world.market.quotes[ACCOUNT, SYMBOL]
+    others = replace(mine, quote=replace(mine.quote, bid=D(50), ask=D(51)), seen_ns=mine.seen_ns + 1)
+    world.market.quotes["another", SYMBOL] = others
+    (shown,) = snapshot_view(engine)["positions"]
+    assert (shown["price"], shown["pnl"]) == ("100", "0")
+    world.market.quotes["src", SYMBOL] = replace(mine, quote=replace(mine.quote, bid=D(101), ask=D(102)))
+    del world.market.quotes[ACCOUNT, SYMBOL]
+    (shown,) = snapshot_view(engine)["positions"]
+    assert (shown["price"], shown["pnl"]) == ("101", "1")
+
+
 def test_a_position_that_nothing_stops_shows_for_how_long() -> None:
     world = World({"stop": "2 %"})
     world.fill(world.enter("1"), "1")

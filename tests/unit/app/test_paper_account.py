@@ -149,3 +149,31 @@ def test_an_engine_that_starts_again_agrees_with_its_account(mode: str, lives: C
         assert said(database, PositionAdjusted) == []
     assert [key.bot for key in held[0]] == ["hand"]
     assert held[0] == held[1]
+
+
+@pytest.mark.parametrize("comes", ["quote", "bar"])
+def test_what_is_ordered_after_a_restart_waits_for_the_market_and_does_not_trade_at_yesterdays_quote(
+    comes: str, lives: Callable[..., Database]
+) -> None:
+    async def first(node: Node) -> None:
+        quote(node, "39999", "40001")
+        await buy(node, "first")
+
+    async def again(node: Node) -> None:
+        assert isinstance(node.clock, ManualClock)
+        for _ in range(10):
+            await node.clock.advance(1.0)
+            await settle(node)
+        leave = {"bot": "hand", "symbol": SYMBOL, "action": "exit_long"}
+        await node.command("signal", leave, id="leave", by="test")
+        await settle(node)
+        if comes == "quote":
+            quote(node, "36000", "36002")
+        else:  # a source that tells bars only: what was quoted once is not quoted for ever
+            fallen = Candle(START_NS + 2 * NS_PER_MIN, 36_000.0, 36_000.0, 36_000.0, 36_000.0, 1.0, closed=True)
+            node.bus.say(DataReceived(source="venue", symbol=SYMBOL, timeframe=Timeframe.M1, candle=fallen))
+        await settle(node)
+
+    with lives("netting", first, again) as database:
+        bought, sold = said(database, TradeExecuted)
+    assert (bought.fill.price, sold.fill.price) == (Decimal(40_001), Decimal(36_000))

@@ -70,6 +70,26 @@ def play(act: Callable[[Desk], Awaitable[Any]], **how: Any) -> Any:
 ORDER = {"account": ACCOUNT, "symbol": SYMBOL, "side": "buy"}
 
 
+# ── what is no number ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("word", ["nan", "-NaN", "snan", "inf", "0"])
+@pytest.mark.parametrize(
+    ("name", "field"), [("order", "ttl_s"), ("order", "qty"), ("signal", "ttl_s"), ("signal", "share")]
+)
+def test_a_number_that_is_none_is_refused_and_ends_nothing(name: str, field: str, word: str) -> None:
+    given = ORDER if name == "order" else {"bot": BOT, "symbol": SYMBOL, "action": "enter_long"}
+
+    async def act(world: Desk) -> None:
+        done = await world.ask(name, **given, **{field: word})
+        assert not done.done
+        assert field in done.says
+        assert not world.submits()
+        assert (await world.ask("halt", "next")).done  # the engine goes on
+
+    play(act)
+
+
 # ── orders by hand ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -252,7 +272,29 @@ def test_a_signal_may_say_what_the_market_was_at_when_it_was_decided() -> None:
     play(act)
 
 
+def test_who_wants_out_at_once_is_not_held_up_by_an_exit_that_waits_for_its_price() -> None:
+    async def act(world: Desk) -> None:
+        close = {**ORDER, "side": "sell", "close": "yes"}
+        await world.ask("order", "1", **ORDER, qty="2")
+        assert (await world.ask("order", "2", **close, price="110")).done
+        again = await world.ask("order", "3", **close, price="111")
+        assert "all of it is being closed already" in again.says
+        assert (await world.ask("order", "4", **close)).done
+        assert world.held() == 0
+
+    play(act)
+
+
 # ── who may loosen ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("by", ["program ", "program", "Program nightly", " program\tnightly"])
+def test_a_program_is_one_however_its_name_is_written(by: str) -> None:
+    async def act(world: Desk) -> None:
+        assert (await world.ask("halt", "1", by=by)).done
+        assert not (await world.ask("resume", "2", by=by)).done
+
+    play(act)
 
 
 @pytest.mark.parametrize("name", ["halt", "reduce"])

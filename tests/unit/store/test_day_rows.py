@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tradelab.store.database import Database
-from tradelab.store.day_rows import DayKey, DayRows
+from tradelab.store.day_rows import FORMAT, DayKey, DayRows
 
 ONE, TWO = DayKey("2024-01-30", "main", "trend", "X"), DayKey("2024-01-31", "main", "", "X")
 
@@ -42,7 +42,7 @@ def test_changes_are_not_stored_beside_what_is_older_than_they_go_on_from(databa
 def test_rows_of_another_format_are_none(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = DayRows(database, "paper")
     rows.keep(9, {ONE: "old"})
-    monkeypatch.setattr("tradelab.store.day_rows.FORMAT", 2)
+    monkeypatch.setattr("tradelab.store.day_rows.FORMAT", FORMAT + 1)
     assert rows.seq == 0
     assert not rows.keep(10, {TWO: "2"}, after=9)
     assert rows.keep(3, {TWO: "2"})

@@ -46,7 +46,8 @@ class Figures:
         profit, fees and funding in it, and its drawdown is from peak to trough at any report. A bot's and a symbol's
         is the profit of the rounds that closed, over what the accounts were worth when the day began.
     slippage_bps
-        What fills cost against the prices that their orders were weighed by, by value; above zero is worse.
+        What fills cost against the prices that their orders waited for, or were weighed by where they were to trade at
+        once; by value; above zero is worse.
     drift_bps, drift_equity_bps, compared
         What rounds cost against those of the shadow book, of what was entered, and of what the accounts were worth
         last; and how many rounds that is.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from decimal import Decimal
 from typing import Any
 
 from tradelab.model.messages import (
     AccountReported,
+    ChangeIntended,
     DataReceived,
     ExitsArmed,
     InstrumentListed,
@@ -15,16 +17,19 @@ from tradelab.model.messages import (
     PositionAdjusted,
     PositionClosed,
     Recorded,
+    RequestAnswered,
     SignalRaised,
     TradeExecuted,
 )
+from tradelab.model.orders import OrderIntent, OrderType, TimeInForce
+from tradelab.model.outcome import RefusalCode
 from tradelab.modules.position_monitoring.days import Apart, Cell, Days, Ended, Facts, day_of
 from tradelab.modules.position_monitoring.drift import Drift, Drifts
 from tradelab.spine.snapshot import PositionKey
 
 KINDS = (
-    AccountReported, DataReceived, ExitsArmed, InstrumentListed, OrderAccepted, OrderIntended, PositionAdjusted,
-    PositionClosed, SignalRaised, TradeExecuted,
+    AccountReported, ChangeIntended, DataReceived, ExitsArmed, InstrumentListed, OrderAccepted, OrderIntended,
+    PositionAdjusted, PositionClosed, RequestAnswered, SignalRaised, TradeExecuted,
 )  # fmt: skip
 _NS_PER_MS = 1_000_000
 _NEWEST = 16  # rounds of a position that a fill which comes late may still tell anew
@@ -39,6 +44,8 @@ class TradeLog:
         self.seq = 0  # of the message that was taken in last
         self._meant: dict[str, tuple[OrderIntended, int]] = {}
         self._unanswered: set[str] = set()
+        self._levels: dict[str, Decimal] = {}  # of orders that were moved in place: what they wait for now
+        self._before: dict[str, Decimal | None] = {}  # and what for, where nobody has answered yet
         self._currencies: dict[tuple[str, str], str] = {}
         self._sizes: dict[tuple[str, str], Any] = {}
         self._ended: defaultdict[PositionKey, deque[tuple[Cell, Ended]]] = defaultdict(lambda: deque(maxlen=_NEWEST))
@@ -54,6 +61,10 @@ class TradeLog:
             self._unanswered.add(it.intent.client_order_id)
         elif isinstance(it, OrderAccepted):
             self._accepted(it.client_order_id, recorded.ts_init_ns)
+        elif isinstance(it, ChangeIntended):
+            self._moved(it)
+        elif isinstance(it, RequestAnswered):
+            self._answered(it)
         elif isinstance(it, TradeExecuted):
             self._filled(it)
         elif isinstance(it, PositionClosed):
@@ -81,8 +92,32 @@ class TradeLog:
             return
         _, facts = self._facts(fill.ts_ns, PositionKey(it.account, it.bot, fill.symbol))
         units = fill.qty * self._sizes.get((it.account, fill.symbol), 1)
-        facts.slip_value += units * meant[0].reference_price
-        facts.slip_cost += units * fill.side.sign * (fill.price - meant[0].reference_price)
+        price = self._due_price(meant[0])
+        facts.slip_value += units * price
+        facts.slip_cost += units * fill.side.sign * (fill.price - price)
+
+    def _due_price(self, meant: OrderIntended) -> Decimal:
+        """Return the price that an order is measured by: what it waited for, as it was moved last, or the market's.
+
+        A stop that rested for a day has not slipped by what the market did in that day.
+        """
+        moved = self._levels.get(meant.intent.client_order_id)
+        return due_price(meant.intent, meant.reference_price) if moved is None else moved
+
+    def _moved(self, it: ChangeIntended) -> None:
+        name, level = it.ref.client_order_id or "", it.price if it.stop_price is None else it.stop_price
+        if level is not None and name in self._meant:
+            self._before.setdefault(name, self._levels.get(name))
+            self._levels[name] = level
+
+    def _answered(self, it: RequestAnswered) -> None:
+        """Take back a level that the venue has refused."""
+        name = it.ref.client_order_id or ""
+        before = self._before.pop(name, None)
+        if it.known and it.code not in (None, RefusalCode.NO_CHANGE) and name in self._levels:
+            self._levels.pop(name)
+            if before is not None:
+                self._levels[name] = before
 
     def _closed(self, it: PositionClosed) -> None:
         """Count a round; one that a late fill has changed is told anew, and takes the place of what it was."""
@@ -107,3 +142,22 @@ class TradeLog:
         for key, closed_ns in drifts.untold[untold:]:
             self._facts(closed_ns, key)[1].not_compared += 1
         return tuple(drifts.found[told:])
+
+
+def due_price(intent: OrderIntent, market: Decimal) -> Decimal:
+    """Return the price that an order has without slippage: its trigger, its limit if that rests, else the market's.
+
+    >>> from tradelab.model.orders import Side
+    >>> def sell(kind, **prices):
+    ...     return OrderIntent(client_order_id="x", symbol="X", side=Side.SELL, type=kind, qty=Decimal(1), **prices)
+    >>> due_price(sell(OrderType.STOP, stop_price=Decimal(98)), Decimal(100))
+    Decimal('98')
+    >>> [due_price(sell(OrderType.LIMIT, price=Decimal(price)), Decimal(100)) for price in (104, 97)]
+    [Decimal('104'), Decimal('100')]
+    """
+    if intent.stop_price is not None and intent.type.needs_stop_price:
+        return intent.stop_price
+    at_once = intent.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if intent.type is not OrderType.LIMIT or intent.price is None or at_once:
+        return market
+    return min(intent.price, market) if intent.side.sign > 0 else max(intent.price, market)

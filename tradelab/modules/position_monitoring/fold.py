@@ -9,7 +9,7 @@ from typing import Any
 from tradelab.model import messages as said
 from tradelab.model.instrument import Instrument
 from tradelab.model.messages import Message, Recorded
-from tradelab.model.orders import OrderRef, OrderStatus
+from tradelab.model.orders import OrderRef, OrderStatus, OrderType
 from tradelab.model.outcome import RefusalCode
 from tradelab.model.signal import Signal
 from tradelab.model.states import Leg, Protection
@@ -155,7 +155,7 @@ class Positions:
             if meant.signal_id == held.signal_id:
                 self._turned_down(held, word_of(meant), recorded.ts_init_ns)
                 held.is_full = held.is_full or (it.code is RefusalCode.TOO_MANY_ORDERS and meant.leg is Leg.STOP)
-            elif meant.leg is Leg.EXIT and it.code in _LOCKED and held.direction:
+            elif meant.leg is Leg.EXIT and _takes(meant) and it.code in _LOCKED and held.direction:
                 held.asked_to_leave = max(held.asked_to_leave, meant.intent.qty)
         return (held,)
 
@@ -317,3 +317,8 @@ class Positions:
             if held.protection is Protection.HERE:
                 held.protection = Protection.NONE
         return ()
+
+
+def _takes(meant: said.OrderIntended) -> bool:
+    """Whether an order was to trade at once: one that was to wait for its price is not made a market order of."""
+    return meant.intent.type is OrderType.MARKET

@@ -28,6 +28,16 @@ def ends_session(open_ns: int, timeframe: Timeframe, instrument: Instrument, zon
     return _day(open_ns, zone) != _day(following, zone)
 
 
+def is_past_session(filled_ns: int, now_ns: int, timeframe: Timeframe, instrument: Instrument, zone: str) -> bool:
+    """Return whether what was filled at ``filled_ns`` has outlasted its session, and its market trades again.
+
+    Nobody may have been there when the session ended, and the bar that ended it is told to nobody who comes later.
+    """
+    open_ns = timeframe.floor(now_ns)
+    is_over = _day(timeframe.floor(filled_ns), zone) < _day(open_ns, zone)
+    return is_over and _next_bar(open_ns, timeframe, instrument) == open_ns
+
+
 def _next_bar(from_ns: int, timeframe: Timeframe, instrument: Instrument) -> int:
     name = instrument.session or ("fx" if instrument.calendar is Calendar.WEEKDAYS else None)
     if name is None or timeframe.ns >= NS_PER_DAY:

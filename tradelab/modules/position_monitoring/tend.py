@@ -17,7 +17,7 @@ from tradelab.modules.position_monitoring.converge import Wanted, converge
 from tradelab.modules.position_monitoring.held import Held
 from tradelab.modules.position_monitoring.known import Known, known, wished
 from tradelab.modules.position_monitoring.levels import Levels
-from tradelab.modules.position_monitoring.sessions import ends_session
+from tradelab.modules.position_monitoring.sessions import ends_session, is_past_session
 from tradelab.modules.position_monitoring.triggers import (
     Exit,
     Resting,
@@ -84,7 +84,7 @@ def look(held: Held, scene: Scene) -> Needs:
         return Needs((), None)
     words = _words(held, scene, direction)
     ours = [o for o, side in orders if side == words.side.sign]
-    strays = [o for o, side in orders if side != words.side.sign and o.leg in _OURS and o.rests and o.stands]
+    strays = [o for o, side in orders if o.rests and o.stands and _is_stray(o, side != words.side.sign, held, scene)]
     away: list[Wish] = [words.cancel(o, "it was for a position that is gone") for o in strays]
     over = [o for o in ours if _is_over(o, scene)]
     qty = max(abs(held.round.qty) - sum((o.at_most for o in over), _ZERO), _ZERO)
@@ -106,6 +106,19 @@ def look(held: Held, scene: Scene) -> Needs:
         ours += [wished(w) for w in wishes if isinstance(w, OrderWanted)]
     wishes += converge(placed.wanted(exit_), ours, venue, words)
     return Needs(tuple(away + [w for w in wishes if not _must_wait(w, held, scene)]), protection)
+
+
+def _is_stray(order: Known, is_other_side: bool, held: Held, scene: Scene) -> bool:
+    """Whether an order that rests was for a position that is gone: it would close the next one, or sell what is none.
+
+    What somebody asked to leave by is told by its age, for it is on the side of what is held: an exit is only ever
+    meant while there is something to leave.
+    """
+    if order.leg is Leg.EXIT:
+        state = scene.orders.get(order.ref.client_order_id or "")
+        is_older = state is not None and state.asked_ns < held.opened_ns
+        return is_other_side or not held.direction or is_older
+    return is_other_side and order.leg in _OURS
 
 
 def takers(held: Held, scene: Scene) -> list[tuple[Known, int]]:
@@ -240,14 +253,19 @@ def passes_stop(held: Held, quote: Quote | None) -> bool:
 
 
 def leaves_session(held: Held, scene: Scene) -> bool:
-    """Whether a position is not to outlast its session, and this is the end of the session's last bar."""
+    """Whether a position is not to outlast its session, and this is the end of the session's last bar, or after it."""
     if held.bot is None or held.plan is None or not held.plan.session_close:
         return False
-    open_ns = held.bot.timeframe.floor(scene.now_ns)
-    left_ns = held.bot.timeframe.next_open(open_ns) - scene.now_ns
-    if left_ns > scene.settings.session_lead_s * NS_PER_S:
+    timeframe, zone = held.bot.timeframe, scene.settings.session
+    lead_ns = int(scene.settings.session_lead_s * NS_PER_S)
+    filled_ns = held.first_fill_ns + lead_ns  # by the venue's clock, which may be behind: that is the next session's
+    if is_past_session(filled_ns, scene.now_ns, timeframe, held.instrument, zone):
+        return True
+    open_ns = timeframe.floor(scene.now_ns)
+    left_ns = timeframe.next_open(open_ns) - scene.now_ns
+    if left_ns > lead_ns:
         return False
-    return ends_session(open_ns, held.bot.timeframe, held.instrument, scene.settings.session)
+    return ends_session(open_ns, timeframe, held.instrument, zone)
 
 
 def _nothing(qty: Decimal) -> Wanted:

@@ -77,10 +77,13 @@ def no_position(scene: Scene) -> Drop | None:
 
 
 def _how_much(scene: Scene) -> tuple[Decimal, str | None, Inputs]:
-    """Return the share of what no other exit closes already, and the venue's position id where it gives any."""
+    """Return the share of what no other exit closes already, and the venue's position id where it gives any.
+
+    Who wants out at once is not held up by an exit that waits for its price, and may wait for ever.
+    """
     signal = scene.signal
     held = abs(scene.snapshot.positions[scene.key].qty)
-    leaves = closing(scene, at_once=False)
+    leaves = closing(scene, at_once=signal.order_type is OrderType.MARKET)
     free = max(held - leaves, _ZERO)
     qty = free * signal.share if signal.qty is None else min(signal.qty, free)
     inputs = written(held_qty=held, being_closed_qty=leaves, share=signal.share, wished_qty=qty)

@@ -16,15 +16,18 @@ from tradelab.model.errors import ParameterError
 from tradelab.model.instrument import Instrument
 from tradelab.model.messages import (
     AccountReported,
+    ChangeIntended,
     InstrumentListed,
     Message,
     OrderAccepted,
     OrderIntended,
     PositionClosed,
     Recorded,
+    RequestAnswered,
     TradeExecuted,
 )
-from tradelab.model.orders import Fill, Liquidity, OrderIntent, OrderType, Side
+from tradelab.model.orders import Fill, Liquidity, OrderIntent, OrderRef, OrderType, Side
+from tradelab.model.outcome import RefusalCode
 from tradelab.model.states import Leg
 from tradelab.model.units import NS_PER_DAY, NS_PER_HOUR
 from tradelab.modules.position_monitoring.analytics import figures
@@ -170,6 +173,30 @@ def test_slippage_is_weighed_by_value() -> None:
     log = told(meant("1"), meant("2"), filled("1", "100", qty="3"), filled("2", "101", qty="1"))
     (row,) = figures(log.days, by="bot")
     assert row.slippage_bps == pytest.approx(25.0)  # 1 of 400
+
+
+@pytest.mark.parametrize(
+    ("moves", "bps"),
+    [
+        ([], 10.0),  # 98 to 97.902
+        ([("96", None)], -198.125),  # moved to 96: 1.902 better
+        ([("96", RefusalCode.OVERLOADED)], 10.0),
+        ([("97", None), ("96", RefusalCode.OVERLOADED)], -92.989),  # 97 stands: 0.902 better
+    ],
+)
+def test_a_stop_slips_from_its_trigger_as_it_was_moved_last(
+    moves: list[tuple[str, RefusalCode | None]], bps: float
+) -> None:
+    order, at_ns = meant("1", Side.SELL)
+    intent = replace(order.intent, type=OrderType.STOP, stop_price=D(98))
+    ref = OrderRef(symbol="X", client_order_id="1")
+    requests: list[Any] = []
+    for level, code in moves:
+        change = ChangeIntended(account="a", ref=ref, qty=None, price=None, stop_price=D(level), says="moved")
+        requests += [(change, 0), (RequestAnswered(account="a", ref=ref, known=True, code=code, says=""), 0)]
+    log = told((replace(order, intent=intent, leg=Leg.STOP), at_ns), *requests, filled("1", "97.902", Side.SELL))
+    (row,) = figures(log.days, by="bot")
+    assert row.slippage_bps == pytest.approx(bps, abs=0.001)
 
 
 def test_latency_runs_from_the_intent_to_the_venues_yes() -> None:

@@ -397,6 +397,28 @@ def test_what_was_not_left_before_a_session_ended_is_left_when_its_last_bar_has_
     assert at_s >= 86_400 - 600 and world.clock.now_ns() // NS_PER_S % 86_400 == 0
 
 
+def test_what_was_held_over_the_end_of_a_session_while_nobody_was_there_is_left_at_the_next_start() -> None:
+    world = opened({"stop": "2 %", "session_close": True})
+    world.pass_s(86_400 * 1.2)  # killed before the session ended, back on the next day: its last bar is told to nobody
+    world.restart()
+    world.quote("100.5")
+    (_, meant), *_ = world.wire
+    assert isinstance(meant, said.OrderIntended) and (meant.leg, meant.says) == (Leg.EXIT, "session")
+
+
+def test_what_is_filled_at_the_first_moment_of_a_session_by_a_clock_that_is_behind_belongs_to_it() -> None:
+    world = World({"stop": "2 %", "session_close": True})
+    world.pass_s(86_400 - world.clock.now_ns() // NS_PER_S % 86_400 - 2)  # two seconds to go
+    world.quote("100")
+    name = world.enter("1")
+    fill = world.venue.fill(name, D(1), D(100), world.clock.now_ns())
+    assert fill is not None
+    world.pass_s(2.5)
+    world.say(world._trade(fill))
+    world.settle()
+    assert not [it for it in world.said(said.OrderIntended) if it.leg is Leg.EXIT]
+
+
 @pytest.mark.parametrize(("side", "bid", "ask"), [(Side.BUY, "97.9", "98.3"), (Side.SELL, "101.7", "102.1")])
 def test_a_long_is_stopped_by_the_bid_and_a_short_by_the_ask(side: Side, bid: str, ask: str) -> None:
     world = World({"stop": "2 %"}, **NO_STOPS)
@@ -484,6 +506,54 @@ def test_an_exit_that_was_refused_because_the_stop_holds_what_it_sells_is_done_o
     world.settle_inbox()
     world.fill(sent.intent.client_order_id, "1", "100")
     assert world.said(said.PositionClosed)[0].reason == "signal"
+
+
+def closing_by_hand(world: World, price: str) -> said.OrderIntended:
+    """A limit order that closes what is held, as a person gives it."""
+    intent = OrderIntent(
+        client_order_id="out", symbol=SYMBOL, side=Side.SELL, type=OrderType.LIMIT, qty=D(1), price=D(price),
+        reduce_only=world.venue.capabilities.reduce_only,
+    )  # fmt: skip
+    return said.OrderIntended(
+        account=ACCOUNT, bot=BOT, signal_id="s2", leg=Leg.EXIT, approved_by=("risk",), reference_price=D(100),
+        fresh_until_ns=world.clock.now_ns() + 60 * NS_PER_S, fence=1, intent=intent,
+    )  # fmt: skip
+
+
+def test_an_exit_that_was_to_wait_for_its_price_and_was_refused_is_not_made_a_market_order() -> None:
+    world = opened({"stop": "2 %"}, **SPOT)
+    world.say(closing_by_hand(world, "110"))
+    refused = said.OrderRefused(account=ACCOUNT, client_order_id="out", code=RefusalCode.BALANCE, says="locked")
+    world.say(refused)
+    world.settle()
+    assert world.stops() == [("98.0", "1")]
+    assert world.venue.position == 1 and len(world.venue.exits()) == 1
+
+
+@pytest.mark.parametrize("can", [{}, SPOT])
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_exit_that_waits_goes_with_its_position_and_does_not_close_the_next_one(
+    can: dict[str, Any], is_lost: bool
+) -> None:
+    world = opened({"stop": "2 %"}, **can)
+    meant = closing_by_hand(world, "110")
+    world.say(meant)
+    live = world.venue.take(meant.intent)
+    world.say(said.OrderAccepted(account=ACCOUNT, client_order_id="out", venue_order_id=live.venue_id))
+    world._report("out")
+    world.settle()
+    (stop,) = world.venue.exits(OrderType.STOP)
+    world.fill(stop.intent.client_order_id, "1", "97.9")
+    world.quote("105")
+    if is_lost:  # the cancel never arrives, and the next position is there before it is asked again
+        world.deliver("lost")
+        world.fill(world.enter("1", signal="s3"), "1", "105")
+    world.settle()
+    assert not world.venue.orders["out"].status.is_open
+    if not is_lost:
+        world.fill(world.enter("1", signal="s3"), "1", "105")
+        world.settle()
+    assert world.stops() == [("102.9", "1")] and len(world.venue.exits()) == 1
 
 
 def test_who_flattens_is_not_hindered_where_the_stop_holds_what_is_sold() -> None:
