@@ -201,7 +201,8 @@ def test_an_opened_sweep_whose_strategy_is_gone_shows_its_table_only(bars, tmp_p
     assert load_sweep(tmp_path, passing, size=sizes).result(0).summary == found.result(0).summary
 
 
-def test_a_damaged_part_is_named_and_its_rows_are_computed_again_without_it(bars, computed, tmp_path):
+def test_a_damaged_part_is_named_and_its_rows_are_computed_again_without_it(bars, computed, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_store, "_FLUSH_S", 1e9)  # one part, however slow the machine
     tl.sweep(bars, "sma_cross", path=tmp_path, progress=False, **GRID)
     (part,) = (tmp_path / "parts").iterdir()
     data = bytearray(part.read_bytes())

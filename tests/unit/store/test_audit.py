@@ -123,6 +123,8 @@ def test_what_stood_in_the_audit_before_it_was_chained_is_chained_by_the_step_th
             audit.note(connection, 1, "ada", "create", ("id", "spot"), {}, {"é": "😀"})
             audit.note(connection, 2, "ada", "arm", ("id", "spot"), {}, {})
         with database.writing("go back") as connection:
+            connection.execute(text("drop table analytics_days"))
+            connection.execute(text("drop table analytics_heads"))
             connection.execute(text("drop table audit_chain"))
             connection.execute(text("drop table audit_head"))
             if not database.is_sqlite:
