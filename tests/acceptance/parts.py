@@ -6,6 +6,7 @@ A part is given what was asked for and a log. It plays what the log does not hav
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import random
 import re
@@ -25,6 +26,7 @@ from tqdm import tqdm
 
 from tests.acceptance import guarding, leasing, protecting
 from tests.acceptance.crowd import at_points, in_files, on_server, run
+from tests.acceptance.kernels import kill_kernels
 from tests.acceptance.kills import MARKETS, Result, Scenario, Zygote, at_random
 from tests.acceptance.reconciling import compare_many, flatten_many, tell, told_of
 from tests.acceptance.results import RIGHT, ROOT, Line, Log
@@ -360,16 +362,13 @@ def _latency(asked: Asked, log: Log) -> None:
 
 
 def _kernels(asked: Asked, log: Log) -> None:
-    try:
-        from tests.acceptance.kernels import kill_kernels  # type: ignore[import-not-found]
-    except ImportError:
-        raise MissingError("tests/acceptance/kernels.py is not on this branch yet") from None
+    if importlib.util.find_spec("jupyter_client") is None:
+        raise MissingError("jupyter_client is not installed")
     if "kernels" in log:
         return
-    with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-") as folder:
-        count = asked.of(100)
-        told = asyncio.run(kill_kernels(Path(folder), count))
-    log.add("kernels", "; ".join(told.wrong) or RIGHT, n=count, words=str(told))
+    with tempfile.TemporaryDirectory(prefix="tl-kernels-") as folder:
+        told = kill_kernels(asked.of(100), Path(folder), at_once=asked.at_once, seed=asked.seed)
+    log.add("kernels", "; ".join(told.wrong) or RIGHT, n=told.kills, wrong=len(told.wrong), words=str(told))
 
 
 _RECONCILE = "tests/unit/modules/execution/test_reconcile_scenarios.py"
