@@ -371,6 +371,7 @@ def _kernels(asked: Asked, log: Log) -> None:
     log.add("kernels", "; ".join(told.wrong) or RIGHT, n=told.kills, wrong=len(told.wrong), words=str(told))
 
 
+_PAGES = ("tests/house/test_notebooks.py", "-k", "runs_offline and (50_paper or 60_going)")
 _RECONCILE = "tests/unit/modules/execution/test_reconcile_scenarios.py"
 _JOURNAL = "tests/unit/store/test_journal.py::test_a_thousand_changed_rows_are_all_found"
 _LEDGER = "tests/property/test_fill_ledger.py::test_any_order_of_fills_gives_the_same_rounds_and_no_money_is_lost"
@@ -421,7 +422,7 @@ PARTS: tuple[Part, ...] = (
          lambda lines: f"changed rows found on {len(lines)} databases"),
     Part("kernels", "kernel kills", 100, _kernels, _own_words),
     Part("latency", "bar closed to request on the wire", 1, _latency, _own_words),
-    Part("notebooks", "notebooks 50 and 60", 2, _tests("tests/house/test_notebooks.py", "-k", "50_paper or 60_going"),
+    Part("notebooks", "notebooks 50 and 60", 2, _tests(*_PAGES),
          _tested("executed")),
 )  # fmt: skip
 BY_NAME = {part.name: part for part in PARTS}
