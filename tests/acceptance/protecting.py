@@ -200,6 +200,7 @@ async def _fill(entry: Entry, at: Rehearsal, order: SimOrder, pids: list[int]) -
         if entry.flavour == KILLED and chance.random() < max(0.06, 1.0 / entry.pieces):
             await asyncio.sleep(chance.uniform(0.0, 0.05))
             _kill(pids[-1])
+    at.direct.all_well()
     return entry.pieces
 
 
@@ -210,7 +211,9 @@ def _kill(pid: int) -> None:
 
 
 def _befall(at: Rehearsal, chance: random.Random) -> None:
-    """Let the next orders be refused, now and then, or a cancel."""
+    """Let the next orders be refused, now and then, or a cancel; one after the other, so that none is left over."""
+    if at.server.faults.waiting():
+        return
     draw = chance.random()
     if draw < 0.12:
         fault, executed = chance.choice(_REFUSALS)
