@@ -34,6 +34,7 @@ exchange itself, not in what the engine believes.
   request before and after; on the wire), under each of {faults} behaviours of the venue towards the first order, with
   each of {kinds} kinds of order, on each of {venues} venues. Then engines are started until one has settled. Right is
   one order of the size that was meant: not two (duplicate), not none (lost), known within 60 s (else unresolved).
+  "Refused" is no order, and a reason that was told, such as a request that grew too old on a busy machine to be sent.
 * **Kills at random**: one to three kills, each after 0.01 to 1.5 s of a life. **Records in PostgreSQL**: a twentieth of
   the points and fifty at random, each with a database of its own.
 * **Reconciliation**: things happen to the account while no engine looks, or while its sockets are broken. Right is that

@@ -80,13 +80,13 @@ class Result:
 
     @property
     def says(self) -> str:
-        """The word for it: right, duplicate, lost or unresolved."""
+        """The word for it: right, duplicate, lost, refused (no order, and a reason was told) or unresolved."""
         if self.end == UNRESOLVED or self.end not in (SETTLED, REFUSED):
             return "unresolved" if self.end == UNRESOLVED else "failed"
         if self.orders > 1 or self.filled > self.meant:
             return "duplicate"
         if self.orders < 1:
-            return "lost"
+            return "refused" if self.end == REFUSED else "lost"
         return "right"
 
 

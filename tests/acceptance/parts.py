@@ -136,7 +136,7 @@ def _kills_on_postgresql(asked: Asked, log: Log) -> None:
 
 def _killed(lines: Lines) -> str:
     told = Counter(line.says for line in lines)
-    words = ", ".join(f"{word} {told[word]}" for word in ("duplicate", "lost", "unresolved", "failed"))
+    words = ", ".join(f"{word} {told[word]}" for word in ("duplicate", "lost", "refused", "unresolved", "failed"))
     return f"{words}; {sum(line.told.get('killed', 0) for line in lines)} kills"
 
 
