@@ -104,8 +104,6 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
 def main(given: list[str] | None = None) -> int:
     """Play, print, write; the exit code says whether all was right."""
     asked = arguments_of(given)
-    words = " ".join(sys.argv[1:] if given is None else given)
-    command = "make acceptance" + (f' ARGS="{words}"' if words else "")
     kept, commit, is_right = Kept(ROWS), commit_here(), True
     with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-log-") as scratch:
         for part in asked.parts:
@@ -115,17 +113,26 @@ def main(given: list[str] | None = None) -> int:
             try:
                 why_not = play(part, Asked(asked.share, asked.seed, asked.at_once), log, fold=asked.fold)
             finally:
-                is_right = _tell(part, log, command, why_not, kept, asked) and is_right
+                is_right = _tell(part, log, why_not, kept, asked) and is_right
     return 0 if is_right else 1
 
 
-def _tell(part: Part, log: Log, command: str, why_not: str | None, kept: Kept, asked: argparse.Namespace) -> bool:
+def _command(part: Part, asked: argparse.Namespace) -> str:
+    """How somebody else gets the same: the part, and what was not as usual."""
+    usual = {"share": 1.0, "seed": 5, "at_once": os.cpu_count() or 2}
+    words = [
+        f"--{name.replace('_', '-')} {getattr(asked, name)}" for name in usual if getattr(asked, name) != usual[name]
+    ]
+    return f'make acceptance ARGS="{" ".join([f"--only {part.name}", *words])}"'
+
+
+def _tell(part: Part, log: Log, why_not: str | None, kept: Kept, asked: argparse.Namespace) -> bool:
     """Print a part's row and put it in its place; return whether nothing was wrong."""
     if not log.lines:
         sys.stdout.write(f"{part.title}: not played: {why_not}\n")
         return True
     lines = list(log.lines.values())
-    row = Row.of(part.name, part.title, part.full, log, part.words(lines), command, part.broken(lines))
+    row = Row.of(part.name, part.title, part.full, log, part.words(lines), _command(part, asked), part.broken(lines))
     sys.stdout.write(row.printed + "\n")
     sys.stdout.writelines(f"wrong: {each}\n" for each in row.went_wrong)
     if not asked.no_page and kept.is_fuller_than(row) and not asked.replace:
