@@ -300,23 +300,24 @@ def _leased(lines: Lines) -> str:
 # ── what stands as tests ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tests(*selection: str, counts: Mapping[str, int] | None = None) -> Callable[[Asked, Log], None]:
-    """Run tests and take their report; ``counts`` says of a test's name for how many experiments it stands."""
+def _tests(*selection: str, counts: Mapping[str, int] | None = None, **setting: str) -> Callable[[Asked, Log], None]:
+    """Run tests and take their report.
+
+    Parameters
+    ----------
+    counts
+        For how many experiments a test stands, by its name.
+    setting
+        Variables of the environment that make them full size.
+    """
 
     def play(asked: Asked, log: Log) -> None:
         with tempfile.TemporaryDirectory(prefix="tradelab-acceptance-") as folder:
             report = Path(folder) / "report.xml"
-            words = [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                f"--junit-xml={report}",
-                *selection,
-            ]
-            environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+            words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=7200"]
+            words = [sys.executable, *words, f"--junit-xml={report}", *selection]
+            path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+            environment = os.environ | {"PYTHONPATH": path} | setting
             done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
             if not report.exists():
                 raise MissingError(
@@ -372,6 +373,8 @@ def _kernels(asked: Asked, log: Log) -> None:
 
 
 _PAGES = ("tests/house/test_notebooks.py", "-k", "runs_offline and (50_paper or 60_going)")
+_LIVE, LIVE = "tests/parity/test_live.py", 16
+_LIVE_TEST = "test_a_strategy_decides_the_same_in_backtest_replay_on_paper_and_before_a_venue"
 _RECONCILE = "tests/unit/modules/execution/test_reconcile_scenarios.py"
 _JOURNAL = "tests/unit/store/test_journal.py::test_a_thousand_changed_rows_are_all_found"
 _LEDGER = "tests/property/test_fill_ledger.py::test_any_order_of_fills_gives_the_same_rounds_and_no_money_is_lost"
@@ -418,6 +421,9 @@ PARTS: tuple[Part, ...] = (
     Part("sigterm", "ends, 27 states, 3 policies", 81, _tests(*_ENDS),
          _tested("ended within 10 s, nothing unprotected that was protected")),
     Part("parity", "parity", 1, _tests("tests/parity"), _tested("the same intents, bit for bit")),
+    Part("parity-live", "parity, before a venue too", LIVE,
+         _tests(_LIVE, counts={_LIVE_TEST: LIVE}, TRADELAB_PARITY="full"),
+         lambda lines: "strategies and exits: the same decisions in backtest, replay, on paper and before a venue"),
     Part("audit", "audit", 2_000, _tests(_JOURNAL, counts={_JOURNAL.rpartition("::")[2]: 1_000}),
          lambda lines: f"changed rows found on {len(lines)} databases"),
     Part("kernels", "kernel kills", 100, _kernels, _own_words),

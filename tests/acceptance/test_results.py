@@ -101,6 +101,6 @@ def test_every_row_that_was_promised_has_its_part() -> None:
     promised = (
         "kills-at-points kills-at-random kills-on-postgresql reconciliation reconciliation-scripted many fill-ledger "
         "protection protection-refused protection-killed protection-steps guards leases-sqlite leases-postgresql "
-        "flatten sigterm parity audit kernels latency notebooks"
+        "flatten sigterm parity parity-live audit kernels latency notebooks"
     )
     assert [part.name for part in PARTS] == promised.split()
