@@ -158,7 +158,7 @@ def _node(
         name: {"sizing": {"by": "qty", "value": str(qty)}, "exits": dict(case.exits), "limits": _LIMITS}
         for name, case in cases.items()
     }
-    modules = _MODULES | {"data_provider": {"catalog": str(folder / "bars")}}
+    modules = _MODULES | {"data_provider": {"catalog": str(folder / "bars"), "quote_interval_s": _QUIET_S}}
     accounts = {PAPER: {"kind": "paper", "balances": {"USDT": "1000000"}}}
     config = parse_node({"modules": modules, "accounts": accounts, "bots": bots, "presets": presets})
     terms = PaperConfig(balances={"USDT": Decimal(1_000_000)}, name=PAPER, mode="netting")

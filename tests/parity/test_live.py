@@ -1,9 +1,8 @@
 """A strategy decides the same in the backtest, in replay, on paper and before a venue, whatever carries its orders.
 
 Before a venue a stop is filled where the market jumps to, and a bar is met print by print: what is compared is what was
-decided (wishes, orders, levels, why and in which bar it left), not the last digit of a fill. All strategies and all
-kinds of exit over more bars run with ``TRADELAB_PARITY=full``, three of them with ``slice``. Neither runs by itself: a
-quote of the rehearsal sometimes comes only with the next print, and is waited for by the clock on the wall.
+decided (wishes, orders, levels, why and in which bar it left), not the last digit of a fill. Three kinds of exit run
+here; all of them and all strategies, over more bars, with ``TRADELAB_PARITY=full``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 import tradelab as tl
 from tests.parity.live_world import PAPER, VENUE, Case, decisions, end_to_end, live
@@ -23,8 +21,7 @@ from tests.parity.replay_world import CASH, Told, Traded, net, replay
 from tests.parity.test_replay import EXITS, STRATEGIES
 from tradelab.model.units import Timeframe
 
-ASKED = os.environ.get("TRADELAB_PARITY", "")
-FULL = ASKED == "full"
+FULL = os.environ.get("TRADELAB_PARITY") == "full"
 QTY = Decimal(100)
 TICK = Decimal("0.00001")
 CASES = {f"s{n}": (Case(name, given, {}), None) for n, (name, given) in enumerate(STRATEGIES.items())} | {
@@ -52,7 +49,6 @@ async def replayed(bars: pd.DataFrame, case: Case) -> Told:
     return await replay(bars, Timeframe.M1, case.strategy, case.parameters, QTY, case.exits, tick=TICK)
 
 
-@pytest.mark.skipif(not ASKED, reason="minutes of waiting for the rehearsal's quotes; TRADELAB_PARITY=slice runs it")
 def test_a_strategy_decides_the_same_in_backtest_replay_on_paper_and_before_a_venue(tmp_path: Path) -> None:
     names = list(CASES) if FULL else SLICE
     bars = end_to_end(tl.samples.load("EURUSD-1h").iloc[: 150 if FULL else 45])

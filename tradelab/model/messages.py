@@ -41,12 +41,20 @@ from tradelab.model.units import Timeframe
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DataReceived(Message):
-    """A bar has closed."""
+    """A bar has closed.
+
+    Parameters
+    ----------
+    late
+        It closed while the engine was down, and a newer one has closed since: it counts for what was held meanwhile,
+        and no strategy decides on it any more.
+    """
 
     source: str
     symbol: str
     timeframe: Timeframe
     candle: Candle
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -70,6 +70,8 @@ class Strategist:
 
     def _bar_closed(self, recorded: Recorded[DataReceived]) -> None:
         bar = recorded.message
+        if bar.late:
+            return
         asked: dict[tuple[str, str], int | str] = {}  # bots that ask the same are told the same
         for bot, strategy, parameters, warmup in self._bots:
             follows = bot.source == bar.source and bar.symbol in bot.symbols and bot.timeframe is bar.timeframe

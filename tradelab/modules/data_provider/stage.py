@@ -1,7 +1,8 @@
 """Bring in bars and quotes: windows are full before the first bar is told, and every bar is told once.
 
-A bar that closed while the engine was down, and is the newest there is, is told when it is back, if this series was
-followed before: who was killed at a bar's close decides on it after all. Older ones are only shown.
+Bars that closed while the engine was down are told when it is back, oldest first, if this series was followed before
+and as far as its window reaches: what was held meanwhile lived them too. On the newest of them strategies decide, for
+who was killed at a bar's close decides on it after all; the others are marked as late.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from tradelab.catalog.bars import Catalog
 from tradelab.catalog.frame import time_ns
 from tradelab.feeds.hub import Feeds
 from tradelab.feeds.keeper import candles
+from tradelab.feeds.rhythm import Rhythm
 from tradelab.feeds.series import Series
 from tradelab.model.errors import ConnectivityError, InvariantError, UnknownNameError
 from tradelab.model.feed_events import BarClosed, BarsMissed, FeedAlarm
@@ -40,6 +42,7 @@ class Stage:
             if source not in desk.providers:
                 raise UnknownNameError.of(f"connection for data of {symbol}", source, desk.providers)
         self._told_ns: dict[SeriesKey, int] = {}
+        self._newest_ns: dict[SeriesKey, int] = {}  # the newest bar that had closed when we started
         self._catalog: Catalog | None = None
         self._feeds: Feeds | None = None
 
@@ -65,6 +68,7 @@ class Stage:
             self._catalog,
             *providers.values(),
             on_alarm=self._alarm,
+            quote_rhythm=replace(Rhythm.of_quotes(), expected_interval_s=self.config.quote_interval_s),
             grace_s=self.config.grace_s,
             clock=self._desk.clock,
         )
@@ -103,13 +107,15 @@ class Stage:
             says = f"history could not be fetched, and is what the catalogue has: {error}"
             self._desk.bus.say(AlarmRaised(kind="feed_history", about=about, severity=Severity.WARNING, says=says))
         bars = self._stored(key, length)
-        told_ns = self._told_ns.get(key)
-        if len(bars) > 1 and told_ns is not None and told_ns < bars[-1].open_ns:
-            del bars[-1]  # it is told, not only shown
         window = self._desk.market.windows[key] = Window(length)
-        for bar in bars:
+        if not bars:
+            return None
+        self._newest_ns[key] = bars[-1].open_ns
+        told_ns = self._told_ns.get(key, bars[-1].open_ns)
+        shown = [bar for bar in bars if bar.open_ns <= told_ns] or bars[:1]  # the others are told, not only shown
+        for bar in shown:
             window.add(bar)
-        return bars[-1].open_ns if bars else None
+        return shown[-1].open_ns
 
     async def _fetch(self, key: SeriesKey, length: int) -> None:
         """Bring a series up to date, and fetch older bars until there are enough or no more come."""
@@ -144,7 +150,8 @@ class Stage:
         if not self._desk.market.windows[key].add(candle):
             return
         closes_ns = Series(*key).closes_ns(candle.open_ns)
-        received = DataReceived(source=key.source, symbol=key.symbol, timeframe=key.timeframe, candle=candle)
+        late = candle.open_ns < self._newest_ns.get(key, candle.open_ns)
+        received = DataReceived(source=key.source, symbol=key.symbol, timeframe=key.timeframe, candle=candle, late=late)
         self._desk.bus.say(received, ts_event_ns=closes_ns)
 
     async def _watch(self, source: str, symbol: str) -> None:

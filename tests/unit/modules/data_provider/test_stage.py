@@ -109,7 +109,7 @@ def test_quotes_are_there_with_the_time_at_which_we_saw_them(tmp_path: Path) -> 
     asyncio.run(run())
 
 
-def test_killed_and_started_again_the_newest_bar_is_told_once_and_older_ones_are_only_shown(tmp_path: Path) -> None:
+def test_killed_and_started_again_every_bar_is_told_once_and_all_but_the_newest_are_late(tmp_path: Path) -> None:
     async def run() -> None:
         first = Scene(tmp_path)
         await first.stage.start()
@@ -119,14 +119,32 @@ def test_killed_and_started_again_the_newest_bar_is_told_once_and_older_ones_are
         again = Scene(tmp_path, minute=105, keeper=first.world.keeper)
         await again.stage.start()
         await settle()
-        assert again.received() == [100, 104]  # 101 to 103 are too old to act on, and are in the window
+        assert again.received() == [100, 101, 102, 103, 104]
+        assert [m.late for m in again.world.said(DataReceived)] == [False, True, True, True, False]
         assert again.window == minutes(75, 104)
         await again.end()
         third = Scene(tmp_path, minute=105, keeper=first.world.keeper)
         await third.stage.start()
         await pass_time(third.clock, 60.0)
-        assert third.received() == [100, 104, 105]
+        assert third.received() == [100, 101, 102, 103, 104, 105]
+        assert not third.world.said(DataReceived)[-1].late
         await third.end()
+
+    asyncio.run(run())
+
+
+def test_down_for_longer_than_a_window_is_long_all_that_fits_is_told_and_nothing_twice(tmp_path: Path) -> None:
+    async def run() -> None:
+        first = Scene(tmp_path)
+        await first.stage.start()
+        await pass_time(first.clock, 60.0)
+        await first.end()
+        again = Scene(tmp_path, minute=180, keeper=first.world.keeper)
+        await again.stage.start()
+        await settle()
+        assert again.received() == [100, *range(151, 180)]  # 150 is shown, so that there is something to go on from
+        assert again.window == minutes(150, 179)
+        await again.end()
 
     asyncio.run(run())
 
