@@ -43,19 +43,13 @@ class CcxtStreams:
             yield candle_of(row, timeframe, self._client.now_ns())
 
     async def quotes(self, symbol: str) -> AsyncIterator[Quote]:
-        """Yield best bid and ask as they change.
-
-        Of quotes that come together ccxt answers with the first, and with the others never: what it has in its hand by
-        then is the newest.
-        """
+        """Yield best bid and ask as they change."""
         raw = self._client.raw
 
         async def ask() -> Iterable[Any]:
             if raw.has.get("watchBidsAsks") is True:
-                first = (await raw.watch_bids_asks([symbol]))[symbol]
-                return [raw.bidsasks.get(symbol) or first]
-            first = await raw.watch_ticker(symbol)
-            return [raw.tickers.get(symbol) or first]
+                return [(await raw.watch_bids_asks([symbol]))[symbol]]
+            return [await raw.watch_ticker(symbol)]
 
         async for told in self._read(("quotes", symbol), ask):
             yield quote_of(told, symbol, self._client.now_ns())

@@ -159,6 +159,25 @@ def test_a_stream_that_broke_can_be_watched_again_at_once(play: Play, tmp_path: 
 
 
 @ALL
+def test_of_quotes_that_come_together_the_newest_is_told_though_nothing_follows_it(play: Play, tmp_path: Path) -> None:
+    async def act(on: World) -> None:
+        reader = Reader(on.venue.watch_quotes(play.symbol))
+        await until(on, lambda: reader.seen)
+        last, tick = on.at.exchange.best(play.instrument.symbol)[0], play.instrument.tick_size
+        for n in range(1, 61):
+            on.at.direct.move_price(play.instrument.symbol, last + 10 * n * tick)
+        best = on.at.exchange.best(play.instrument.symbol)[0]
+        for _ in range(300):  # the market stands still meanwhile
+            if reader.seen[-1].bid == best:
+                break
+            await asyncio.sleep(0.01)
+        assert reader.seen[-1].bid == best
+        await reader.stop()
+
+    scene(play, tmp_path, act)
+
+
+@ALL
 @pytest.mark.parametrize("rounds", [0, 1, 2, 5, 10, 20, 40, 80])
 def test_disconnecting_at_any_moment_ends_every_reader_and_leaves_nothing(
     play: Play, rounds: int, tmp_path: Path
