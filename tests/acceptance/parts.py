@@ -422,7 +422,7 @@ PARTS: tuple[Part, ...] = (
          _tested("ended within 10 s, nothing unprotected that was protected")),
     Part("parity", "parity", 1, _tests("tests/parity"), _tested("the same intents, bit for bit")),
     Part("parity-live", "parity, before a venue too", LIVE,
-         _tests(_LIVE, counts={_LIVE_TEST: LIVE}, TRADELAB_PARITY="full"),
+         _tests(_LIVE, "-o", "faulthandler_timeout=3600", counts={_LIVE_TEST: LIVE}, TRADELAB_PARITY="full"),
          lambda lines: "strategies and exits: the same decisions in backtest, replay, on paper and before a venue"),
     Part("audit", "audit", 2_000, _tests(_JOURNAL, counts={_JOURNAL.rpartition("::")[2]: 1_000}),
          lambda lines: f"changed rows found on {len(lines)} databases"),

@@ -326,6 +326,18 @@ def test_an_exit_by_the_clock_survives_a_restart() -> None:
     assert [o.intent.qty for o in world.venue.exits(OrderType.MARKET)] == [D(1)]
 
 
+def test_bars_that_closed_while_the_engine_was_down_count_for_what_was_held() -> None:
+    world = opened({"stop": "2 %", "max_bars": 3})
+    world.bar(100, 100.5, 99.5, 100)
+    world.restart()
+    world.settle()
+    for left in (1, 0):
+        assert not world.venue.exits(OrderType.MARKET)
+        world.bar(100, 100.5, 99.5, 100, late=bool(left))
+        world.settle()
+    assert [o.intent.qty for o in world.venue.exits(OrderType.MARKET)] == [D(1)]
+
+
 def test_a_stop_that_looks_at_closes_waits_for_one_and_rests_nowhere() -> None:
     world = opened({"stop": "2 %", "stop_at_close": True})
     assert world.stops() == []

@@ -451,13 +451,13 @@ class World:
         self.market.quotes[ACCOUNT, SYMBOL] = SeenQuote(quote, self.clock.now_ns())
         self.stage.look()
 
-    def bar(self, open_: float, high: float, low: float, close: float) -> None:
+    def bar(self, open_: float, high: float, low: float, close: float, *, late: bool = False) -> None:
         """Close the bar of five minutes that is under way."""
         now_ns = self.clock.now_ns()
         start_ns = Timeframe.M5.floor(now_ns)
         self.pass_s((start_ns + 5 * NS_PER_MIN - now_ns) / NS_PER_S)
         candle = Candle(start_ns, open_, high, low, close, 1.0, True)
-        self.say(said.DataReceived(source="src", symbol=SYMBOL, timeframe=Timeframe.M5, candle=candle))
+        self.say(said.DataReceived(source="src", symbol=SYMBOL, timeframe=Timeframe.M5, candle=candle, late=late))
 
     def pass_s(self, seconds: float) -> None:
         """Let time pass; in a minute the executor has compared everything with the venue."""
