@@ -26,11 +26,13 @@ from tradelab.model.instrument import Instrument, InstrumentKind
 from tradelab.model.messages import Message, OrderIntended, PositionClosed, PositionModified, SignalRaised
 from tradelab.model.states import Leg
 from tradelab.model.units import NS_PER_HOUR, NS_PER_S, Timeframe
+from tradelab.rehearsal.ledger_perp import PerpLedger
 from tradelab.rehearsal.settings import AccountSetup, Ledger, VenueSetup
 from tradelab.rehearsal.tape import Tape
 from tradelab.rehearsal.venue import Rehearsal, rehearse, settle
 from tradelab.spine.config import parse_node
 from tradelab.spine.node import Node
+from tradelab.spine.order_life import Phase
 from tradelab.store.database import Database
 
 VENUE, PAPER = "venue", "paper"
@@ -179,7 +181,7 @@ async def _lead(node: Node, at: Rehearsal, clock: SteppedClock, count: int, case
             if moment_s == _MOMENTS_S[-1]:
                 await _told(node, at, clock, cases, open_ns)
             await _quoted(node, at)
-            await _quiet(node)
+            await _quiet(node, at)
 
 
 async def _told(node: Node, at: Rehearsal, clock: SteppedClock, cases: int, open_ns: int) -> None:
@@ -200,13 +202,27 @@ async def _quoted(node: Node, at: Rehearsal) -> None:
             await asyncio.sleep(0.005)
 
 
-async def _quiet(node: Node) -> None:
-    """Wait until nothing more is said."""
+async def _quiet(node: Node, at: Rehearsal) -> None:
+    """Wait until nothing more is said, and what the venue has is what the node knows."""
     quiet, seq = 0, node.ledger.seq
     while quiet < 4:
         await asyncio.sleep(0.005)
-        quiet = quiet + 1 if node.ledger.seq == seq else 0
+        quiet = quiet + 1 if node.ledger.seq == seq and _agree(node, at) else 0
         seq = node.ledger.seq
+
+
+def _agree(node: Node, at: Rehearsal) -> bool:
+    """Whether no request is under way, and orders and positions are the same on both sides of the wire."""
+    now = node.ledger.snapshot()
+    if any(it.is_pending for it in now.signals.values()):
+        return False
+    if any(it.phase in (Phase.INTENDED, Phase.UNKNOWN) or it.is_owed for it in now.orders.values()):
+        return False
+    if len(now.open_orders(VENUE)) != len(at.exchange.open_orders(KEY)):
+        return False
+    ledger = at.exchange.ledgers[KEY]
+    assert isinstance(ledger, PerpLedger)
+    return all(now.held(VENUE, unified(s[:-4].lower())) == p.qty for s, p in ledger.positions.items())
 
 
 def decisions(said: Iterable[Message], bot: str) -> list[tuple[Any, ...]]:
