@@ -185,10 +185,13 @@ async def _lead(node: Node, at: Rehearsal, clock: SteppedClock, count: int, case
 
 
 async def _told(node: Node, at: Rehearsal, clock: SteppedClock, cases: int, open_ns: int) -> None:
-    """Wait until the bar has come in everywhere; what a stream has not marked as closed is asked for in a moment."""
-    windows = node.market.windows
+    """Wait until the bar has come in everywhere; what a stream has not marked as closed is asked for in a moment.
+
+    The clock is moved for that as far as the market stands still, for the next bar is entered at its open.
+    """
+    windows, until_ns = node.market.windows, open_ns + Timeframe.M1.ns + 7 * NS_PER_S
     while len(windows) < cases or any(not len(w.ts_ns) or w.ts_ns[-1] < open_ns for w in windows.values()):
-        clock.reach(clock.now_ns() + NS_PER_S // 4)
+        clock.reach(min(clock.now_ns() + NS_PER_S // 4, until_ns))
         await at.server.advance()
         await asyncio.sleep(0.02)
 
