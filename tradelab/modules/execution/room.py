@@ -52,8 +52,11 @@ class Room:
         self._waiting: set[str] = set()
 
     def is_short(self, meant: OrderIntended) -> bool:
-        """Whether an exit at the market has to wait, for others may sell so much of what is held."""
-        if meant.leg is not Leg.EXIT or meant.intent.type is not OrderType.MARKET:
+        """Whether a signal's exit at the market has to wait, for others may sell so much of what is held.
+
+        Who looks after positions has counted before it wished.
+        """
+        if meant.leg is not Leg.EXIT or meant.intent.type is not OrderType.MARKET or MONITOR in meant.approved_by:
             return False
         return bool(self.holders(meant))
 
@@ -80,7 +83,7 @@ class Room:
             is_going = it.intent.type is OrderType.MARKET or self._canceller.wants(other.client_order_id)
             if not (is_theirs or is_going):
                 self._desk.bus.say(CancelWanted(account=it.account, ref=other.ref, says="it holds what is to be sold"))
-        self._desk.bus.then(lambda: self._desk.tasks.begin(self._watch(name), f"wait for room for {name}"))
+        self._desk.bus.then(lambda: self._begin(name))
 
     def look(self) -> None:
         """Take up every order that has room by now, or is not to be sent any more."""
@@ -91,6 +94,9 @@ class Room:
             elif self._is_over(order) or not self.is_short(order.intended):
                 self._waiting.discard(name)
                 self._again(order)
+
+    def _begin(self, name: str) -> None:
+        self._desk.tasks.begin(self._watch(name), f"wait for room for {name}")
 
     async def _watch(self, name: str) -> None:
         began_ns, told = self._desk.clock.now_ns(), False

@@ -56,7 +56,7 @@ class Positions:
             said.OrderIntended: self._intended,
             said.OrderAccepted: self._accepted,
             said.OrderUnknown: self._spoken_of,
-            said.OrderAbsent: self._spoken_of,
+            said.OrderAbsent: self._absent,
             said.OrderAbandoned: self._abandoned,
             said.OrderVanished: self._spoken_of,
             said.OrderRefused: self._refused,
@@ -170,11 +170,25 @@ class Positions:
         if meant.leg is Leg.FLATTEN:
             held.is_stuck = True
         elif meant.signal_id == held.signal_id:
-            if _takes(meant) and meant.intent.qty <= abs(held.round.qty):
-                held.lost_ns = recorded.ts_init_ns
+            self._lost(held, meant, recorded.ts_init_ns)
         elif meant.leg is Leg.EXIT and _takes(meant) and self._came_short(held, meant, recorded.ts_init_ns):
             held.asked_to_leave = max(held.asked_to_leave, abs(held.round.qty))
         return (held,)
+
+    def _absent(self, it: said.OrderAbsent, recorded: Recorded[Any]) -> Iterable[Held | None]:
+        held = self._by_order.get(it.client_order_id)
+        meant = None if held is None else held.orders.get(it.client_order_id)
+        is_last = meant is not None and recorded.ts_init_ns >= meant.fresh_until_ns  # else it is sent again
+        if held is not None and meant is not None and is_last:
+            self._lost(held, meant, recorded.ts_init_ns)
+        return (held,)
+
+    @staticmethod
+    def _lost(held: Held, meant: said.OrderIntended, now_ns: int) -> None:
+        """Note that an exit of ours never arrived; one that was for more than is held is wished anew at once."""
+        is_ours = meant.signal_id == held.signal_id
+        if is_ours and _takes(meant) and meant.intent.qty <= abs(held.round.qty):
+            held.lost_ns = now_ns
 
     @staticmethod
     def _came_short(held: Held, meant: said.OrderIntended, now_ns: int) -> bool:

@@ -49,7 +49,8 @@ class Spot(World):
         parts = [Part(EXECUTION, Stage)] + [Part(MONITORING, Monitor)] * self.monitored
         return Node(
             self.config, parts, self.keeper, clock=self.clock, permit=lambda _: self.permit,
-            venues={ACCOUNT: self.venue}, providers={}, log=log,
+            venues={ACCOUNT: self.venue},  # type: ignore[dict-item]
+            providers={}, log=log,
         )  # fmt: skip
 
     async def kill(self) -> None:
@@ -176,7 +177,7 @@ def test_the_stop_is_put_back_at_once_where_the_exit_is_refused(answer: str) -> 
         assert world.clock.now_ns() == began_ns
         assert (world.stops(), world.held()) == (["1"], D(1))
         assert len(world.alarms()) == 1
-        if "balance" in answer:  # somebody had locked the coins, and may have let go: it is tried again, later and later
+        if "balance" in answer:  # somebody had locked the coins, and may have let go: it is tried again
             await world.advance(3, 0.1)
             require_left(world)
 
@@ -356,4 +357,3 @@ def test_a_flatten_without_a_price_takes_no_stop_back() -> None:
 
 async def _no_price(_: Any) -> None:
     return None
-
