@@ -98,7 +98,7 @@ class Chaos:
             world.resolve()
         elif draw < 0.93:
             world.bar(float(price), float(price) + 0.5, float(price) - 0.5, float(price))
-        elif draw < 0.933:
+        elif draw < 0.94:
             self._leaves(world)
         else:
             self._trades(world, price)
