@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.modules.position_monitoring.world import SPOT, Killed, World
-from tradelab.model.orders import OrderType
+from tests.unit.modules.position_monitoring.world import ACCOUNT, BOT, KEY, SPOT, SYMBOL, Killed, World
+from tradelab.model import messages as said
+from tradelab.model.orders import OrderIntent, OrderType, Side
+from tradelab.model.outcome import RefusalCode
+from tradelab.model.states import Leg
 
 D = Decimal
 STEPS = 10_000
@@ -40,7 +43,7 @@ class Chaos:
     def __init__(self, can: dict[str, Any], seed: int) -> None:
         self.chance = random.Random(seed)
         self.can = can
-        self.steps = self.kills = self.rounds = 0
+        self.steps = self.kills = self.rounds = self.exits = 0
         self.worst = D(0)
         self.crossed = False
         self.refuses_changes = False
@@ -95,8 +98,29 @@ class Chaos:
             world.resolve()
         elif draw < 0.93:
             world.bar(float(price), float(price) + 0.5, float(price) - 0.5, float(price))
+        elif draw < 0.94:
+            self._leaves(world)
         else:
             self._trades(world, price)
+
+    def _leaves(self, world: World) -> None:
+        """Let an exit of a signal find fewer units free than the executor knew of."""
+        held = world.held.round.qty if KEY in world.stage.positions.held else D(0)
+        if held <= 0:
+            return
+        intent = OrderIntent(
+            client_order_id=f"out-{self.steps}", symbol=SYMBOL, side=Side.SELL, type=OrderType.MARKET, qty=held,
+            reduce_only=world.venue.capabilities.reduce_only,
+        )  # fmt: skip
+        world.say(
+            said.OrderIntended(
+                account=ACCOUNT, bot=BOT, signal_id=f"x{self.steps}", leg=Leg.EXIT, approved_by=("risk",),
+                reference_price=D(100), fresh_until_ns=world.clock.now_ns(), fence=1, intent=intent,
+            )
+        )  # fmt: skip
+        code = RefusalCode.BALANCE
+        world.say(said.OrderRefused(account=ACCOUNT, client_order_id=f"out-{self.steps}", code=code, says="locked"))
+        self.exits += 1
 
     def _trades(self, world: World, price: Decimal) -> None:
         """Let an exit at the venue trade some, whatever the price: what the venue does is its own affair."""
@@ -148,5 +172,5 @@ def test_exits_never_close_more_than_has_filled_and_end_up_exactly_at_it(venue: 
     chaos = Chaos(VENUES[venue], seed=sum(map(ord, venue)))
     chaos.refuses_changes = "refuses to amend" in venue
     chaos.run(STEPS // len(VENUES) + 1)
-    assert chaos.rounds > 5 and chaos.kills > 5
+    assert chaos.rounds > 5 and chaos.kills > 5 and chaos.exits > 0
     assert chaos.worst == 0

@@ -106,7 +106,11 @@ class OrderUnknown(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class OrderAbsent(Message):
-    """The venue was asked twice, the second time when the request could no longer arrive, and has no such order."""
+    """The venue certainly has no such order.
+
+    It was asked twice, the second time when the request could no longer arrive; or nothing has been sent of it yet,
+    for an exit waits until what rests and holds its units is gone.
+    """
 
     account: str
     client_order_id: str

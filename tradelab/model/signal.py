@@ -176,6 +176,7 @@ class DropCode(enum.Enum):
     MARGIN = "margin"
     RULES = "rules"  # the venue's own steps and limits; the words carry its code
     NOT_OFFERED = "not_offered"  # the venue declares that it has no such order
+    LOCKED = "locked"  # what protects the position holds the units, and cannot rest beside another order for them
 
 
 Inputs = tuple[tuple[str, str], ...]  # what a decision was made on, each value as it is written

@@ -156,17 +156,17 @@ class Flattener:
         n = self._number(command_id, key)
         if held.is_flat or any(each.intended.leg is Leg.FLATTEN for each in exits) or self._waits(command_id, key, n):
             return
+        if price is None:  # nothing is taken back for a sale that could not be sent
+            if key not in self._unpriced:
+                self._unpriced.add(key)
+                self._alarm(key, f"{held.qty} cannot be closed yet: there is no price at which to weigh it")
+            return
         if exits and not only_reduces:
             for order in exits:
                 self._cancel(order, "flatten")
             return
         ticket, at_most = self._ticket(key, held)
         qty = _one_order(instrument, min(abs(held.qty), at_most))
-        if price is None:
-            if key not in self._unpriced:
-                self._unpriced.add(key)
-                self._alarm(key, f"{held.qty} cannot be closed yet: there is no price at which to weigh it")
-            return
         if n and n % _ALARM_AFTER == 0:
             self._alarm(key, f"{n} orders to close it came to nothing")
         intent = OrderIntent(

@@ -22,6 +22,7 @@ from tradelab.model.messages import (
     OrderReported,
     OrderSentAgain,
     OrderUnknown,
+    OrderVanished,
     OrderWanted,
     PositionAdjusted,
     Recorded,
@@ -29,6 +30,8 @@ from tradelab.model.messages import (
     SignalDropped,
     TradeExecuted,
 )
+from tradelab.model.orders import OrderType
+from tradelab.model.outcome import RefusalCode
 from tradelab.model.signal import Drop, DropCode
 from tradelab.model.states import BotStatus, Leg, Severity, TradingState
 from tradelab.model.units import NS_PER_S
@@ -40,12 +43,15 @@ from tradelab.modules.execution.flatten import Flattener
 from tradelab.modules.execution.following import Follower, pause_s
 from tradelab.modules.execution.reconcile import Reconciler
 from tradelab.modules.execution.resolving import Resolver
+from tradelab.modules.execution.room import MONITOR, Room
 from tradelab.modules.execution.sending import Sender
 from tradelab.spine.desk import Desk
 from tradelab.spine.order_life import Phase
 from tradelab.spine.snapshot import OrderState, PositionKey
 
 _OPEN_S = 0.2  # between two looks whether an account is open again
+_MAKES_ROOM = (OrderReported, OrderRefused, OrderAbandoned, OrderVanished, TradeExecuted, PositionAdjusted)
+_LOCKED = (RefusalCode.BALANCE, RefusalCode.REDUCE_ONLY)
 
 
 class Stage:
@@ -75,6 +81,7 @@ class Stage:
             if table.dead_man_s is not None and account in desk.venues
         ]
         self._adjusted_ns: dict[tuple[str, str], int] = {}
+        self.room = Room(desk, self.canceller, self._again_or_not, self._adjusted_ns)
         self._refusals: dict[str, int] = {}  # in a row: how long to wait is no matter of record
         bus = desk.bus
         bus.hear(RiskCalculated, self._passed)
@@ -88,6 +95,8 @@ class Stage:
         bus.hear(OrderAccepted, self._accepted)
         bus.hear(OrderReported, self._reported)
         bus.hear(TradeExecuted, self._executed)
+        for kind in _MAKES_ROOM:
+            bus.hear(kind, self._makes_room)
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,7 +174,10 @@ class Stage:
             fresh_until_ns=signal.expires_ns if enters else max(signal.expires_ns, protects_ns),
             fence=0,
         )
-        self._mean(meant, reduces=not enters)
+        if not enters and meant.intent.type is not OrderType.MARKET and (holders := self.room.holders(meant)):
+            self._tell_locked(meant, holders)
+        else:
+            self._mean(meant, reduces=not enters)
 
     def _wanted(self, recorded: Recorded[OrderWanted]) -> None:
         it = recorded.message
@@ -195,16 +207,32 @@ class Stage:
         name = meant.intent.client_order_id
         kept = {field: getattr(meant, field) for field in OrderIntended.__slots__} | {"fence": fence}
         self._desk.bus.say(OrderIntended(**kept))
-        self._desk.bus.then(lambda: self.sender.begin(name))
+        if self.room.is_short(meant):
+            now_ns = self._desk.clock.now_ns()
+            self._desk.bus.say(OrderAbsent(account=meant.account, client_order_id=name, venue_time_ns=now_ns))
+        else:
+            self._desk.bus.then(lambda: self.sender.begin(name))
 
     def _not_meant(self, meant: OrderIntended, says: str) -> None:
-        if meant.bot is not None:
-            dropped = SignalDropped(
-                bot=meant.bot, signal_id=meant.signal_id, by="execution", code=DropCode.NO_LEASE, says=says
-            )
-            self._desk.bus.say(dropped)
+        self._drop(meant, DropCode.NO_LEASE, says)
         about = f"{meant.account} {meant.intent.symbol}"
         self._desk.bus.say(AlarmRaised(kind="lease", about=about, severity=Severity.CRITICAL, says=says))
+
+    def _tell_locked(self, meant: OrderIntended, holders: list[OrderState]) -> None:
+        """Refuse an exit that is to wait for its price, and would wait where the protective stop has to."""
+        there = ", ".join(f"{each.intended.leg.value} {each.client_order_id}" for each in holders)
+        says = (
+            f"a {meant.intent.type.value} order to close {meant.intent.qty:f} {meant.intent.symbol} cannot rest beside"
+            f" {there}: the venue sells each unit by one order only, and what protects the position stays."
+            " Close at the market, or enter with a take profit: that is watched here, and makes the stop smaller"
+            " when the price comes there"
+        )
+        self._drop(meant, DropCode.LOCKED, says)
+
+    def _drop(self, meant: OrderIntended, code: DropCode, says: str) -> None:
+        if meant.bot is not None:
+            dropped = SignalDropped(bot=meant.bot, signal_id=meant.signal_id, by="execution", code=code, says=says)
+            self._desk.bus.say(dropped)
 
     def _cancel_wanted(self, recorded: Recorded[CancelWanted]) -> None:
         it = recorded.message
@@ -269,11 +297,21 @@ class Stage:
         if it.code.may_pass_later:
             self._again_later(order)
             return
-        if not _reduces(order):
+        if not _reduces(order) or self._is_taken_up(order, it.code):
             return
         says = f"{order.intended.leg.value} order refused ({it.code.value}): {it.says}"
         about = f"{it.account} {order.intended.intent.symbol}"
         self._desk.bus.say(AlarmRaised(kind="order", about=about, severity=Severity.CRITICAL, says=says))
+
+    def _is_taken_up(self, order: OrderState, code: RefusalCode) -> bool:
+        """Whether who looks after positions leaves this one now: somebody had fewer free units than was known here."""
+        meant = order.intended
+        is_exit = meant.leg is Leg.EXIT and meant.intent.type is OrderType.MARKET and not meant.intent.reduce_only
+        by_signal = MONITOR in self._desk.config.modules_on and MONITOR not in meant.approved_by
+        return is_exit and by_signal and code in _LOCKED
+
+    def _makes_room(self, _: Recorded[Any]) -> None:
+        self.room.look()
 
     def _accepted(self, recorded: Recorded[OrderAccepted]) -> None:
         self._refusals.pop(recorded.message.client_order_id, None)
@@ -330,6 +368,8 @@ class Stage:
             self._abandon(order, f"trading is {state.value}")
         elif meant.leg is Leg.ENTRY and not self._runs(meant.bot):
             self._abandon(order, f"bot {meant.bot} is not running")
+        elif self.room.is_short(meant):
+            self.room.wait(order)
         elif _reduces(order) and not self._is_too_much(order):
             self._desk.bus.say(OrderSentAgain(account=meant.account, client_order_id=order.client_order_id))
         elif self._is_shut(meant.account):

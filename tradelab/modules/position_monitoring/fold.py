@@ -56,8 +56,8 @@ class Positions:
             said.OrderIntended: self._intended,
             said.OrderAccepted: self._accepted,
             said.OrderUnknown: self._spoken_of,
-            said.OrderAbsent: self._spoken_of,
-            said.OrderAbandoned: self._spoken_of,
+            said.OrderAbsent: self._absent,
+            said.OrderAbandoned: self._abandoned,
             said.OrderVanished: self._spoken_of,
             said.OrderRefused: self._refused,
             said.OrderReported: self._reported,
@@ -137,6 +137,7 @@ class Positions:
             held.entries[name] = it
         else:
             held.orders[name] = it
+            held.is_stuck = held.is_stuck and it.leg is not Leg.FLATTEN
             if it.leg in (Leg.STOP, Leg.TARGET, Leg.EXIT):
                 held.intended[it.signal_id, word_of(it)] += 1
         return (held,)
@@ -157,7 +158,44 @@ class Positions:
                 held.is_full = held.is_full or (it.code is RefusalCode.TOO_MANY_ORDERS and meant.leg is Leg.STOP)
             elif meant.leg is Leg.EXIT and _takes(meant) and it.code in _LOCKED and held.direction:
                 held.asked_to_leave = max(held.asked_to_leave, meant.intent.qty)
+            elif meant.leg is Leg.FLATTEN and not it.code.may_pass_later:
+                held.is_stuck = bool(held.direction)
         return (held,)
+
+    def _abandoned(self, it: said.OrderAbandoned, recorded: Recorded[Any]) -> Iterable[Held | None]:
+        held = self._by_order.get(it.client_order_id)
+        meant = None if held is None else held.orders.get(it.client_order_id)
+        if held is None or meant is None or not held.direction:
+            return (held,)
+        if meant.leg is Leg.FLATTEN:
+            held.is_stuck = True
+        elif meant.signal_id == held.signal_id:
+            self._lost(held, meant, recorded.ts_init_ns)
+        elif meant.leg is Leg.EXIT and _takes(meant) and self._came_short(held, meant, recorded.ts_init_ns):
+            held.asked_to_leave = max(held.asked_to_leave, abs(held.round.qty))
+        return (held,)
+
+    def _absent(self, it: said.OrderAbsent, recorded: Recorded[Any]) -> Iterable[Held | None]:
+        held = self._by_order.get(it.client_order_id)
+        meant = None if held is None else held.orders.get(it.client_order_id)
+        is_last = meant is not None and recorded.ts_init_ns >= meant.fresh_until_ns  # else it is sent again
+        if held is not None and meant is not None and is_last:
+            self._lost(held, meant, recorded.ts_init_ns)
+        return (held,)
+
+    @staticmethod
+    def _lost(held: Held, meant: said.OrderIntended, now_ns: int) -> None:
+        """Note that an exit of ours never arrived; one that was for more than is held is wished anew at once."""
+        is_ours = meant.signal_id == held.signal_id
+        if is_ours and _takes(meant) and meant.intent.qty <= abs(held.round.qty):
+            held.lost_ns = now_ns
+
+    @staticmethod
+    def _came_short(held: Held, meant: said.OrderIntended, now_ns: int) -> bool:
+        """Whether an exit was given up because less was left than it would close: then that is left all the same."""
+        request = held.requests.get(meant.intent.client_order_id)
+        is_unwanted = request is not None and request.cancels
+        return not is_unwanted and now_ns < meant.fresh_until_ns and meant.intent.qty > abs(held.round.qty)
 
     @staticmethod
     def _turned_down(held: Held, word: str, at_ns: int) -> None:
@@ -195,6 +233,7 @@ class Positions:
         held = self._by_order.get(name)
         if held is not None:
             held.requests[name] = request.after(held.requests.get(name))
+            held.is_stuck = held.is_stuck and not (request.cancels and name in held.orders)
         return (held,)
 
     def _answered(self, it: said.RequestAnswered, recorded: Recorded[Any]) -> Iterable[Held | None]:
@@ -303,7 +342,11 @@ class Positions:
         return ()
 
     def _done(self, it: said.CommandDone, _: Recorded[Any]) -> Iterable[Held | None]:
-        return list(self.held.values()) if self._flattening.pop(it.command_id, None) is not None else ()
+        if self._flattening.pop(it.command_id, None) is None:
+            return ()
+        for held in self.held.values():
+            held.is_stuck = held.is_stuck and self.is_flattened(held)
+        return list(self.held.values())
 
     def _alarmed(self, it: said.AlarmRaised, recorded: Recorded[Any]) -> Iterable[Held | None]:
         self.alarms.raised(it.kind, it.about, recorded.ts_init_ns)

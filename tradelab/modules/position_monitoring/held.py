@@ -77,6 +77,8 @@ class Held:
     mae: Decimal | None = None
     fee_rate: float = 0.0
     asked_to_leave: Decimal = _ZERO
+    is_stuck: bool = False  # somebody who closes all of it was refused, and has not begun anew
+    lost_ns: int | None = None  # when an exit of ours came to nothing without the venue's word, last
     orders: dict[str, OrderIntended] = field(default_factory=dict)
     entries: dict[str, OrderIntended] = field(default_factory=dict)
     intended: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -200,6 +202,7 @@ class Held:
         self.line = self.plan = self.entry = None
         self.mfe = self.mae = None
         self.asked_to_leave = _ZERO
+        self.is_stuck, self.lost_ns = False, None
         self.last_bar_ns = -1
         self.tickets.clear()
         self.protection = self.told = None

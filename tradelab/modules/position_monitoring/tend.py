@@ -10,6 +10,7 @@ from decimal import Decimal
 from tradelab.model.capabilities import VenueCapabilities
 from tradelab.model.market import Quote
 from tradelab.model.messages import CancelWanted, ChangeWanted, OrderWanted
+from tradelab.model.orders import OrderType
 from tradelab.model.states import Leg, Protection
 from tradelab.model.units import NS_PER_S
 from tradelab.modules.position_monitoring.config import Config
@@ -97,15 +98,51 @@ def look(held: Held, scene: Scene) -> Needs:
     placed = Placed(levels, held, qty, ours, venue, met)
     protection = placed.protection(scene)
     if scene.leaves_alone and not venue.reduce_only:
-        return Needs(tuple(away), protection)
+        return Needs(tuple(away + _put_back(placed, scene, words)), protection)
     exit_ = placed.exit(scene)
+    if exit_ is not None and not venue.reduce_only and _pauses(held, scene):
+        exit_ = None  # it came to nothing a moment ago: until it is tried again the stop stands
     wishes = []
     if exit_ is not None and not scene.leaves_alone:
         wishes += exit_wishes(exit_, qty, ours, venue, words, held.tickets)
         wishes = [w for w in wishes if not _must_wait(w, held, scene)]
         ours += [wished(w) for w in wishes if isinstance(w, OrderWanted)]
-    wishes += converge(placed.wanted(exit_), ours, venue, words)
+    wanted = placed.wanted(exit_)
+    away += [words.cancel(o, "the protective stop needs what it holds") for o in in_the_stops_way(wanted, ours, venue)]
+    wishes += converge(wanted, ours, venue, words)
     return Needs(tuple(away + [w for w in wishes if not _must_wait(w, held, scene)]), protection)
+
+
+def _put_back(placed: Placed, scene: Scene, words: Words) -> list[Wish]:
+    """What protects a position whose closing by somebody else is stuck: a stop that is missing, and nothing else.
+
+    Whoever closes it takes the stop back before he tries again, and it is left to him from then on.
+    """
+    if not placed.held.is_stuck or scene.passed_since_ns is not None:
+        return []
+    wishes = converge(placed.wanted(None), placed.orders, placed.venue, words)
+    stops = [w for w in wishes if isinstance(w, OrderWanted) and w.leg is Leg.STOP]
+    return [w for w in stops if not _must_wait(w, placed.held, scene)]
+
+
+def _pauses(held: Held, scene: Scene) -> bool:
+    """Whether an exit was refused or lost so lately that it waits, and the market has not passed the stop."""
+    if scene.passed_since_ns is not None:
+        return False
+    lost_ns, retry_ns = held.lost_ns, int(scene.settings.retry_s * NS_PER_S)
+    is_lost = lost_ns is not None and scene.now_ns - lost_ns < retry_ns
+    return is_lost or _is_paused("exit", held, scene)
+
+
+def in_the_stops_way(wanted: Wanted, orders: list[Known], venue: Venue) -> list[Known]:
+    """Return exits that wait for their price where the stop should be, and each unit is sold by one order only."""
+    if venue.reduce_only or wanted.stop is None or not venue.stops_rest:
+        return []
+    missing = venue.whole(wanted.stop_qty) - sum((o.at_most for o in orders if o.leg is Leg.STOP), _ZERO)
+    free = wanted.held - sum((o.at_most for o in orders), _ZERO)
+    if missing <= 0 or missing <= free:
+        return []
+    return [o for o in orders if o.leg is Leg.EXIT and o.rests and o.stands]
 
 
 def _is_stray(order: Known, is_other_side: bool, held: Held, scene: Scene) -> bool:
@@ -304,7 +341,11 @@ def _must_wait(wish: Wish, held: Held, scene: Scene) -> bool:
         return False
     if any(w.intent.client_order_id == wish.intent.client_order_id for w in scene.waiting):
         return True
-    word = "exit" if wish.intent.price is None and wish.intent.stop_price is None else wish.leg.value
+    return _is_paused("exit" if wish.intent.type is OrderType.MARKET else wish.leg.value, held, scene)
+
+
+def _is_paused(word: str, held: Held, scene: Scene) -> bool:
+    """Whether an order of this kind was refused a moment ago: longer each time."""
     count, last_ns = held.refusals.get(word, (0, 0))
     pause_s = min(scene.settings.retry_s * 2.0 ** min(count - 1, 10), _LONGEST_PAUSE_S)
     return count > 0 and scene.now_ns - last_ns < pause_s * NS_PER_S

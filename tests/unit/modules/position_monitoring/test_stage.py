@@ -542,6 +542,65 @@ def test_an_exit_that_was_to_wait_for_its_price_and_was_refused_is_not_made_a_ma
     assert world.venue.position == 1 and len(world.venue.exits()) == 1
 
 
+@pytest.mark.parametrize("how", ["refuse", "lost"])
+def test_where_the_stop_has_made_room_and_the_exit_comes_to_nothing_the_stop_is_put_back_until_it_is_tried_again(
+    how: str,
+) -> None:
+    world = opened({"stop": "2 %", "max_bars": 1}, **SPOT)
+    world.bar(100, 100.5, 99.5, 100)
+    world.quote("100")
+    world.deliver()  # the stop is cancelled
+    world.settle_inbox()
+    world.deliver(how)
+    if how == "lost":  # it may still arrive, so nothing is put beside it
+        assert not world.wire and world.stops() == []
+        world.pass_s(5.1)
+        world.resolve()
+    (_, stop), *_ = world.wire
+    assert isinstance(stop, said.OrderIntended) and (stop.leg, stop.intent.qty) == (Leg.STOP, D(1))
+    world.deliver()
+    world.settle_inbox()
+    assert world.stops() == [("98.0", "1")] and not world.wire
+    world.pass_s(2.1)
+    world.quote("100")
+    world.deliver()
+    world.settle_inbox()
+    (_, again), *_ = world.wire
+    assert isinstance(again, said.OrderIntended) and (again.leg, again.says) == (Leg.EXIT, "time")
+    assert world.stops() == [] and world.venue.worst == 0
+
+
+def test_where_the_market_is_beyond_the_stop_none_is_put_back_that_would_be_refused() -> None:
+    world = opened({"stop": "2 %", "max_bars": 1}, **SPOT)
+    world.bar(100, 100.5, 99.5, 100)
+    world.quote("100")
+    world.deliver()
+    world.settle_inbox()
+    world.quote("97.5")
+    world.deliver("refuse")
+    assert not world.wire
+    world.pass_s(2.1)
+    world.quote("97.5")
+    (_, again), *_ = world.wire
+    assert isinstance(again, said.OrderIntended) and again.intent.type is OrderType.MARKET
+
+
+def test_a_close_that_waits_for_its_price_makes_way_where_the_stop_needs_what_it_holds() -> None:
+    world = opened({"stop": "2 %"}, **SPOT)
+    (stop,) = world.venue.exits()
+    world.venue.cancel(stop.intent.client_order_id)  # past us, and what was closed by hand takes its place
+    meant = closing_by_hand(world, "110")
+    world.say(meant)
+    live = world.venue.take(meant.intent)
+    world.say(said.OrderAccepted(account=ACCOUNT, client_order_id="out", venue_order_id=live.venue_id))
+    world._report("out")
+    world._report(stop.intent.client_order_id)
+    world.settle()
+    assert world.stops() == [("98.0", "1")] and len(world.venue.exits()) == 1
+    assert [c.says for c in world.said(said.CancelWanted)] == ["the protective stop needs what it holds"]
+    assert world.venue.worst == 0
+
+
 @pytest.mark.parametrize("can", [{}, SPOT])
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_an_exit_that_waits_goes_with_its_position_and_does_not_close_the_next_one(
