@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -14,12 +13,10 @@ from tradelab.adapters.paper_config import PaperConfig
 from tradelab.adapters.rehearsal_clock import clock_of
 from tradelab.app.connections import adapter_of, base_url, provider_of, usable
 from tradelab.app.paper_account import PaperAccountVenue
+from tradelab.app.paper_feed import PaperFeed
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.errors import ConfigError, ParameterError
-from tradelab.model.market import Quote
-from tradelab.model.messages import DataReceived, Recorded
 from tradelab.model.ports import DataProvider, ExecutionVenue
-from tradelab.model.units import Timeframe
 from tradelab.modules.index import MANIFESTS
 from tradelab.spine.config import AccountConfig, Mode, NodeConfig
 from tradelab.spine.desk import MakeStage
@@ -93,7 +90,7 @@ def join(
         standings=Standings(states),
         version=__version__,
     )
-    feed_paper(node)
+    PaperFeed(node).join()
     return node
 
 
@@ -106,35 +103,6 @@ def parts_of(config: NodeConfig) -> tuple[Part, ...]:
 def part(manifest: Manifest) -> Part:
     """Return a module with what makes its stage."""
     return Part(manifest, _stage(manifest))
-
-
-def feed_paper(node: Node) -> None:
-    """Let paper accounts trade on what bots see: each quote, and each bar where a market has no quotes."""
-    papers: dict[tuple[str, str], set[PaperAccountVenue]] = defaultdict(set)
-    shortest: dict[tuple[str, str], Timeframe] = {}  # the same minutes are not lived once more as an hour
-    for bot in node.config.bots:
-        venue = node.venues[bot.execution]
-        if isinstance(venue, PaperAccountVenue):
-            for symbol in bot.symbols:
-                papers[bot.source, symbol].add(venue)
-                before = shortest.setdefault((bot.source, symbol), bot.timeframe)
-                shortest[bot.source, symbol] = min(before, bot.timeframe, key=lambda each: each.ns)
-
-    def bar(recorded: Recorded[Any]) -> None:
-        it = recorded.message
-        if isinstance(it, DataReceived) and shortest.get((it.source, it.symbol)) is it.timeframe:
-            for venue in papers[it.source, it.symbol]:
-                venue.on_candle(it.symbol, it.candle)
-
-    def quote(source: str, it: Quote) -> None:
-        if 0 < it.bid <= it.ask:  # a crossed book is no market to trade on
-            for venue in papers.get((source, it.symbol), ()):
-                if venue.is_connected:
-                    venue.on_quote(it)
-
-    if papers:
-        node.bus.look_on(bar)
-        node.market.look_on(quote)
 
 
 def _stage(manifest: Manifest) -> MakeStage | None:

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -118,6 +118,7 @@ class Node:
         self._tasks = Tasks(self._failed_itself)
         self._over: asyncio.Future[str] | None = None
         self._running: dict[str, _Running] = {}
+        self.complaints: list[Callable[[], Iterable[str]]] = []  # what else health tells a person to look at
         self.commands = Commands(self.bus, self.ledger, config, clock)
         if standings is not None:
             standings.join(self.bus)
@@ -216,6 +217,7 @@ class Node:
             "clocks": self.clocks.told(),
             "workers": {"node": self._tasks.names} | {name: r.tasks.names for name, r in self._running.items()},
             "broken": self.bus.is_broken,
+            "faults": [*self.bus.lost_onlookers, *(says for complain in self.complaints for says in complain())],
         }
 
     def _streams(self) -> list[dict[str, Any]]:
