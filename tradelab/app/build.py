@@ -52,11 +52,13 @@ async def build_node(config: NodeConfig, database: Database, vault: Vault | None
     kept = Connections(database, provider_of, vault or Vault(database))
     made: dict[str, Any] = {}
     clocks: dict[str, Clock] = {}
+    identities: dict[str, str] = {}
     for name in _connections(config):
         purpose = "execution" if name in {bot.execution for bot in config.bots} else "data"
         connection = usable(kept, name, purpose)
         _require_mode(config, name, connection.account_kind)
         clocks[name] = await clock_of(base_url(connection))
+        identities[name] = connection.identity
         made[name] = adapter_of(kept, connection, clocks[name])
     clock = _one_clock(clocks)
     providers: dict[str, DataProvider] = {bot.source: made[bot.source] for bot in config.bots if bot.source in made}
@@ -65,7 +67,7 @@ async def build_node(config: NodeConfig, database: Database, vault: Vault | None
         told = config.accounts.get(account, AccountConfig())
         is_paper = told.kind == "paper"
         venues[account] = _paper(config, account, told, providers, clock) if is_paper else made[account]
-    return join(config, parts, database, clock, venues, providers)
+    return join(config, parts, database, clock, venues, providers, identities)
 
 
 def join(
@@ -75,6 +77,7 @@ def join(
     clock: Clock,
     venues: Mapping[str, ExecutionVenue],
     providers: Mapping[str, DataProvider],
+    identities: Mapping[str, str] | None = None,
 ) -> Node:
     """Return a node on given venues, with its journal, leases and trading states in ``database``."""
     states = TradingStates(database, config.name, clock)
@@ -89,6 +92,7 @@ def join(
         providers=providers,
         standings=Standings(states),
         version=__version__,
+        identities=identities,
     )
     PaperFeed(node).join()
     return node

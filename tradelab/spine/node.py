@@ -86,6 +86,8 @@ class Node:
         What may be sent, as the records hold it for everybody; ``None`` where nobody else could change it.
     venues, providers
         By the names that bots use; connected here, and closed here.
+    identities
+        What each account's connection is set up for: what it is armed for.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Node:
         standings: Standings | None = None,
         log: logging.Logger | None = None,
         version: str = "",
+        identities: Mapping[str, str] | None = None,
     ) -> None:
         self.config = config
         self.name = config.name
@@ -119,7 +122,8 @@ class Node:
         self._over: asyncio.Future[str] | None = None
         self._running: dict[str, _Running] = {}
         self.complaints: list[Callable[[], Iterable[str]]] = []  # what else health tells a person to look at
-        self.commands = Commands(self.bus, self.ledger, config, clock)
+        self._identities = identities or {}
+        self.commands = Commands(self.bus, self.ledger, config, clock, self._identities)
         if standings is not None:
             standings.join(self.bus)
         self.strategist = Strategist(self._desk("strategist", self.bus, self._tasks))
@@ -260,6 +264,7 @@ class Node:
             permit=self.permit,
             tasks=tasks,
             log=self.log.getChild(module),
+            identities=self._identities,
         )
 
     def _join_gates(self) -> Judges:
