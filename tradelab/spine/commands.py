@@ -53,8 +53,8 @@ class Commands:
     default the node) and ``says``, why. ``acknowledge`` takes the node or an account: a person has seen why its guards
     have tripped, and they measure from the equity now; it stays halted until it is resumed. To resume an account says
     the same by itself; to resume the node does not. ``arm`` and ``disarm`` take an ``account``: risk management lets
-    no live bot enter before a person has armed it, and ``of``, which is noted here, is what for (``identities``). ``start``,
-    ``stop``, ``pause``, ``resume_bot`` take ``bot``.
+    no live bot enter before a person has armed it, and ``of``, which is noted here, is what for (``identities``).
+    ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``.
 
     ``signal`` takes ``bot``, ``symbol``, ``action`` and, if wanted, ``price`` (the market when it was decided),
     ``qty``, ``order_type``, ``order_price``, ``limit_price``, ``stop_loss``, ``take_profit``, ``ttl_s``: it passes the

@@ -43,6 +43,7 @@ from tradelab.spine.gates import Gated, Judges, drop
 from tradelab.spine.ledger import Ledger
 from tradelab.spine.manifest import Manifest, OnError, Shape
 from tradelab.spine.module_bus import ModuleBus
+from tradelab.spine.opened_on import OpenedOn
 from tradelab.spine.standing import Standings
 from tradelab.spine.strategist import Strategist
 from tradelab.spine.tasks import Tasks
@@ -109,6 +110,7 @@ class Node:
         self.name = config.name
         self.clock = clock
         self.ledger = Ledger()
+        self._opened_on = OpenedOn(config, self.ledger)
         self.bus = Bus(keeper, self._remember, clock)
         self.market = Market()
         self.clocks = VenueClocks({**providers, **venues}, clock)
@@ -141,12 +143,15 @@ class Node:
         ------
         LeaseError
             Another engine trades one of the accounts.
+        ConfigError
+            A bot's bars are others than those its open position was decided on.
         ConnectivityError, RequestError
             A connection could not be made: nothing was sent.
         """
         self._over = asyncio.get_running_loop().create_future()
         for recorded in self._keeper.recorded():
             self._remember(recorded)
+        self._opened_on.require_same()
         modules = tuple(self._running)
         host = socket.gethostname()
         self.bus.say(NodeStarted(version=self._version, host=host, pid=os.getpid(), modules=modules))
@@ -302,6 +307,7 @@ class Node:
         self.ledger.fold(recorded)
         for running in self._running.values():
             running.stage.remember(recorded)
+        self._opened_on.remember(recorded)
 
     # ── start ────────────────────────────────────────────────────────────────────────────────────────────────────
 
