@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("table", "csv", "json", "parquet", "html")
-_TEXT = ("group", "currency")
-_COUNTS = ("trades", "wins", "losses", "untold", "days", "compared")
+_TEXT = ("group", "currency", "not_compared_why")
+_COUNTS = ("trades", "wins", "losses", "untold", "days", "compared", "not_compared")
 _SHOWN = (
     "group", "currency", "trades", "pnl", "fees", "win_rate", "profit_factor", "expectancy_r", "max_drawdown", "sharpe",
-    "sortino", "slippage_bps", "drift_bps", "latency_p50_ms",
+    "sortino", "slippage_bps", "drift_bps", "compared", "not_compared",
+    "latency_p50_ms",
 )  # fmt: skip
 
 
@@ -64,6 +65,11 @@ def _table(told: dict[str, Any]) -> str:
     from tradelab.app.handle_views import text_table
 
     lines = text_table(_SHOWN, _for_people(told["rows"]))
+    lines += [
+        f"{row['group']}: not compared with the shadow book, for {row['not_compared_why']}"
+        for row in told["rows"]
+        if row.get("not_compared")
+    ]
     return "\n".join(lines or ["nothing was traded in these days."]) + "\n"
 
 

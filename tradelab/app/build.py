@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -14,12 +13,10 @@ from tradelab.adapters.paper_config import PaperConfig
 from tradelab.adapters.rehearsal_clock import clock_of
 from tradelab.app.connections import adapter_of, base_url, provider_of, usable
 from tradelab.app.paper_account import PaperAccountVenue
+from tradelab.app.paper_feed import PaperFeed
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.errors import ConfigError, ParameterError
-from tradelab.model.market import Quote
-from tradelab.model.messages import DataReceived, Recorded
 from tradelab.model.ports import DataProvider, ExecutionVenue
-from tradelab.model.units import Timeframe
 from tradelab.modules.index import MANIFESTS
 from tradelab.spine.config import AccountConfig, Mode, NodeConfig
 from tradelab.spine.desk import MakeStage
@@ -55,11 +52,13 @@ async def build_node(config: NodeConfig, database: Database, vault: Vault | None
     kept = Connections(database, provider_of, vault or Vault(database))
     made: dict[str, Any] = {}
     clocks: dict[str, Clock] = {}
+    identities: dict[str, str] = {}
     for name in _connections(config):
         purpose = "execution" if name in {bot.execution for bot in config.bots} else "data"
         connection = usable(kept, name, purpose)
         _require_mode(config, name, connection.account_kind)
         clocks[name] = await clock_of(base_url(connection))
+        identities[name] = connection.identity
         made[name] = adapter_of(kept, connection, clocks[name])
     clock = _one_clock(clocks)
     providers: dict[str, DataProvider] = {bot.source: made[bot.source] for bot in config.bots if bot.source in made}
@@ -68,7 +67,7 @@ async def build_node(config: NodeConfig, database: Database, vault: Vault | None
         told = config.accounts.get(account, AccountConfig())
         is_paper = told.kind == "paper"
         venues[account] = _paper(config, account, told, providers, clock) if is_paper else made[account]
-    return join(config, parts, database, clock, venues, providers)
+    return join(config, parts, database, clock, venues, providers, identities)
 
 
 def join(
@@ -78,6 +77,7 @@ def join(
     clock: Clock,
     venues: Mapping[str, ExecutionVenue],
     providers: Mapping[str, DataProvider],
+    identities: Mapping[str, str] | None = None,
 ) -> Node:
     """Return a node on given venues, with its journal, leases and trading states in ``database``."""
     states = TradingStates(database, config.name, clock)
@@ -92,8 +92,9 @@ def join(
         providers=providers,
         standings=Standings(states),
         version=__version__,
+        identities=identities,
     )
-    feed_paper(node)
+    PaperFeed(node).join()
     return node
 
 
@@ -106,35 +107,6 @@ def parts_of(config: NodeConfig) -> tuple[Part, ...]:
 def part(manifest: Manifest) -> Part:
     """Return a module with what makes its stage."""
     return Part(manifest, _stage(manifest))
-
-
-def feed_paper(node: Node) -> None:
-    """Let paper accounts trade on what bots see: each quote, and each bar where a market has no quotes."""
-    papers: dict[tuple[str, str], set[PaperAccountVenue]] = defaultdict(set)
-    shortest: dict[tuple[str, str], Timeframe] = {}  # the same minutes are not lived once more as an hour
-    for bot in node.config.bots:
-        venue = node.venues[bot.execution]
-        if isinstance(venue, PaperAccountVenue):
-            for symbol in bot.symbols:
-                papers[bot.source, symbol].add(venue)
-                before = shortest.setdefault((bot.source, symbol), bot.timeframe)
-                shortest[bot.source, symbol] = min(before, bot.timeframe, key=lambda each: each.ns)
-
-    def bar(recorded: Recorded[Any]) -> None:
-        it = recorded.message
-        if isinstance(it, DataReceived) and shortest.get((it.source, it.symbol)) is it.timeframe:
-            for venue in papers[it.source, it.symbol]:
-                venue.on_candle(it.symbol, it.candle)
-
-    def quote(source: str, it: Quote) -> None:
-        if 0 < it.bid <= it.ask:  # a crossed book is no market to trade on
-            for venue in papers.get((source, it.symbol), ()):
-                if venue.is_connected:
-                    venue.on_quote(it)
-
-    if papers:
-        node.bus.look_on(bar)
-        node.market.look_on(quote)
 
 
 def _stage(manifest: Manifest) -> MakeStage | None:

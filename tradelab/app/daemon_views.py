@@ -150,7 +150,14 @@ def monitoring(engine: Engine) -> Any | None:
         return None
 
 
-_TODAY = ("trades", "pnl", "slippage_bps", "drift_bps")  # of a bot's figures of this day of UTC
+_TODAY = (
+    "trades",
+    "pnl",
+    "slippage_bps",
+    "drift_bps",
+    "not_compared",
+    "not_compared_why",
+)  # of a bot's figures of this day of UTC
 _NOTHING: dict[str, Any] = {f"{name}_today": None for name in _TODAY}
 
 

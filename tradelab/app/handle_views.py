@@ -16,6 +16,7 @@ _COLOURS = {
 }  # fmt: skip
 _BOTS = (
     "name", "mode", "status", "state", "strategy", "symbols", "timeframe", "account", "pnl_today", "drift_bps_today",
+    "not_compared_today",
 )  # fmt: skip
 _POSITIONS = (
     "account", "bot", "symbol", "qty", "entry_price", "price", "pnl", "r", "stop_price", "target_price", "protection",
@@ -47,6 +48,7 @@ class LiveSnapshot(Told):
         for name, columns in (("bots", _BOTS), ("positions", _POSITIONS), ("orders", _ORDERS)):
             parts += ["", f"{name}:" if self[name] else f"{name}: none"]
             parts += [f"  {line}" for line in text_table(columns, self[name])]
+            parts += [f"  {line}" for line in self._not_compared()] if name == "bots" else []
         parts += ["", "accounts:", *(f"  {line}" for line in text_table(_ACCOUNTS, self._accounts()))]
         return "\n".join(parts)
 
@@ -55,8 +57,17 @@ class LiveSnapshot(Told):
         parts = [f"<p><b>{html.escape(self['node'])}</b> ({_html(self._mode())}): {html.escape(title)}</p>"]
         for name, columns in (("bots", _BOTS), ("positions", _POSITIONS), ("orders", _ORDERS)):
             parts.append(html_table(name, columns, self[name]))
+            parts += [f"<p>{html.escape(line)}</p>" for line in self._not_compared()] if name == "bots" else []
         parts.append(html_table("accounts", _ACCOUNTS, self._accounts()))
         return "".join(parts)
+
+    def _not_compared(self) -> list[str]:
+        return [
+            f"{bot['name']}: {bot['not_compared_today']} trade(s) of today are not compared with the shadow book, for "
+            f"{bot['not_compared_why_today']}"
+            for bot in self["bots"]
+            if bot.get("not_compared_today")
+        ]
 
     def _mode(self) -> str:
         return "LIVE" if self["is_live"] else "paper"

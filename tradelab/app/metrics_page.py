@@ -143,6 +143,7 @@ _TODAY = {
     "pnl": "What they earned, after fees and before funding.",
     "slippage_bps": "What fills of today cost against the prices their orders were weighed by.",
     "drift_bps": "What rounds of today cost against those of the shadow book, of what was entered.",
+    "not_compared": "Rounds of today that have no shadow to be held against.",
     "latency_p99_ms": "From intent to the venue's yes, today.",
 }
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tradelab.adapters import paper_state as state
+from tradelab.adapters.paper_account import PaperAccount
 from tradelab.adapters.paper_config import PaperConfig
+from tradelab.adapters.paper_matching import Matching
+from tradelab.adapters.paper_orders import Working
 from tradelab.adapters.paper_venue import PaperVenue
 from tradelab.model.approval import OrderApproved
 from tradelab.model.clock import Clock
-from tradelab.model.errors import ConfigError, CorruptFileError
+from tradelab.model.errors import ConfigError, CorruptFileError, QualityError, UnknownNameError
 from tradelab.model.instrument import Instrument, InstrumentKind
 from tradelab.model.market import Candle, Quote
-from tradelab.model.orders import OrderRef
+from tradelab.model.orders import Fill, Order, OrderRef
 from tradelab.model.outcome import Outcome
 from tradelab.model.ports import DataProvider
 
 
 class PaperAccountVenue(PaperVenue):
     """A paper venue whose account is written down before anybody is told what became of it.
+
+    What comes to it happens whole, or it has not happened: where it fails in the middle, or cannot be written down,
+    the account is what was written down last, as after a restart, nobody was told anything, and the error is raised.
 
     Parameters
     ----------
@@ -43,6 +51,8 @@ class PaperAccountVenue(PaperVenue):
         self._source = source
         self._symbols = tuple(symbols)
         self._has_changed = False
+        self._kept: dict[str, Any] | None = None  # what was written down last
+        self._news: list[object] | None = None  # what is to be told when it is; ``None``: nothing is happening
 
     async def connect(self) -> None:
         """Learn what is traded, and go on with the account as it was left.
@@ -62,7 +72,11 @@ class PaperAccountVenue(PaperVenue):
         await super().connect()
 
     def _begin(self, instruments: list[Instrument]) -> None:
-        super().__init__(self._config, instruments, clock=self._clock, saved=self._saved())
+        self._kept = self._saved()
+        super().__init__(self._config, instruments, clock=self._clock, saved=self._kept)
+        self._forget_quotes()
+
+    def _forget_quotes(self) -> None:
         for seen in self._account.seen.values():
             seen.is_past()  # the market has gone on since: who orders now would trade at a price of yesterday
 
@@ -87,53 +101,99 @@ class PaperAccountVenue(PaperVenue):
 
     def on_quote(self, quote: Quote) -> None:
         """Take a quote."""
-        super().on_quote(quote)
-        self._keep()
+        with self._whole():
+            super().on_quote(quote)
 
     def on_candle(self, symbol: str, candle: Candle) -> None:
         """Take a bar."""
-        super().on_candle(symbol, candle)
-        self._has_changed = True  # the bar itself: it must not be lived twice
-        self._keep()
+        with self._whole():
+            super().on_candle(symbol, candle)
+            self._has_changed = True  # the bar itself: it must not be lived twice
 
     def at_close(self, symbol: str) -> None:
         """Let market orders take a bar's close."""
-        super().at_close(symbol)
-        self._keep()
+        with self._whole():
+            super().at_close(symbol)
 
     async def submit(self, order: OrderApproved) -> Outcome:
         """Take an order."""
-        return self._kept(await super().submit(order))
+        with self._whole():
+            return self._changed(await super().submit(order))
 
     async def cancel(self, ref: OrderRef) -> Outcome:
         """Cancel one."""
-        return self._kept(await super().cancel(ref))
+        with self._whole():
+            return self._changed(await super().cancel(ref))
 
     async def modify(self, ref: OrderRef, **levels: Any) -> Outcome:
         """Change one."""
-        return self._kept(await super().modify(ref, **levels))
+        with self._whole():
+            return self._changed(await super().modify(ref, **levels))
 
     async def modify_protection(self, symbol: str, **levels: Any) -> Outcome:
         """Change a position's protection."""
-        return self._kept(await super().modify_protection(symbol, **levels))
+        with self._whole():
+            return self._changed(await super().modify_protection(symbol, **levels))
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Let something happen, be written down and then told; or not at all."""
+        news = self._news = []
+        try:
+            yield
+            self._keep()
+        except (QualityError, UnknownNameError):  # refused before anything was done
+            raise
+        except Exception:
+            self._go_back()
+            raise
+        finally:
+            self._news = None
+        for each in news:
+            if isinstance(each, Order):
+                self._orders.push(each)
+            elif isinstance(each, Fill):
+                self._fills.push(each)
+        super()._tell_balances()
+
+    def _go_back(self) -> None:
+        """Be what was written down last; if even that fails, nothing is taken any more."""
+        was_connected, self._is_connected = self._is_connected, False
+        account = PaperAccount(self._config, self._account.instruments.values(), self._clock)
+        if self._kept is not None:
+            state.restore(account, self._kept)
+        account.seen.update(self._account.seen)  # the market was where it was
+        account.data_ns = max(account.data_ns, self._account.data_ns)
+        account.say = self._say
+        self._account, self._matching, self._has_changed = account, Matching(account), False
+        self._forget_quotes()
+        self._is_connected = was_connected
 
     def _say(self, news: object) -> None:
         self._has_changed = True
-        super()._say(news)
+        if self._news is None:
+            super()._say(news)
+        else:
+            self._news.append(news.told() if isinstance(news, Working) else news)
 
-    def _kept(self, outcome: Outcome) -> Outcome:
+    def _tell_balances(self) -> None:
+        if self._news is None:
+            super()._tell_balances()
+
+    def _changed(self, outcome: Outcome) -> Outcome:
         self._has_changed = True
-        self._keep()
         return outcome
 
     def _keep(self) -> None:
         if not self._has_changed:
             return
         self._has_changed = False
+        now = self.export_state()
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         beside = self._path.with_suffix(".new")
         with beside.open("w", encoding="utf-8") as file:
-            json.dump(self.export_state(), file)
+            json.dump(now, file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._path)
+        self._kept = now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from tradelab.feeds.asking import Asker
@@ -14,6 +15,8 @@ from tradelab.model.ports import DataProvider
 from tradelab.model.units import NS_PER_S
 
 _CLOCK_AGE_S = 600.0
+_AHEAD_S = 5.0  # of the venue's own time, times the speed of a rehearsal's: what is stamped later is wrong
+_log = logging.getLogger(__name__)
 
 
 class QuoteDesk:
@@ -21,7 +24,8 @@ class QuoteDesk:
 
     A quote that is older than the last one, by the venue's time stamp, came late and is dropped. One that is older
     than the rhythm allows when it comes is handed out, for its age can be seen, and is not news: a venue that repeats
-    old quotes is as stale as a silent one.
+    old quotes is as stale as a silent one. One that is stamped ahead of the venue's own time is refused: every quote
+    until that time would else seem to come late.
     """
 
     def __init__(
@@ -47,8 +51,13 @@ class QuoteDesk:
 
     async def take(self, quote: Quote) -> bool:
         """Hand a quote on unless it came late; return whether it is news."""
+        if self._is_ahead(quote):
+            _log.warning(
+                "%s %s: refused, stamped ahead of the venue's time: %s", self._provider.name, quote.symbol, quote
+            )
+            return False
         last = self._latest
-        if last is not None and (quote.ts_ns < last.ts_ns or quote == last):
+        if last is not None and not self._is_ahead(last) and (quote.ts_ns < last.ts_ns or quote == last):
             return False
         self._latest = quote
         self._hand_out(quote)
@@ -56,7 +65,7 @@ class QuoteDesk:
 
     def replaces(self, newer: Quote, older: Quote) -> bool:
         """Whether ``newer`` is; only the newest quote counts."""
-        return newer.ts_ns >= older.ts_ns
+        return self._is_ahead(older) or (newer.ts_ns >= older.ts_ns and not self._is_ahead(newer))
 
     def reconnected(self) -> None:
         """Do nothing: quotes that were missed are of no use."""
@@ -90,6 +99,12 @@ class QuoteDesk:
             return False
         tick = max(ticks, key=lambda t: t.ts_ns)
         return await self.take(Quote(symbol=self._symbol, bid=tick.bid, ask=tick.ask, ts_ns=tick.ts_ns))
+
+    def _is_ahead(self, quote: Quote) -> bool:
+        if not self._venue_clock.is_known:
+            return False
+        ahead_s = (quote.ts_ns - self._venue_clock.at_most_ns()) / NS_PER_S
+        return ahead_s > _AHEAD_S * max(1.0, getattr(self._clock, "speed", 1.0))
 
     def _is_fresh(self, quote: Quote) -> bool:
         if not self._venue_clock.is_known:

@@ -105,13 +105,20 @@ class SignalAnalyzed(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RiskCalculated(Message):
-    """Risk management has looked at a signal; ``intent`` is the order it comes to, ``None`` where it was dropped."""
+    """Risk management has looked at a signal; ``intent`` is the order it comes to, ``None`` where it was dropped.
+
+    What an entry was sized for, and keeps however long it rests: ``plan`` is the exit plan as text, ``source`` and
+    ``timeframe`` are its bot's bars. ``None`` where nothing is entered, and in messages of before they were noted.
+    """
 
     bot: str
     signal_id: str
     verdict: Verdict
     intent: OrderIntent | None = None
     reference_price: Decimal | None = None
+    plan: str | None = None
+    source: str | None = None
+    timeframe: Timeframe | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

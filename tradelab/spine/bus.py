@@ -71,6 +71,7 @@ class Bus:
         self._clock = clock
         self._hearers: defaultdict[type[Message], list[Heard]] = defaultdict(list)
         self._onlookers: list[Heard] = []
+        self._lost_onlookers: list[str] = []
         self._queue: deque[tuple[Message, int | None, int | None]] = deque()
         self._deeds: list[Callable[[], None]] = []
         self._keeping: Keeping | None = None
@@ -83,6 +84,11 @@ class Bus:
         """Whether it has stopped: what is in memory may be more than what is kept, or a deed was not begun."""
         return self._is_broken
 
+    @property
+    def lost_onlookers(self) -> tuple[str, ...]:
+        """Who looked on, failed, and is shown nothing more, in words."""
+        return tuple(self._lost_onlookers)
+
     def hear(self, kind: type[M], hearer: Callable[[Recorded[M]], None]) -> None:
         """Let every message of exactly this kind be heard; hearers hear in the order in which they asked."""
         self._hearers[kind].append(hearer)
@@ -90,8 +96,8 @@ class Bus:
     def look_on(self, onlooker: Heard) -> None:
         """Let somebody see every message once it is kept: what is shown outside is what will still be true tomorrow.
 
-        Who looks on cannot influence: what it says is refused, and one that fails is written to the log and shown
-        nothing more.
+        Who looks on cannot influence: what it says is refused (what it has begun by :meth:`then` comes when all have
+        been shown), and one that fails is written to the log, told in :attr:`lost_onlookers` and shown nothing more.
         """
         self._onlookers.append(onlooker)
 
@@ -123,7 +129,7 @@ class Bus:
         A deed begins something and returns. One that fails is a mistake of ours: what was meant and what was begun are
         no longer the same, so all others are done, then the bus stops, and starting again finds out.
         """
-        if self._keeping is None:
+        if self._keeping is None and not self._is_showing:
             deed()
         else:
             self._deeds.append(deed)
@@ -156,8 +162,10 @@ class Bus:
                 try:
                     for recorded in said:
                         onlooker(recorded)
-                except Exception:  # noqa: BLE001 (told in the log, with its traceback)
+                except Exception as error:  # noqa: BLE001 (told in the log, with its traceback, and in health)
                     self._onlookers.remove(onlooker)
+                    name = getattr(onlooker, "__qualname__", repr(onlooker))
+                    self._lost_onlookers.append(f"{name} failed ({type(error).__name__}) and is shown nothing more")
                     _log.exception("who looked on failed, and is shown nothing more: %r", onlooker)
         finally:
             self._is_showing = False

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Protocol
 
 from tradelab.model.clock import Clock
@@ -41,6 +42,7 @@ _BOTS = {
 ELSEWHERE = ("flatten",)  # carried out by execution, which says when it is done
 _ARMS = {"arm": "armed: its bots may send orders of real money", "disarm": "disarmed: its bots only reduce"}
 NAMES = (*_STATES, *_BOTS, *_ARMS, "acknowledge", "signal", "order", "cancel", *ELSEWHERE)
+_NONE: Mapping[str, str] = MappingProxyType({})
 _BY_A_PERSON = "A person does it; a program that gives commands names itself 'program NAME', and may only tighten."
 
 
@@ -51,7 +53,8 @@ class Commands:
     default the node) and ``says``, why. ``acknowledge`` takes the node or an account: a person has seen why its guards
     have tripped, and they measure from the equity now; it stays halted until it is resumed. To resume an account says
     the same by itself; to resume the node does not. ``arm`` and ``disarm`` take an ``account``: risk management lets
-    no live bot enter before a person has armed it. ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``.
+    no live bot enter before a person has armed it, and ``of``, which is noted here, is what for (``identities``).
+    ``start``, ``stop``, ``pause``, ``resume_bot`` take ``bot``.
 
     ``signal`` takes ``bot``, ``symbol``, ``action`` and, if wanted, ``price`` (the market when it was decided),
     ``qty``, ``order_type``, ``order_price``, ``limit_price``, ``stop_loss``, ``take_profit``, ``ttl_s``: it passes the
@@ -60,8 +63,11 @@ class Commands:
     ``account``: an order that is none of ours can be cancelled, too.
     """
 
-    def __init__(self, bus: Bus, ledger: Ledger, config: NodeConfig, clock: Clock) -> None:
+    def __init__(
+        self, bus: Bus, ledger: Ledger, config: NodeConfig, clock: Clock, identities: Mapping[str, str] = _NONE
+    ) -> None:
         self._bus = bus
+        self._identities = identities
         self._ledger = ledger
         self._config = config
         self._clock = clock
@@ -80,6 +86,8 @@ class Commands:
             return CommandDone(command_id=command_id, done=known[0], says=known[1])
         waiting = self._waiting.setdefault(command_id, asyncio.get_running_loop().create_future())
         if not self._ledger.has_command(command_id):
+            if name in _ARMS:
+                arguments = {**arguments, "of": self._identities.get(str(arguments.get("account")), "")}
             told = tuple(sorted((key, str(value)) for key, value in arguments.items()))
             self._bus.say(CommandReceived(command_id=command_id, name=name, arguments=told, by=by))
         return await asyncio.shield(waiting)

@@ -92,6 +92,8 @@ class Desk:
         Connections by name; they are connected and closed by the node, never by a module.
     permit
         Asked before an intent is kept.
+    identities
+        What each account's connection is set up for, in words without secrets; an account of this process has none.
     tasks
         What runs beside the bus: a task that fails is a failure of the module that began it.
     """
@@ -107,6 +109,7 @@ class Desk:
     permit: Permit
     tasks: Tasks
     log: logging.Logger
+    identities: Mapping[str, str] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
         """Return what is true now."""

@@ -53,6 +53,7 @@ class Ledger:
         self._folds: dict[type[Message], Callable[[Any, Recorded[Any]], None]] = {
             said.InstrumentListed: self._instrument_listed,
             said.SignalRaised: self._signal_raised,
+            said.RiskCalculated: self._risk_calculated,
             said.SignalDropped: self._signal_dropped,
             said.OrderIntended: self._order_intended,
             said.OrderAccepted: self._order_accepted,
@@ -282,6 +283,12 @@ class Ledger:
     def _signal_raised(self, it: said.SignalRaised, _: Recorded[Any]) -> None:
         if it.signal.id not in self._signals:
             self._signals[it.signal.id] = SignalState(it.signal)
+
+    def _risk_calculated(self, it: said.RiskCalculated, _: Recorded[Any]) -> None:
+        state = self._signals.get(it.signal_id)
+        if state is not None and it.plan is not None:
+            noted = replace(state, plan=it.plan, source=it.source, timeframe=it.timeframe)
+            self._signals[it.signal_id] = noted
 
     def _signal_dropped(self, it: said.SignalDropped, _: Recorded[Any]) -> None:
         state = self._signals.get(it.signal_id)

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -43,6 +43,7 @@ from tradelab.spine.gates import Gated, Judges, drop
 from tradelab.spine.ledger import Ledger
 from tradelab.spine.manifest import Manifest, OnError, Shape
 from tradelab.spine.module_bus import ModuleBus
+from tradelab.spine.opened_on import OpenedOn
 from tradelab.spine.standing import Standings
 from tradelab.spine.strategist import Strategist
 from tradelab.spine.tasks import Tasks
@@ -86,6 +87,8 @@ class Node:
         What may be sent, as the records hold it for everybody; ``None`` where nobody else could change it.
     venues, providers
         By the names that bots use; connected here, and closed here.
+    identities
+        What each account's connection is set up for: what it is armed for.
     """
 
     def __init__(
@@ -101,11 +104,13 @@ class Node:
         standings: Standings | None = None,
         log: logging.Logger | None = None,
         version: str = "",
+        identities: Mapping[str, str] | None = None,
     ) -> None:
         self.config = config
         self.name = config.name
         self.clock = clock
         self.ledger = Ledger()
+        self._opened_on = OpenedOn(config, self.ledger)
         self.bus = Bus(keeper, self._remember, clock)
         self.market = Market()
         self.clocks = VenueClocks({**providers, **venues}, clock)
@@ -118,7 +123,9 @@ class Node:
         self._tasks = Tasks(self._failed_itself)
         self._over: asyncio.Future[str] | None = None
         self._running: dict[str, _Running] = {}
-        self.commands = Commands(self.bus, self.ledger, config, clock)
+        self.complaints: list[Callable[[], Iterable[str]]] = []  # what else health tells a person to look at
+        self._identities = identities or {}
+        self.commands = Commands(self.bus, self.ledger, config, clock, self._identities)
         if standings is not None:
             standings.join(self.bus)
         self.strategist = Strategist(self._desk("strategist", self.bus, self._tasks))
@@ -136,12 +143,15 @@ class Node:
         ------
         LeaseError
             Another engine trades one of the accounts.
+        ConfigError
+            A bot's bars are others than those its open position was decided on.
         ConnectivityError, RequestError
             A connection could not be made: nothing was sent.
         """
         self._over = asyncio.get_running_loop().create_future()
         for recorded in self._keeper.recorded():
             self._remember(recorded)
+        self._opened_on.require_same()
         modules = tuple(self._running)
         host = socket.gethostname()
         self.bus.say(NodeStarted(version=self._version, host=host, pid=os.getpid(), modules=modules))
@@ -216,6 +226,7 @@ class Node:
             "clocks": self.clocks.told(),
             "workers": {"node": self._tasks.names} | {name: r.tasks.names for name, r in self._running.items()},
             "broken": self.bus.is_broken,
+            "faults": [*self.bus.lost_onlookers, *(says for complain in self.complaints for says in complain())],
         }
 
     def _streams(self) -> list[dict[str, Any]]:
@@ -258,6 +269,7 @@ class Node:
             permit=self.permit,
             tasks=tasks,
             log=self.log.getChild(module),
+            identities=self._identities,
         )
 
     def _join_gates(self) -> Judges:
@@ -295,6 +307,7 @@ class Node:
         self.ledger.fold(recorded)
         for running in self._running.values():
             running.stage.remember(recorded)
+        self._opened_on.remember(recorded)
 
     # ── start ────────────────────────────────────────────────────────────────────────────────────────────────────
 

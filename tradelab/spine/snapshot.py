@@ -15,6 +15,7 @@ from tradelab.model.outcome import RefusalCode
 from tradelab.model.plain import Plain
 from tradelab.model.signal import DropCode, Signal
 from tradelab.model.states import BotStatus, TradingState
+from tradelab.model.units import Timeframe
 from tradelab.spine.order_life import Phase
 from tradelab.spine.positions import Round
 
@@ -91,11 +92,17 @@ class OrderState(Plain):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SignalState(Plain):
-    """A signal and what became of it: ``dropped`` by a gate, or the order that it led to."""
+    """A signal and what became of it: ``dropped`` by a gate, or the order that it led to.
+
+    Of an entry that was let pass, ``plan`` is its exit plan as text, ``source`` and ``timeframe`` are its bot's bars.
+    """
 
     signal: Signal
     dropped: DropCode | None = None
     client_order_id: str | None = None
+    plan: str | None = None
+    source: str | None = None
+    timeframe: Timeframe | None = None
 
     @property
     def is_pending(self) -> bool:

@@ -60,7 +60,16 @@ class Connection:
     used_ns: int | None
     error_ns: int | None
     error: str | None
+    setup: int = 0  # counts the changes of what a test depends on: credentials, settings, purposes
     resumes: bool = False  # it was in use when it failed: a test that passes makes it active again
+
+    @property
+    def identity(self) -> str:
+        """What an engine's account is armed for: another venue, address, key or account is another identity.
+
+        Nothing secret is in it. To put a change back makes it no identity of before: that was tested anew, too.
+        """
+        return f"{self.provider} {self.account_kind.value}, connection {self.id}, set-up {self.setup}"
 
     @property
     def key(self) -> tuple[str, str]:

@@ -205,6 +205,7 @@ def test_a_notebook_has_the_figures_as_a_table(beside: Beside) -> None:
     assert (table.loc["a", "pnl"], table.loc["a", "trades"], table.loc["a", "win_rate"]) == (24.05, 5, 0.6)
     assert table.loc["a", "profit_factor"] == pytest.approx(36.05 / 12)
     assert pd.isna(table.loc["b", "win_rate"])  # of one round
+    assert (table.loc["a", "not_compared"], table.loc["b", "not_compared_why"]) == (5, "no bar decided it (1)")
     assert beside.handle.analytics("bot", least_trades=1).loc["b", "win_rate"] == 1.0
     days = beside.handle.analytics("day", first="2024-01-02", last="2024-01-02")
     assert days["pnl"].to_dict() == {"2024-01-02": 12.05}
@@ -281,6 +282,8 @@ def test_figures_are_written_in_every_format(beside: Beside, tmp_path: Path) -> 
     assert table[1].split()[:4] == ["a", "USDT", "5", "24.05"]
     rows = list(csv.DictReader(io.StringIO(run("analytics", "--format", "csv").output)))
     assert [row["pnl"] for row in rows] == ["24.05", "7"]
+    assert [row["not_compared"] for row in rows] == ["5", "1"]
+    assert "a: not compared with the shadow book, for no bar decided it (5)" in table
     assert (rows[1]["win_rate"], rows[1]["sharpe"]) == ("", "")
     for ending in ("csv", "json", "parquet", "html"):
         assert (
@@ -383,7 +386,11 @@ def test_a_bot_is_shown_with_what_today_came_to() -> None:
     told = snapshot_view(engine)
     (bot,) = told["bots"]
     assert (bot["trades_today"], bot["pnl_today"], bot["drift_bps_today"]) == (1, "-2.6", None)
-    assert "pnl today" in repr(LiveSnapshot(told))
+    shown = LiveSnapshot(told)
+    assert "pnl today" in repr(shown)
+    why = f"{bot['name']}: 1 trade(s) of today are not compared with the shadow book, for no bar decided it (1)"
+    assert (bot["not_compared_today"], bot["not_compared_why_today"]) == (1, "no bar decided it (1)")
+    assert why in repr(shown) and why in shown._repr_html_()
     world.pass_s(86_400)
     assert snapshot_view(engine)["bots"][0]["pnl_today"] is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,10 +19,13 @@ from tests.house.tree import ROOT
 from tests.unit.app.test_daemon import WAIT_S, until
 from tests.unit.app.venue_beside import KEY, make_home, venue_beside
 from tradelab.app import connections as service
+from tradelab.app.build import build_node
 from tradelab.app.handle import Handle
 from tradelab.app.run_folder import RunFolder
 from tradelab.model.errors import ConfigError, UnknownNameError
+from tradelab.spine.config import read_node
 from tradelab.store.arming import arm, disarm
+from tradelab.store.database import Database
 
 FILE = """
 name = "real"
@@ -97,6 +101,24 @@ def test_who_armed_it_is_kept_and_a_change_takes_it_back(file: Path, canary: str
         kept.activate("main")
         arm(kept, "main")
         assert disarm(kept, "main").armed_at_ns is None
+
+
+def test_another_key_or_address_is_another_account_to_an_engine(file: Path, canary: str) -> None:
+    def armed_for() -> str:
+        with Database() as database:
+            node = asyncio.run(build_node(read_node(file), database))
+            return dict(node.stage("risk_management")._desk.identities)["main"]
+
+    with service.records(who="ada") as kept:
+        arm(kept, "main")
+        before = armed_for()
+        assert "binance live" in before and KEY not in before and canary not in before
+        assert armed_for() == before
+        kept.set_credentials("main", {"api_key": KEY, "api_secret": canary})
+        service.in_own_loop(lambda: service.test_connection(kept, "main"))
+        kept.activate("main")
+        arm(kept, "main")
+    assert armed_for() != before
 
 
 def test_a_live_account_trades_when_a_person_has_armed_it_and_the_engine(file: Path) -> None:

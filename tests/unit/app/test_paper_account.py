@@ -17,9 +17,10 @@ from tradelab.app.paper_account import PaperAccountVenue
 from tradelab.model.clock import ManualClock
 from tradelab.model.instrument import Instrument, InstrumentKind
 from tradelab.model.market import Candle, Quote
-from tradelab.model.messages import DataReceived, PositionAdjusted, TradeExecuted
+from tradelab.model.messages import AlarmRaised, DataReceived, PositionAdjusted, TradeExecuted
 from tradelab.model.ports import DataProvider
-from tradelab.model.units import NS_PER_MIN, Timeframe
+from tradelab.model.states import TradingState
+from tradelab.model.units import NS_PER_MIN, NS_PER_S, Timeframe
 from tradelab.spine.config import parse_node
 from tradelab.spine.keeping import JournalKeeper
 from tradelab.spine.node import Node
@@ -69,8 +70,8 @@ async def settle(node: Node) -> None:
         quiet, seq = quiet + 1 if node.ledger.seq == seq else 0, node.ledger.seq
 
 
-def quote(node: Node, bid: str, ask: str) -> None:
-    now_ns = node.clock.now_ns()
+def quote(node: Node, bid: str, ask: str, *, ahead_s: int = 0) -> None:
+    now_ns = node.clock.now_ns() + ahead_s * NS_PER_S
     node.market.quoted("venue", Quote(symbol=SYMBOL, bid=Decimal(bid), ask=Decimal(ask), ts_ns=now_ns), now_ns)
 
 
@@ -120,8 +121,8 @@ def test_a_market_that_is_quoted_is_not_traded_on_its_bars_too(lives: Callable[.
     async def deed(node: Node) -> None:
         quote(node, "39999", "40001")
         await buy(node, "first")
-        fallen = Candle(START_NS, 40_000.0, 40_000.0, 100.0, 100.0, 1.0, closed=True)  # far through the stop
-        node.bus.say(DataReceived(source="venue", symbol=SYMBOL, timeframe=Timeframe.M1, candle=fallen))
+        candle = Candle(START_NS, 40_000.0, 40_000.0, 100.0, 100.0, 1.0, closed=True)  # far through the stop
+        node.bus.say(DataReceived(source="venue", symbol=SYMBOL, timeframe=Timeframe.M1, candle=candle))
         await settle(node)
 
     with lives("netting", deed) as database:
@@ -170,10 +171,111 @@ def test_what_is_ordered_after_a_restart_waits_for_the_market_and_does_not_trade
         if comes == "quote":
             quote(node, "36000", "36002")
         else:  # a source that tells bars only: what was quoted once is not quoted for ever
-            fallen = Candle(START_NS + 2 * NS_PER_MIN, 36_000.0, 36_000.0, 36_000.0, 36_000.0, 1.0, closed=True)
-            node.bus.say(DataReceived(source="venue", symbol=SYMBOL, timeframe=Timeframe.M1, candle=fallen))
+            await node.clock.advance(60.0)
+            node.bus.say(fallen(START_NS + 2 * NS_PER_MIN, 36_000.0))
         await settle(node)
 
     with lives("netting", first, again) as database:
         bought, sold = said(database, TradeExecuted)
     assert (bought.fill.price, sold.fill.price) == (Decimal(40_001), Decimal(36_000))
+
+
+def fallen(open_ns: int, to: float) -> DataReceived:
+    candle = Candle(open_ns, to, to, to, to, 1.0, closed=True)
+    return DataReceived(source="venue", symbol=SYMBOL, timeframe=Timeframe.M1, candle=candle)
+
+
+def alarms(database: Database) -> list[AlarmRaised]:
+    return [alarm for alarm in said(database, AlarmRaised) if alarm.kind == "paper"]
+
+
+def break_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tradelab.app.paper_account.json.dump", full)
+
+
+@pytest.mark.parametrize("comes", ["quote", "bar"])
+def test_an_account_that_fails_once_is_halted_says_so_and_hears_what_comes_next(
+    comes: str, lives: Callable[..., Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[list[str]] = []
+
+    async def first(node: Node) -> None:
+        quote(node, "39999", "40001")
+        await buy(node, "first")
+
+    async def deed(node: Node) -> None:
+        assert isinstance(node.clock, ManualClock)
+        await node.clock.advance(180.0)
+        await settle(node)
+        faults.append(node.health()["faults"])
+        with monkeypatch.context() as while_full:  # the stop is at half of the price
+            break_disk(while_full)
+            for ns in (1, 2):
+                if comes == "quote":
+                    quote(node, "100", "101")
+                else:
+                    node.bus.say(fallen(START_NS + ns * NS_PER_MIN, 100.0))
+                await settle(node)
+        assert (await node.venues["pocket"].positions())[0].qty == Decimal("0.1")
+        assert node.ledger.snapshot().states["account pocket"] is TradingState.HALTED
+        faults.append(node.health()["faults"])
+        if comes == "quote":
+            quote(node, "90", "91")
+        else:
+            node.bus.say(fallen(START_NS + 3 * NS_PER_MIN, 90.0))
+        await settle(node)
+        assert await node.venues["pocket"].positions() == []
+        await node.command("resume", {"scope": "account pocket"}, id="r", by="test")
+        faults.append(node.health()["faults"])
+
+    with lives("netting", first, deed) as database:
+        bought, sold = said(database, TradeExecuted)
+        (alarm,) = alarms(database)
+        assert said(database, PositionAdjusted) == []
+    assert (bought.fill.price, sold.fill.price) == (Decimal(40_001), Decimal(90))
+    assert "failed on BTC/USDT (OSError" in alarm.says
+    assert alarm.says.endswith("hears what comes next; look at the log, then: tradelab resume --account pocket")
+    assert faults == [[], [alarm.says], []]
+
+
+def test_nobody_is_told_what_was_not_written_down(
+    lives: Callable[..., Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def deed(node: Node) -> None:
+        quote(node, "39999", "40001")
+        with monkeypatch.context() as while_full:
+            break_disk(while_full)
+            await buy(node, "first")
+            assert await node.venues["pocket"].open_orders() == []
+            assert await node.venues["pocket"].fills(0) == []
+
+    with lives("netting", deed) as database:
+        assert said(database, TradeExecuted) == []
+
+
+@pytest.mark.parametrize("comes", ["quote", "bar"])
+def test_what_is_stamped_ahead_of_our_clock_is_refused_and_the_next_is_heard(
+    comes: str, lives: Callable[..., Database]
+) -> None:
+    faults: list[list[str]] = []
+
+    async def deed(node: Node) -> None:
+        for _ in range(2):
+            if comes == "quote":
+                quote(node, "10", "11", ahead_s=3600)
+            else:
+                node.bus.say(fallen(START_NS + 60 * NS_PER_MIN, 10.0))
+        faults.append(node.health()["faults"])
+        quote(node, "39999", "40001", ahead_s=1)  # clocks are never quite the same
+        faults.append(node.health()["faults"])
+        await buy(node, "first")
+
+    with lives("netting", deed) as database:
+        (bought,) = said(database, TradeExecuted)
+        (alarm,) = alarms(database)
+    assert bought.fill.price == Decimal(40_001)
+    assert "3600 s ahead of our clock; one of the two clocks is wrong" in alarm.says
+    assert faults == [[alarm.says], []]

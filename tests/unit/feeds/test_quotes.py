@@ -59,6 +59,20 @@ def test_a_quote_that_is_old_when_it_comes_is_handed_out_but_is_no_sign_of_life(
     assert len(table.handed) == 3
 
 
+def test_a_quote_stamped_ahead_of_the_venues_time_is_refused_and_later_ones_are_heard() -> None:
+    table = Table()
+    assert table.take(quote(2), quote(-3600), quote(1)) == [True, False, True]
+    assert table.handed == [quote(2), quote(1)]
+    assert table.desk.replaces(quote(1), quote(-3600))
+    assert not table.desk.replaces(quote(-3600), quote(1))
+
+
+def test_one_that_was_taken_before_the_venues_time_was_known_blocks_no_later_one() -> None:
+    table = Table()
+    asyncio.run(table.desk.take(quote(-3600)))
+    assert table.take(quote(1), quote(0)) == [True, True]
+
+
 def test_a_poll_that_fails_is_no_news() -> None:
     table = Table()
 

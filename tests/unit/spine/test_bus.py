@@ -214,6 +214,16 @@ def test_who_looks_on_may_say_nothing_and_one_that_fails_keeps_nobody_from_anyth
     ]  # fmt: skip
     assert caplog.text.count("who looked on failed") == 1
     assert "CommandDone, and may say nothing" in caplog.text
+    (lost,) = log.bus.lost_onlookers
+    assert lost.endswith("failed (InvariantError) and is shown nothing more")
+
+
+def test_what_who_looks_on_begins_comes_when_all_have_been_shown() -> None:
+    log = Log()
+    log.bus.look_on(lambda one: log.bus.then(lambda: log.bus.say(done("a"))) if one.seq == 1 else None)
+    log.bus.look_on(log.note("shown"))
+    log.bus.say(STOPPED)
+    assert [line for line in log.lines if line.startswith("shown")] == ["shown 1 NodeStopped", "shown 2 CommandDone"]
 
 
 def test_there_is_a_transaction_only_while_something_is_said(database: Database) -> None:

@@ -34,7 +34,7 @@ class Desk(World):
     def _made(self) -> Node:
         return Node(
             self.config, [Part(RISK, Risk), Part(EXECUTION, Executor)], self.keeper, clock=self.clock,
-            permit=lambda _: self.permit, venues={ACCOUNT: self.venue}, providers={},
+            permit=lambda _: self.permit, venues={ACCOUNT: self.venue}, providers={}, identities={ACCOUNT: "venue 1"},
         )  # fmt: skip
 
     def quote(self, price: str = "100") -> None:
@@ -315,11 +315,12 @@ def test_a_program_arms_no_account_and_its_answer_says_so() -> None:
     async def act(world: Desk) -> None:
         refused = await world.ask("arm", "1", by="program nightly", account=ACCOUNT)
         assert (refused.done, "only a person may do that" in refused.says) == (False, True)
-        assert not world.node.stage("risk_management").memory.is_armed(ACCOUNT)
-        assert (await world.ask("arm", "2", account=ACCOUNT)).done
-        assert world.node.stage("risk_management").memory.is_armed(ACCOUNT)
+        memory = world.node.stage("risk_management").memory
+        assert not memory.is_armed(ACCOUNT, "venue 1")
+        assert (await world.ask("arm", "2", account=ACCOUNT, of="venue 2")).done
+        assert memory.is_armed(ACCOUNT, "venue 1")  # what it is, and not what somebody says it is
         assert (await world.ask("disarm", "3", by="program nightly", account=ACCOUNT)).done
-        assert not world.node.stage("risk_management").memory.is_armed(ACCOUNT)
+        assert not memory.is_armed(ACCOUNT, "venue 1")
 
     play(act)
 

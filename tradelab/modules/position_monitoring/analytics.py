@@ -6,8 +6,8 @@ or of too few, money of two currencies. The formulas of ratios are those of ``tr
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
@@ -51,6 +51,8 @@ class Figures:
     drift_bps, drift_equity_bps, compared
         What rounds cost against those of the shadow book, of what was entered, and of what the accounts were worth
         last; and how many rounds that is.
+    not_compared, not_compared_why
+        Rounds that have no shadow to be held against, and why, with how many of each; ``None`` where there are none.
     latency_p50_ms, latency_p99_ms
         From the intent that was kept to the venue's yes, by nearest rank.
     """
@@ -76,6 +78,8 @@ class Figures:
     drift_bps: float | None
     drift_equity_bps: float | None
     compared: int
+    not_compared: int
+    not_compared_why: str | None
     latency_p50_ms: float | None
     latency_p99_ms: float | None
 
@@ -169,6 +173,7 @@ class _Counts:
         slip_cost, slip_value = _sum(f.slip_cost for f in facts), _sum(f.slip_value for f in facts)
         apart = [each for one in facts for each in one.apart]
         drift = _sum(each.money for each in apart)
+        without = _together(one.not_compared for one in facts)
         waited = spread([ms for one in facts for ms in one.waits_ms])
         return Figures(
             group=group,
@@ -192,6 +197,8 @@ class _Counts:
             drift_bps=_bps(drift, _sum(each.value for each in apart)) if is_one else None,
             drift_equity_bps=_bps(drift, path.equity) if is_one and apart else None,
             compared=len(apart),
+            not_compared=sum(without.values()),
+            not_compared_why="; ".join(f"{why} ({n})" for why, n in sorted(without.items())) or None,
             latency_p50_ms=waited.p50,
             latency_p99_ms=waited.p99,
         )
@@ -209,6 +216,13 @@ class _Counts:
 
 def _sum(values: Iterable[Decimal]) -> Decimal:
     return sum(values, Decimal(0))
+
+
+def _together(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for each in counts:
+        found.update(each)
+    return found
 
 
 def _bps(cost: Decimal, value: Decimal | None) -> float | None:

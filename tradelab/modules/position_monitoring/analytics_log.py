@@ -139,8 +139,9 @@ class TradeLog:
         for drift in drifts.found[told:]:
             _, facts = self._facts(drift.closed_ns, drift.key)
             facts.apart.append(Apart(drift.closed_ns, drift.money, drift.value))
-        for key, closed_ns in drifts.untold[untold:]:
-            self._facts(closed_ns, key)[1].not_compared += 1
+        for key, closed_ns, why in drifts.untold[untold:]:
+            _, facts = self._facts(closed_ns, key)
+            facts.not_compared[why] = facts.not_compared.get(why, 0) + 1
         return tuple(drifts.found[told:])
 
 

@@ -4,8 +4,8 @@ Each trade that a bar decided has a shadow (``shadow``). When the account has le
 closed, the two are compared: prices against prices, signed so that above zero is worse for the account, fees left out
 of both. Where the shadow would still hold, it is taken at the close of that bar, so that every trade starts alike.
 
-Not compared, and counted: what a person, a webhook or a leader decided, for no bar did; what was added to, taken over
-from the venue, or closed past the plan and the strategy; what the bars say would not have been entered.
+Not compared, counted, and told with why: what a person, a webhook or a leader decided, for no bar did; what was added
+to, taken over from the venue, or closed past the plan and the strategy; what the bars say would not have been entered.
 
 It is a fold of the journal and says nothing: trading cannot hear it.
 """
@@ -58,6 +58,24 @@ class Drift(NamedTuple):
         return self.money / self.value * _BPS
 
 
+class Untold(NamedTuple):
+    """A trade that could not be compared, when it closed, and why."""
+
+    key: PositionKey
+    closed_ns: int
+    why: str
+
+
+NO_BAR = "no bar decided it"
+_STOP_LIMIT = "a backtest has no stop-limit order"
+_NO_PLAN = "it was held without an exit plan"
+_PAST_THE_PLAN = "it was closed past its plan and its strategy"
+_ADDED_TO = "it was added to"
+_VENUE_DIFFERED = "the venue held something else"
+_NO_PRICE = "nobody knows what it earned"
+_NOT_ENTERED = "its bars would not have entered it"
+
+
 class Series(NamedTuple):
     """Where bars come from, of what, how long; the first is ``None`` while nobody has said."""
 
@@ -76,17 +94,23 @@ class _Beside:
     session: str | None  # the zone whose midnight ends a session, where its plan leaves with one
     lived_ns: int  # until when its shadow has lived
     closed: said.PositionClosed | None = None
+    why: str = ""  # there is no shadow
+
+    def give_up(self, why: str) -> None:
+        """Leave its shadow; the first reason counts."""
+        self.shadow, self.why = None, self.why or why
 
 
 class Drifts:
     """The shadow book.
 
-    ``found`` are all comparisons, oldest first; ``untold`` are trades that could not be compared, and when they closed.
+    ``found`` are all comparisons, oldest first; ``untold`` are trades that could not be compared, and why.
     """
 
     def __init__(self) -> None:
         self.found: list[Drift] = []
-        self.untold: list[tuple[PositionKey, int]] = []
+        self.untold: list[Untold] = []
+        self._no_shadow: dict[PositionKey, str] = {}  # why what is held now has none from the start
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self._signals: dict[str, tuple[Signal, str]] = {}  # what a bar decided, and where that bar came from
         self._entries: dict[str, said.OrderIntended] = {}  # by signal
@@ -133,16 +157,18 @@ class Drifts:
             if it.leg is Leg.EXIT and decided is not None and each.shadow is not None:
                 each.shadow.leave(float(decided[0].share))
             else:
-                each.shadow = None  # a person closed it, or a flatten: no backtest knows of that
+                each.give_up(_PAST_THE_PLAN)  # a person closed it, or a flatten: no backtest knows of that
 
     def _armed(self, it: said.ExitsArmed, _: Recorded[Any]) -> None:
         key = PositionKey(it.account, it.bot, it.symbol)
         entry, decided = self._entries.get(it.signal_id), self._signals.get(it.signal_id)
         instrument = self._instruments.get((it.account, it.symbol))
         if entry is None or decided is None or instrument is None or it.plan is None:
+            self._no_shadow[key] = NO_BAR if decided is None else _NO_PLAN
             return
         signal, source = decided
-        if entry.intent.type is OrderType.STOP_LIMIT:  # a backtest has no such order
+        if entry.intent.type is OrderType.STOP_LIMIT:
+            self._no_shadow[key] = _STOP_LIMIT
             return
         levels = (it.unit, it.atr, it.close, signal.stop_loss, signal.take_profit)
         measured = Measured(*(math.nan if level is None else float(level) for level in levels))
@@ -167,18 +193,19 @@ class Drifts:
         self._fees.setdefault(it.signal_id or "", fee_rate(it.fill, instrument))
         for each in self._open(PositionKey(it.account, it.bot, it.fill.symbol)):
             if it.signal_id != each.signal.id and it.fill.side.sign == each.signal.action.direction:
-                each.shadow = None  # it was added to
+                each.give_up(_ADDED_TO)
 
     def _adjusted(self, it: said.PositionAdjusted, _: Recorded[Any]) -> None:
         for each in self._open(PositionKey(it.account, it.bot, it.symbol)):
-            each.shadow = None
+            each.give_up(_VENUE_DIFFERED)
 
     def _closed(self, it: said.PositionClosed, _: Recorded[Any]) -> None:
         key = PositionKey(it.account, it.bot, it.symbol)
         direction = 1 if it.qty > 0 else -1
         each = next((one for one in self._open(key) if one.signal.action.direction == direction), None)
         if each is None or None in (it.realized_pnl, it.entry_price, it.exit_price):
-            self.untold.append((key, it.closed_ns))
+            why = self._no_shadow.pop(key, NO_BAR) if each is None else each.why or _NO_PRICE
+            self.untold.append(Untold(key, it.closed_ns, why))
             self._beside[key] = [one for one in self._beside[key] if one is not each]
             return
         each.closed = it
@@ -226,7 +253,7 @@ class Drifts:
         self._beside[key].remove(each)
         entered, left = (None, None) if shadow is None else (shadow.entered(), shadow.left())
         if entered is None or left is None:
-            self.untold.append((key, closed.closed_ns))
+            self.untold.append(Untold(key, closed.closed_ns, each.why or _NOT_ENTERED))
             return
         self.found.append(compared(key, closed, entered.price, left.price, self._size(key)))
 

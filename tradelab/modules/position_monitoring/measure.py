@@ -9,17 +9,20 @@ import numpy as np
 
 from tradelab.engine.indicators import atr
 from tradelab.model.messages import ExitsArmed
-from tradelab.model.plan_words import written_plan
+from tradelab.model.plan_words import read_plan, written_plan
 from tradelab.model.signal import Signal
 from tradelab.modules.position_monitoring.config import Config
 from tradelab.modules.position_monitoring.held import Held
 from tradelab.spine.desk import Market
 
 
-def measured(held: Held, signal: Signal | None, market: Market, settings: Config) -> ExitsArmed | None:
+def measured(
+    held: Held, signal: Signal | None, market: Market, settings: Config, decided_on: str | None = None
+) -> ExitsArmed | None:
     """Return what to arm a position's exits with; ``None`` while that is not known.
 
-    Plan, costs and session are those of the preset and the settings as they are now: they are written down with it.
+    The plan is that of the signal, ``decided_on``, else of the preset as it is now; costs and session are those of the
+    settings as they are now: all is written down with it.
 
     The ATR is Wilder's over the closed bars that are there, at the bar that decided. Where it cannot be had, a unit
     that the signal brought along stands for it.
@@ -27,7 +30,8 @@ def measured(held: Held, signal: Signal | None, market: Market, settings: Config
     if held.bot is None or held.preset is None or held.entry is None or not held.entry.price > 0.0:
         return None
     account, bot, symbol = held.key
-    plan, costs = held.preset.exits, settings.costs.get(account)
+    plan = held.preset.exits if decided_on is None else read_plan(decided_on)
+    costs = settings.costs.get(account)
     told = ExitsArmed(
         account=account, bot=bot or "", symbol=symbol, signal_id=held.signal_id, plan=written_plan(plan),
         costs=None if costs is None else tuple(costs.model_dump().items()), session=settings.session,

@@ -142,7 +142,9 @@ class Stage:
         self._desk.bus.say(closed(held.key, closing, recorded.ts_event_ns))
 
     def _measure(self, held: Held) -> bool:
-        it = measured(held, self.positions.signal(held.signal_id), self._desk.market, self.config)
+        decided = self._desk.ledger.signal(held.signal_id)
+        plan = None if decided is None else decided.plan
+        it = measured(held, self.positions.signal(held.signal_id), self._desk.market, self.config, plan)
         if it is not None:
             self._desk.bus.say(it)
             return True

@@ -41,8 +41,8 @@ class Memory:
         self._guarded: dict[str, Guarded] = {}
         self._promised: dict[str, Promised] = {}
         self._entries: dict[str, deque[int]] = {}
-        self._asked: dict[str, tuple[str, str]] = {}
-        self._armed: set[str] = set()
+        self._asked: dict[str, tuple[str, str, str]] = {}
+        self._armed: dict[str, str] = {}  # by account, what its connection was set up for then
         self._tickets: dict[PositionKey, dict[str, Decimal]] = {}
         self._folds: dict[type[Message], Callable[[Any, Recorded[Any]], None]] = {
             said.AccountReported: self._account_reported,
@@ -83,8 +83,12 @@ class Memory:
         """Return when entries of an account were kept, within a minute of the last one."""
         return tuple(self._entries.get(account, ()))
 
-    def is_armed(self, account: str) -> bool:
-        """Whether a person has armed an account."""
+    def is_armed(self, account: str, identity: str = "") -> bool:
+        """Whether a person has armed an account for what its connection is set up for now."""
+        return self._armed.get(account) == identity
+
+    def was_armed(self, account: str) -> bool:
+        """Whether a person has armed an account, for whatever it was then."""
         return account in self._armed
 
     def tickets(self, key: PositionKey) -> tuple[tuple[str, Decimal], ...]:
@@ -128,14 +132,14 @@ class Memory:
         about = given.get("scope", "node") if it.name == ACKNOWLEDGE else given.get("account", "")
         heeds = it.name in (ARM, ACKNOWLEDGE) and is_person(it.by, self._modules)
         if about and (heeds or it.name == DISARM):
-            self._asked[it.command_id] = (it.name, about)
+            self._asked[it.command_id] = (it.name, about, given.get("of", ""))
 
     def _command_done(self, it: said.CommandDone, _: Recorded[Any]) -> None:
-        name, about = self._asked.pop(it.command_id, ("", ""))
+        name, about, identity = self._asked.pop(it.command_id, ("", "", ""))
         if it.done and name == ARM:
-            self._armed.add(about)
+            self._armed[about] = identity
         elif it.done and name == DISARM:
-            self._armed.discard(about)
+            self._armed.pop(about, None)
         elif it.done and name == ACKNOWLEDGE:
             for account, guarded in self._guarded.items():
                 if about in ("node", f"account {account}"):

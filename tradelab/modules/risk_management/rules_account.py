@@ -105,7 +105,13 @@ def not_armed(scene: Scene) -> Drop | None:
     """Refuse to trade real money that nobody has armed."""
     if scene.view.bot.mode is not Mode.LIVE or scene.armed:
         return None
-    return drop(DropCode.NOT_ARMED, f"live account {scene.account!r} is not armed; a person does that")
+    if not scene.was_armed:
+        return drop(DropCode.NOT_ARMED, f"live account {scene.account!r} is not armed; a person does that")
+    return drop(
+        DropCode.NOT_ARMED,
+        f"live account {scene.account!r} was armed for its connection as it was set up before (venue, address, key or "
+        f"settings have changed since, or it was not noted then); look at it, then: tradelab arm {scene.account}",
+    )
 
 
 # ── its guards ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -50,7 +50,9 @@ class Scene:
     capabilities
         What the venue offers; ``None`` where there is no such connection at all.
     connected, armed
-        Whether the account's connection stands, and whether a person has armed it.
+        Whether the account's connection stands, and whether a person has armed it as it is set up now.
+    was_armed
+        Whether a person has armed the account at all.
     known
         What became of the signal so far, however long ago; ``None`` where it was never said.
     has_order
@@ -79,6 +81,7 @@ class Scene:
     capabilities: VenueCapabilities | None
     connected: bool
     armed: bool
+    was_armed: bool
     known: SignalState | None
     has_order: bool
     closed: str | None

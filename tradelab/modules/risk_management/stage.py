@@ -15,6 +15,8 @@ from tradelab.catalog.sessions import FX, calendar_of, sessions_of
 from tradelab.model.errors import ConfigError, MissingExtraError
 from tradelab.model.instrument import Calendar, Instrument
 from tradelab.model.messages import AccountReported, AlarmRaised, Recorded, RiskCalculated, TradingStateChanged
+from tradelab.model.orders import OrderIntent
+from tradelab.model.plan_words import written_plan
 from tradelab.model.signal import DropCode, Signal
 from tradelab.model.states import Severity, TradingState
 from tradelab.modules.risk_management.config import Config
@@ -80,8 +82,15 @@ class Stage:
             self._desk.bus.then(lambda: self.memory.forget(signal.id))
         return RiskCalculated(
             bot=signal.bot, signal_id=signal.id, verdict=decision.verdict, intent=decision.intent,
-            reference_price=decision.reference_price,
+            reference_price=decision.reference_price, **self._kept_by(signal, view, decision.intent),
         )  # fmt: skip
+
+    def _kept_by(self, signal: Signal, view: View, intent: OrderIntent | None) -> dict[str, Any]:
+        """Return what an entry keeps, whatever its preset and its bot say when it fills."""
+        if intent is None or not signal.action.enters:
+            return {}
+        plan = written_plan(self._desk.config.presets[view.bot.preset].exits)
+        return {"plan": plan, "source": view.bot.source, "timeframe": view.bot.timeframe}
 
     # ── guards ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -127,7 +136,8 @@ class Stage:
             symbols=self._symbols.get(account, frozenset()),
             capabilities=None if venue is None else venue.capabilities,
             connected=venue is not None and venue.is_connected,
-            armed=self.memory.is_armed(account),
+            armed=self.memory.is_armed(account, self._desk.identities.get(account, "")),
+            was_armed=self.memory.was_armed(account),
             known=self._desk.ledger.signal(signal.id),
             has_order=self._desk.ledger.order(order_name(account, signal)) is not None,
             closed=None if instrument is None else why_closed(instrument, view.now_ns),

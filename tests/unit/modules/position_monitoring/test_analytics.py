@@ -284,3 +284,12 @@ def test_days_that_were_written_are_the_same_when_they_are_read() -> None:
         again.read(cell, log.days.written(cell))
     assert (again.facts, again.worth) == (log.days.facts, log.days.worth)
     assert len(log.days.changed) == 4
+
+
+def test_days_that_were_stored_before_it_was_noted_why_they_have_no_shadow_are_read() -> None:
+    log = told(closed("1"), closed("2"))
+    (cell,) = log.days.changed
+    again = Days()
+    again.read(cell, log.days.written(cell).replace('{"no bar decided it":2}', "2"))
+    (row,) = figures(again, by="bot")
+    assert (row.not_compared, row.not_compared_why) == (2, "nobody noted why (2)")

@@ -14,6 +14,7 @@ from tradelab.model.orders import OrderIntent, OrderType, Side
 from tradelab.model.signal import Action, Origin, Signal
 from tradelab.model.states import Leg
 from tradelab.model.units import NS_PER_MIN, NS_PER_S, Timeframe
+from tradelab.modules.position_monitoring.analytics import figures
 from tradelab.modules.position_monitoring.drift import Drift
 
 BAR_NS = 5 * NS_PER_MIN
@@ -74,9 +75,9 @@ class Decided(World):
         return self.stage.trades.catch_up().drifts.found
 
     @property
-    def untold(self) -> int:
-        """How many trades could not be compared."""
-        return len(self.stage.trades.catch_up().drifts.untold)
+    def untold(self) -> list[str]:
+        """Why trades could not be compared."""
+        return [each.why for each in self.stage.trades.catch_up().drifts.untold]
 
 
 def test_an_entry_and_an_exit_that_bars_decided_are_held_against_the_opens_that_followed() -> None:
@@ -189,7 +190,7 @@ def test_what_no_bar_decided_is_not_compared() -> None:
     )
     world.bar(100, 100, 100, 100)
     drifts = world.stage.trades.catch_up().drifts
-    assert drifts.found == [] and len(drifts.untold) == 1
+    assert drifts.found == [] and [each.why for each in drifts.untold] == ["no bar decided it"]
 
 
 @pytest.mark.parametrize("leg", [Leg.FLATTEN, Leg.HAND, Leg.EXIT])
@@ -199,7 +200,7 @@ def test_what_a_person_closed_is_not_compared(leg: Leg) -> None:
     world.order("x", "by hand", leg, Side.SELL)
     world.fill("x", "1", "90")
     world.bar(100, 100, 100, 100)
-    assert world.drifts == [] and world.untold == 1
+    assert world.drifts == [] and world.untold == ["it was closed past its plan and its strategy"]
 
 
 def test_what_was_added_to_is_not_compared() -> None:
@@ -211,7 +212,7 @@ def test_what_was_added_to_is_not_compared() -> None:
     world.order("x", "out", Leg.EXIT, Side.SELL, "2")
     world.fill("x", "2", "100")
     world.bar(100, 100, 100, 100)
-    assert world.drifts == [] and world.untold == 1
+    assert world.drifts == [] and world.untold == ["it was added to"]
 
 
 def test_an_entry_that_the_bars_never_met_is_not_compared() -> None:
@@ -223,7 +224,29 @@ def test_an_entry_that_the_bars_never_met_is_not_compared() -> None:
     world.order("x", "out", Leg.EXIT, Side.SELL)
     world.fill("x", "1", "100")
     world.bar(100, 101, 99.5, 100)
-    assert world.drifts == [] and world.untold == 1
+    assert world.drifts == [] and world.untold == ["its bars would not have entered it"]
+
+
+def test_what_the_venue_held_otherwise_is_not_compared() -> None:
+    world = Decided({})
+    world.enter_long("100")
+    world.say(said.PositionAdjusted(account=ACCOUNT, bot=BOT, symbol=SYMBOL, qty=D(1), price=D(90), says="by hand"))
+    world.decide(Action.EXIT_LONG, "out", (100, 100, 100, 100))
+    world.order("x", "out", Leg.EXIT, Side.SELL, "2")
+    world.fill("x", "2", "100")
+    world.bar(100, 100, 100, 100)
+    assert world.drifts == [] and world.untold == ["the venue held something else"]
+
+
+def test_how_many_are_not_compared_and_why_is_among_the_figures() -> None:
+    world = Decided({})
+    for name in ("s1", "s2"):
+        world.fill(world.enter("1", signal=name), "1", "100.3")
+        world.say(
+            said.PositionAdjusted(account=ACCOUNT, bot=BOT, symbol=SYMBOL, qty=D(-1), price=D(90), says="by hand")
+        )
+    (row,) = figures(world.stage.trades.catch_up().days, by="bot")
+    assert (row.compared, row.not_compared, row.not_compared_why) == (0, 2, "no bar decided it (2)")
 
 
 def test_a_restart_in_the_middle_of_a_trade_finds_the_same_drift() -> None:

@@ -12,6 +12,8 @@ from tradelab.model import messages as said
 from tradelab.model.account import PositionMode
 from tradelab.model.orders import OrderIntent, OrderType, Side
 from tradelab.model.outcome import RefusalCode
+from tradelab.model.plan_words import written_plan
+from tradelab.model.signal import Pass
 from tradelab.model.states import Leg, Protection, Severity
 from tradelab.model.units import NS_PER_S
 
@@ -758,6 +760,18 @@ def test_a_position_keeps_the_plan_it_was_opened_on_when_its_preset_is_edited_an
     world.fill(world.enter("1", signal="s2"), "1")
     world.settle()
     assert world.stops() == [("90.0", "1")] and world.targets() == [("105.0", "1")]
+
+
+def test_an_entry_that_rests_while_its_preset_is_edited_keeps_the_plan_of_its_signal() -> None:
+    world = World({"stop": "2 %", "targets": ["2 r"]})
+    name = world.enter("1", price="100")
+    plan = written_plan(world.stage._desk.config.presets["p"].exits)
+    world.say(said.RiskCalculated(bot=BOT, signal_id="s1", verdict=Pass(), plan=plan))
+    world.exits = {"stop": "10 %", "targets": ["0.5 r"]}
+    world.restart()
+    world.fill(name, "1")
+    world.settle()
+    assert world.stops() == [("98.0", "1")] and world.targets() == [("104.0", "1")]
 
 
 def test_a_position_keeps_the_costs_that_were_declared_when_it_was_opened() -> None:

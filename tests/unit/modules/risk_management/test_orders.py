@@ -332,6 +332,29 @@ def test_a_live_account_trades_once_a_person_has_armed_it_and_after_a_restart():
     assert code(world.enter(symbol="EURUSD", id="after")) is DropCode.NOT_ARMED
 
 
+def test_an_account_that_was_armed_is_not_once_its_connection_is_another():
+    world = World(Bot(mode="live"))
+    world.identities["acc"] = "binance live, connection 1, set-up 1"
+    world.command("arm", of="binance live, connection 1, set-up 1")
+    assert code(world.enter()) is None
+    world.identities["acc"] = "binance live, connection 1, set-up 2"
+    world.restart()
+    dropped = world.enter(id="after").verdict
+    assert dropped.code is DropCode.NOT_ARMED
+    assert "venue, address, key or settings have changed" in dropped.says
+    assert dropped.says.endswith("then: tradelab arm acc")
+    world.command("arm", of="binance live, connection 1, set-up 2")
+    assert code(world.enter(id="again")) is not DropCode.NOT_ARMED
+
+
+def test_an_arming_of_before_that_was_noted_is_asked_for_again():
+    world = World(Bot(mode="live"))
+    world.command("arm")
+    world.identities["acc"] = "binance live, connection 1, set-up 1"
+    world.restart()
+    assert code(world.enter()) is DropCode.NOT_ARMED
+
+
 def test_a_persons_own_signal_passes_the_same_gates():
     world = World()
     world.hold("0.1", bot="b")

@@ -138,6 +138,7 @@ class World:
         self.answers: dict[str, said.RiskCalculated] = {}
         self.batch: tuple[Signal, ...] = ()
         self.names = 0
+        self.identities: dict[str, str] = {}
         self._open()
         if ready:
             self.make_ready()
@@ -149,7 +150,7 @@ class World:
         self.desk = Desk(
             config=self.config, settings=self.config.module("risk_management"), bus=self.bus, ledger=self.ledger,
             clock=self.clock, market=self.market, venues={"acc": self.venue}, providers={}, permit=None,
-            tasks=Tasks(lambda name, error: None), log=logging.getLogger("test"),
+            tasks=Tasks(lambda name, error: None), log=logging.getLogger("test"), identities=self.identities,
         )  # fmt: skip
         self.stage = Stage(self.desk)
         self.bus.hear(said.SignalRaised, self._raised)
@@ -210,11 +211,13 @@ class World:
         """Somebody changes what may be sent."""
         self.bus.say(said.TradingStateChanged(scope=scope, state=state, by=by, says="so"))
 
-    def command(self, name: str, by: str = "ada", done: bool = True) -> None:
+    def command(self, name: str, by: str = "ada", done: bool = True, **more: str) -> None:
         """A command about the account, and what comes of it."""
         self.names += 1
         command_id = f"c{self.names}"
-        asked = said.CommandReceived(command_id=command_id, name=name, arguments=(("account", "acc"),), by=by)
+        asked = said.CommandReceived(
+            command_id=command_id, name=name, arguments=(("account", "acc"), *more.items()), by=by
+        )
         self.bus.say(asked)
         self.bus.say(said.CommandDone(command_id=command_id, done=done, says="so"))
 
