@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tradelab.model.errors import ConfigError, ConnectivityError, RunError, StorageError
+from tradelab.model.errors import ConfigError, InvariantError, RunError, StorageError, VenueError
 
 if TYPE_CHECKING:
     from tradelab.app.handle_views import Answer
@@ -206,7 +206,7 @@ def _tighten(name: str, scope: str, says: str, node: str | None) -> None:
     if RunFolder(meant).is_held:
         try:
             told(Handle(meant, sleep=lambda _: None).command(name, scope=scope, says=says or None, timeout_s=_QUICK_S))
-        except (ConnectivityError, StorageError, ConfigError) as error:
+        except (VenueError, StorageError, InvariantError, ConfigError) as error:
             if isinstance(error, ConfigError) and RunFolder(meant).is_held:
                 raise  # it answers, and refuses what was asked; else it has just ended
             click.echo(f"{error.problem} Written into the records instead:", err=True)

@@ -310,6 +310,10 @@ class Daemon:
                 if what not in self._faults:
                     _log.warning("%s: %s", what, error)
                 self._faults[what] = str(error)
+            except Exception as error:  # noqa: BLE001 (a mistake of ours: told, and tried again, for nobody else would)
+                if what not in self._faults:
+                    _log.exception("%s failed", what)
+                self._faults[what] = f"{type(error).__name__}: {error}"
             await asyncio.sleep(seconds)
 
     async def _dropped(self, arguments: dict[str, str]) -> Any:

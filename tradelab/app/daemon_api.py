@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 
 from tradelab.app.analytics_view import analytics_view
+from tradelab.app.daemon_commands import require_text
 from tradelab.app.daemon_events import known_kinds
 from tradelab.app.daemon_views import snapshot_view
 from tradelab.app.webhook import LARGEST, read_signal
@@ -39,6 +40,7 @@ _STATUS: tuple[tuple[type[TradelabError], int], ...] = (
     (StorageError, 503),
     (ConnectivityError, 503),
 )
+_DIGITS = 18  # of the largest number of a message: what the records' column can hold
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -123,6 +125,7 @@ class Api:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Stream what happens; a resume is ``Last-Event-ID`` as browsers send it, or ``?after=``."""
         after = _number(request.headers.get("Last-Event-ID") or request.query.get("after"))
+        self._require_said(after)
         kinds = tuple(name for name in request.query.get("kinds", "").split(",") if name)
         for kind in kinds:
             if kind not in known_kinds():
@@ -155,6 +158,7 @@ class Api:
         id_, name, by = (told.get(key, "") for key in ("id", "name", "by"))
         if not all(isinstance(text, str) for text in (id_, name, by)) or not id_:
             raise ParameterError("a command needs an id, the same when it is sent again.", fix="Take a new UUID.")
+        require_text(id_ + by)
         done = await self._daemon.desk.do(name, told.get("arguments", {}), id=id_, by=by or "local")
         return web.json_response({"id": id_, "done": done.done, "says": done.says})
 
@@ -191,6 +195,15 @@ class Api:
                 return web.json_response({"error": "Refused", "says": says}, status=401)
         return await handler(request)
 
+    def _require_said(self, after: int | None) -> None:
+        """Refuse a number that no message has had yet: who waits behind it would hear nothing, and not know why."""
+        last = self._daemon.engine.ledger.seq
+        if self._daemon.phase == "running" and after is not None and after > last:
+            raise ParameterError(
+                f"there is no message {after}: the journal ends with {last}.",
+                fix="It is another journal than the one that was read before: begin again behind 0.",
+            )
+
     def _require_running(self) -> None:
         if self._daemon.phase != "running":
             raise StorageError(f"the engine is {self._daemon.phase}.", fix="Wait a moment, then ask again.")
@@ -219,7 +232,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 async def _json(request: web.Request) -> dict[str, Any]:
     try:
         told = json.loads(await request.read() or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParameterError(f"the body is no JSON: {error}.") from None
     if not isinstance(told, dict):
         raise ParameterError("the body is not one JSON object.")
@@ -229,6 +242,8 @@ async def _json(request: web.Request) -> dict[str, Any]:
 def _number(text: str | None) -> int | None:
     if not text:
         return None
-    if not text.isascii() or not text.isdigit():
-        raise ParameterError(f"an event's number is a whole one, not {text!r}.", fix="Send the last id that you saw.")
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
+        raise ParameterError(
+            f"an event's number is a whole one, not {text[:40]!r}.", fix="Send the last id that you saw."
+        )
     return int(text)

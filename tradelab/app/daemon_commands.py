@@ -128,6 +128,10 @@ class CommandDesk:
             says = f"not done: it waited for {age_s} s, and nobody may still want it; send it again"
             await asyncio.to_thread(self._commands.answer, asked.id, False, says)
             return
+        if asked.arguments is None:
+            says = 'not done: its arguments are no JSON object of texts, such as {"scope": "node"}'
+            await asyncio.to_thread(self._commands.answer, asked.id, False, says)
+            return
         try:
             await self.do(asked.name, asked.arguments, id=asked.id, by=asked.by)
         except ConfigError as error:
@@ -155,6 +159,17 @@ class CommandDesk:
             return CommandDone(command_id=id, done=False, says=str(error))
 
 
+def require_text(text: object) -> None:
+    """Refuse a text that cannot be written down: half of a surrogate pair, which JSON can hold and no file can.
+
+    >>> require_text("\\ud800")
+    Traceback (most recent call last):
+    tradelab.model.errors.ParameterError: '\\ud800' is no text: it has half of a character. Send UTF-8.
+    """
+    if isinstance(text, str) and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise ParameterError(f"{text[:40]!a} is no text: it has half of a character.", fix="Send UTF-8.")
+
+
 def check(name: str, arguments: Mapping[str, str]) -> None:
     """Refuse what no engine could understand: no name, no text, a word that the command does not take.
 
@@ -165,6 +180,8 @@ def check(name: str, arguments: Mapping[str, str]) -> None:
     """
     if not 0 < len(name) <= 32:
         raise ParameterError(f"a command's name has 1 to 32 characters, not {len(name)}.")
+    for text in (name, *arguments, *arguments.values()):
+        require_text(text)
     needs, takes = ARGUMENTS.get(name, ((), tuple(arguments)))
     allowed = (*needs, *takes)
     for given, value in arguments.items():

@@ -70,6 +70,13 @@ class DaemonTable(Table):
             _split(given)
         return given
 
+    @field_validator("drop", mode="before")
+    @classmethod
+    def _a_folder(cls, given: object) -> object:
+        if isinstance(given, str) and not given.strip():
+            raise ValueError("an empty name is the folder that the daemon was started in, and all its files: name one")
+        return given
+
     @property
     def webhook_at(self) -> tuple[str, int] | None:
         """Host and port of the webhook."""

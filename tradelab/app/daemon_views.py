@@ -213,7 +213,10 @@ def _closed(engine: Engine, key: PositionKey, one: Round) -> dict[str, Any]:
 
 
 def _order(order: OrderState) -> dict[str, Any]:
-    intent = order.intended.intent
+    intent, told = order.intended.intent, order.told
+    qty = intent.qty if told is None else told.qty
+    price = intent.price if told is None or told.price is None else told.price
+    stop_price = intent.stop_price if told is None or told.stop_price is None else told.stop_price
     return {
         "client_order_id": order.client_order_id,
         "venue_order_id": order.venue_order_id,
@@ -223,11 +226,11 @@ def _order(order: OrderState) -> dict[str, Any]:
         "symbol": intent.symbol,
         "side": intent.side.value,
         "type": intent.type.value,
-        "qty": plain(intent.qty),
+        "qty": plain(qty),
         "filled_qty": plain(order.filled_qty),
         "leaves_qty": plain(order.leaves_qty),
-        "price": plain(intent.price),
-        "stop_price": plain(intent.stop_price),
+        "price": plain(price),
+        "stop_price": plain(stop_price),
         "phase": order.phase.value,
         "open": order.phase.may_trade,
         "refused": plain(order.refused),

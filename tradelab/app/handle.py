@@ -18,7 +18,7 @@ from tradelab.app.handle_history import History
 from tradelab.app.handle_http import Line
 from tradelab.app.handle_views import Answer, Event, LiveHealth, LiveSnapshot
 from tradelab.app.run_folder import RunFolder, nodes
-from tradelab.model.errors import ConfigError, ConnectivityError, UnknownNameError
+from tradelab.model.errors import ConfigError, ConnectivityError, ParameterError, UnknownNameError
 from tradelab.model.messages import KINDS
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Handle:
                     last, away_since = raw.id if raw.id is not None else last, None
                     if raw.data:
                         yield _event(raw.kind, json.loads(raw.data))
-            except UnknownNameError:
+            except (UnknownNameError, ParameterError):
                 raise
             except (ConnectivityError, ConfigError):
                 away_since = away_since or time.monotonic()

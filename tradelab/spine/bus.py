@@ -77,6 +77,7 @@ class Bus:
         self._keeping: Keeping | None = None
         self._cause: int | None = None
         self._is_broken = False
+        self._when_broken: Callable[[], None] = lambda: None
         self._is_showing = False
 
     @property
@@ -84,10 +85,16 @@ class Bus:
         """Whether it has stopped: what is in memory may be more than what is kept, or a deed was not begun."""
         return self._is_broken
 
+<<<<<<< HEAD
     @property
     def lost_onlookers(self) -> tuple[str, ...]:
         """Who looked on, failed, and is shown nothing more, in words."""
         return tuple(self._lost_onlookers)
+=======
+    def when_broken(self, told: Callable[[], None]) -> None:
+        """Let somebody be told the moment it stops: what is thrown then may be caught by who knows nothing of it."""
+        self._when_broken = told
+>>>>>>> from-break6
 
     def hear(self, kind: type[M], hearer: Callable[[Recorded[M]], None]) -> None:
         """Let every message of exactly this kind be heard; hearers hear in the order in which they asked."""
@@ -179,8 +186,12 @@ class Bus:
             except Exception as error:  # noqa: BLE001 (raised below, when the others are done)
                 failures.append(error)
         if failures:
-            self._is_broken = True
+            self._break()
             raise failures[0]
+
+    def _break(self) -> None:
+        self._is_broken = True
+        self._when_broken()
 
     def _record(self, keeping: Keeping, message: Message, ts_ns: int | None, cause: int | None) -> Recorded[Any]:
         now_ns = self._clock.now_ns()
@@ -195,9 +206,9 @@ class Bus:
         try:
             yield
         except BaseException:
-            self._is_broken = True
             self._queue.clear()
             self._deeds.clear()
+            self._break()
             raise
         finally:
             self._keeping, self._cause = None, None

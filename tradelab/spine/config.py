@@ -36,7 +36,7 @@ class BotConfig(Table):
     preset
         Sizing, exits, limits and schedule, by name in ``[presets.<name>]``.
     max_bars
-        How many bars the strategy is shown; by default four times its warm-up, at least 500.
+        How many bars the strategy is shown, a million at most; by default four times its warm-up, at least 500.
     signal_ttl_s
         How long a signal may be acted on; by default one bar.
     cooldown_s
@@ -54,7 +54,7 @@ class BotConfig(Table):
     mode: Mode = Mode.PAPER
     filter: str | None = None
     ai: str | None = None
-    max_bars: Annotated[int, Field(gt=0)] | None = None
+    max_bars: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
     signal_ttl_s: Seconds | None = None
     cooldown_s: Annotated[float, Field(ge=0)] = 0.0
     starts: bool = True

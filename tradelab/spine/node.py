@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from tradelab.model.clock import Clock
-from tradelab.model.errors import ConnectivityError, LeaseError
+from tradelab.model.errors import ConnectivityError, LeaseError, StorageError
 from tradelab.model.line import Line
 from tradelab.model.messages import (
     AlarmRaised,
@@ -112,6 +112,7 @@ class Node:
         self.ledger = Ledger()
         self._opened_on = OpenedOn(config, self.ledger)
         self.bus = Bus(keeper, self._remember, clock)
+        self.bus.when_broken(self._bus_stopped)
         self.market = Market()
         self.clocks = VenueClocks({**providers, **venues}, clock)
         self.permit = permit(self.bus)
@@ -388,7 +389,18 @@ class Node:
         """End this engine: what keeps it right has failed."""
         says = f"{task}: {type(error).__name__}: {error}"
         self.log.critical("the engine ends: %s", says)
-        if not self.bus.is_broken and not isinstance(error, LeaseError):
-            self.bus.say(AlarmRaised(kind="engine", about=self.name, severity=Severity.CRITICAL, says=says))
+        try:
+            if not self.bus.is_broken and not isinstance(error, LeaseError):
+                self.bus.say(AlarmRaised(kind="engine", about=self.name, severity=Severity.CRITICAL, says=says))
+        except StorageError as failure:  # the disk that ended it may be the one that the alarm is written to
+            self.log.critical("the alarm was not kept: %s", failure)
+        finally:
+            self._end(says)
+
+    def _bus_stopped(self) -> None:
+        """End this engine: what it knows is more than what is kept, and another start recovers from that."""
+        self._end("what was said last could not be kept")
+
+    def _end(self, says: str) -> None:
         if self._over is not None and not self._over.done():
             self._over.set_result(says)

@@ -13,6 +13,6 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class Table(BaseModel):
-    """A table of the file."""
+    """A table of the file; no number in it is endless: a time without an end is no time that can be reckoned with."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

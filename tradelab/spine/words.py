@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tradelab.model.errors import ParameterError
 
+_DIGITS = 24  # before and behind the point: beyond, what is worked out of a number has none any more
 TTL_S = 60.0  # for so long a signal may be acted on, where nobody says
 Choice = TypeVar("Choice", bound=enum.Enum)
 
@@ -30,8 +31,8 @@ def choice(kind: type[Choice], name: str, given: str) -> Choice:
 def number(given: Mapping[str, str], name: str) -> Decimal | None:
     """Return an exact number, as it is written; ``None`` where it was not given.
 
-    What is not finite is refused here: a NaN that is compared raises what no command is answered with, and the engine
-    would end by a word that was mistyped.
+    What is not finite, or of a size that nothing has, is refused here: a NaN that is compared and a product that
+    overflows raise what no command is answered with, and the engine would halt or end by a word that was mistyped.
 
     >>> number({"ttl_s": "nan"}, "ttl_s")
     Traceback (most recent call last):
@@ -45,6 +46,8 @@ def number(given: Mapping[str, str], name: str) -> Decimal | None:
         told = Decimal("nan")
     if not told.is_finite():
         raise ParameterError(f"{name}={given[name]!r} is no number.")
+    if told and not -_DIGITS <= told.adjusted() <= _DIGITS:
+        raise ParameterError(f"{name}={given[name][:40]!r} is no price, quantity or time.", allowed=["1e-24 to 1e24"])
     return told
 
 

@@ -29,7 +29,7 @@ class Asked:
     id: str
     node: str
     name: str
-    arguments: Mapping[str, str]
+    arguments: Mapping[str, str] | None  # ``None`` where somebody wrote something else into the row
     by: str
     at_ns: int
     done: bool | None = None
@@ -74,7 +74,7 @@ class Commands:
             insert = sqlite.insert if transaction.dialect.name == "sqlite" else postgresql.insert
             transaction.execute(insert(_TABLE).values(**values).on_conflict_do_nothing(index_elements=[_ROW.id]))
             kept = self._found(transaction, _ROW.id == id)[0]
-        same = (kept.node, kept.name, _text(kept.arguments)) == (self._node, name, values["arguments"])
+        same = (kept.node, kept.name, kept.arguments) == (self._node, name, dict(arguments))
         if not same:
             raise ParameterError(
                 f"id {id!r} was used for {kept.name!r} to node {kept.node!r}.",
@@ -106,11 +106,19 @@ class Commands:
         rows = connection.execute(select(_TABLE).where(where).order_by(_ROW.at_ns, _ROW.id).limit(limit))
         return tuple(
             Asked(
-                row.id, row.node, row.name, json.loads(row.arguments), row.by, row.at_ns,
+                row.id, row.node, row.name, _arguments(row.arguments), row.by, row.at_ns,
                 None if row.done is None else bool(row.done), row.done_ns, row.says,
             )
             for row in rows
         )  # fmt: skip
+
+
+def _arguments(text: str) -> dict[str, str] | None:
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def _text(arguments: Mapping[str, str]) -> str:

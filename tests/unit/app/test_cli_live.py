@@ -321,6 +321,8 @@ def test_a_file_that_asks_for_what_is_not_sealed_is_refused_with_what_to_do(file
         ('webhok = "x"', r"daemon\.webhok: .*Allowed: api, drop"),
         ('notify.about = ["gossip"]', r"daemon\.notify\.about\.0"),
         ("log_files = 0", r"daemon\.log_files"),
+        ("webhook_window_s = inf", r"daemon\.webhook_window_s: .*finite number"),
+        ('drop = ""', r"daemon\.drop: an empty name is the folder that the daemon was started in"),
     ],
 )
 def test_a_wrong_word_of_the_table_is_named(file: Path, more: str, says: str) -> None:

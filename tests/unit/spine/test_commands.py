@@ -73,7 +73,7 @@ ORDER = {"account": ACCOUNT, "symbol": SYMBOL, "side": "buy"}
 # ── what is no number ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("word", ["nan", "-NaN", "snan", "inf", "0"])
+@pytest.mark.parametrize("word", ["nan", "-NaN", "snan", "inf", "0", "1e999999", "1e-999999"])
 @pytest.mark.parametrize(
     ("name", "field"), [("order", "ttl_s"), ("order", "qty"), ("signal", "ttl_s"), ("signal", "share")]
 )
