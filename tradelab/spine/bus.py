@@ -85,16 +85,14 @@ class Bus:
         """Whether it has stopped: what is in memory may be more than what is kept, or a deed was not begun."""
         return self._is_broken
 
-<<<<<<< HEAD
     @property
     def lost_onlookers(self) -> tuple[str, ...]:
         """Who looked on, failed, and is shown nothing more, in words."""
         return tuple(self._lost_onlookers)
-=======
+
     def when_broken(self, told: Callable[[], None]) -> None:
         """Let somebody be told the moment it stops: what is thrown then may be caught by who knows nothing of it."""
         self._when_broken = told
->>>>>>> from-break6
 
     def hear(self, kind: type[M], hearer: Callable[[Recorded[M]], None]) -> None:
         """Let every message of exactly this kind be heard; hearers hear in the order in which they asked."""
