@@ -208,7 +208,7 @@ def _closed(engine: Engine, key: PositionKey, one: Round) -> dict[str, Any]:
         "fees": plain(one.fees),
         "opened_ns": one.opened_ns,
         "closed_ns": one.updated_ns,
-        **({} if stage is None else plain(stage.closings.of(key, one.updated_ns))),
+        **({} if stage is None else plain(stage.closings.of(key, one))),
     }
 
 

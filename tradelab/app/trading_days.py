@@ -48,9 +48,10 @@ class KeepsDays:
 
 
 def stored_days(database: Database, node: str) -> Days:
-    """Return an engine's days without it: what is stored where that is as new as the journal, else by folding that.
+    """Return an engine's days without it: what is stored where nothing that counts was said since, else by folding.
 
-    What had to be folded is stored: the next one who asks has it at once.
+    It is folded whole: where a shadow of an open trade stands is in no row. What had to be folded is stored: the next
+    one who asks has it at once.
 
     Raises
     ------
@@ -60,7 +61,8 @@ def stored_days(database: Database, node: str) -> Days:
     from tradelab.store.journals import journals
 
     rows, head = DayRows(database, node), journals(database).get(node, 0)
-    if rows.seq == head:
+    seq = rows.seq
+    if seq == head or (seq and not _counts_behind(database, node, seq)):
         return read_rows(rows.read())
     days, seq = _folded(database, node)
     rows.keep(seq, rows_of(days))
@@ -80,6 +82,15 @@ def rows_of(days: Days, cells: set[Cell] | None = None) -> dict[DayKey, str]:
     if cells is None:
         cells = {*days.facts, *(Cell(day, account, None, "") for day, account in days.worth)}
     return {DayKey(cell.day, cell.account, cell.bot or "", cell.symbol): days.written(cell) for cell in cells}
+
+
+def _counts_behind(database: Database, node: str, seq: int) -> bool:
+    """Whether anything that days are counted from was said behind a message."""
+    from tradelab.modules.position_monitoring.analytics_log import KINDS
+    from tradelab.store.journal import Journal
+
+    wanted = {kind.__name__ for kind in KINDS}
+    return any(row.kind in wanted for row in Journal(database, node).rows(seq))
 
 
 def _folded(database: Database, node: str) -> tuple[Days, int]:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tradelab.store import schema
 from tradelab.store.database import Database
 
-FORMAT = 2  # of the bodies; raise it when what they hold or mean changes
+FORMAT = 3  # of the bodies; raise it when what they hold or mean changes
 _DAY, _HEAD = schema.analytics_days.c, schema.analytics_heads.c
 
 

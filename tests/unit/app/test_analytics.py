@@ -33,15 +33,19 @@ from tradelab.app.trading_days import KeepsDays, read_rows, stored_days
 from tradelab.model.account import AccountInfo
 from tradelab.model.clock import SystemClock
 from tradelab.model.errors import ConfigError, StorageError
-from tradelab.model.messages import AccountReported, InstrumentListed, PositionClosed, Recorded
+from tradelab.model.messages import AccountReported, AlarmRaised, InstrumentListed, PositionClosed, Recorded
+from tradelab.model.states import Severity
 from tradelab.model.units import NS_PER_DAY, Timeframe
 from tradelab.modules.position_monitoring.analytics_log import TradeLog
 from tradelab.modules.position_monitoring.manifest import MANIFEST
+from tradelab.modules.position_monitoring.shown import Closings
 from tradelab.modules.position_monitoring.stage import Stage
 from tradelab.spine.codec import encode
 from tradelab.spine.keeping import JournalKeeper
 from tradelab.spine.node import Node, Part
 from tradelab.spine.permit import FreePermit
+from tradelab.spine.positions import Round
+from tradelab.spine.snapshot import PositionKey
 from tradelab.store.database import Database
 from tradelab.store.day_rows import DayRows
 from tradelab.store.journal import Journal
@@ -276,6 +280,19 @@ def test_an_engine_that_ended_in_good_order_has_stored_what_it_came_to(
     assert run("analytics").exit_code == 0
 
 
+def test_the_journal_is_not_folded_where_the_engine_runs_or_nothing_that_counts_was_said_since(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trading_days, "_folded", None)
+    with daemon_beside(file) as running:
+        running.do(lambda: [running.node.bus.say(each) for each in traded()])
+        during = json.loads(run("analytics", "--format", "json").output)["rows"]
+    with Database() as database:
+        more = [AlarmRaised(kind="k", about="it", severity=Severity.INFO, says="so")] * 3
+        journalled(database, [Recorded(0, 0, 0, None, each) for each in more], "paper")
+    assert json.loads(run("analytics", "--format", "json").output)["rows"] == during
+
+
 def test_figures_are_written_in_every_format(beside: Beside, tmp_path: Path) -> None:
     table = run("analytics", "--by", "bot").output.splitlines()
     assert table[0].split()[:4] == ["group", "currency", "trades", "pnl"]
@@ -408,4 +425,19 @@ def test_a_round_that_is_over_is_shown_with_its_reason_r_and_excursions() -> Non
     assert (shown["reason"], shown["r"], shown["mfe"], shown["mae"]) == ("stop", "-1.25", "3", "-2.5")
     world.restart()
     assert snapshot_view(engine_of(world))["closed"] == [shown]
-    assert world.stage.closings.of(KEY, 1) == dict.fromkeys(("reason", "r", "mfe", "mae"))
+    assert world.stage.closings.of(KEY, Round()) == dict.fromkeys(("reason", "r", "mfe", "mae"))
+
+
+def test_rounds_that_closed_in_the_same_nanosecond_are_shown_each_with_its_own_reason() -> None:
+    closings, key = Closings(), PositionKey("paper", "a", "EURUSD")
+    rounds = []
+    for opened_ns, left, reason in ((5, "97", "stop"), (9, "103", "target"), (9, "104", "signal")):
+        one = Round(entered=D(1), entry_value=D(100), left=D(1), exit_value=D(left), opened_ns=opened_ns, updated_ns=9)
+        rounds.append(one)
+        closings.remember(
+            PositionClosed(
+                **key._asdict(), opened_ns=opened_ns, closed_ns=9, qty=D(-1), entry_price=one.entry_price,
+                exit_price=one.exit_price, realized_pnl=D(0), fees=D(0), reason=reason,
+            )
+        )  # fmt: skip
+    assert [closings.of(key, one)["reason"] for one in rounds] == ["stop", "target", "signal"]

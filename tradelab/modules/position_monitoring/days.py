@@ -142,7 +142,7 @@ class Days:
             currency=told["currency"],
             rounds=[Ended(a, b, _money(p), _money(r), Decimal(f)) for a, b, p, r, f in told["rounds"]],
             apart=[Apart(at, Decimal(money), Decimal(value)) for at, money, value in told["apart"]],
-            not_compared=_reasons(told["not_compared"]),
+            not_compared=told["not_compared"],
             slip_value=Decimal(told["slip_value"]),
             slip_cost=Decimal(told["slip_cost"]),
             waits_ms=told["waits_ms"],
@@ -173,13 +173,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _reasons(told: Any) -> dict[str, int]:
-    """Return how many were not compared by why; days were stored as a mere count before."""
-    if isinstance(told, int):
-        return {"nobody noted why": told} if told else {}
-    return dict(told)
 
 
 def _money(text: str | None) -> Decimal | None:

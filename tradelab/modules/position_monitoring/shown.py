@@ -11,6 +11,7 @@ from tradelab.model.messages import PositionClosed
 from tradelab.model.states import Protection
 from tradelab.modules.position_monitoring.exposure import Exposure, spread
 from tradelab.modules.position_monitoring.held import Held
+from tradelab.spine.positions import Round
 from tradelab.spine.snapshot import PositionKey
 
 _NEWEST = 256
@@ -59,10 +60,16 @@ class Closings:
         if isinstance(message, PositionClosed):
             self._newest.append(message)
 
-    def of(self, key: PositionKey, closed_ns: int | None) -> dict[str, Any]:
-        """Return why a round was left, its R and its excursions; ``None`` each where it is not among the newest."""
+    def of(self, key: PositionKey, one: Round) -> dict[str, Any]:
+        """Return why a round was left, its R and its excursions; ``None`` each where it is not among the newest.
+
+        Several may have closed in the same nanosecond: a round is told from others by its times and its prices.
+        """
+        wanted = (*key, one.updated_ns, one.entered, one.entry_price, one.exit_price)
         for told in reversed(self._newest):
-            if (told.account, told.bot, told.symbol, told.closed_ns) == (*key, closed_ns):
+            is_then = one.opened_ns in (None, told.opened_ns)
+            found = (told.account, told.bot, told.symbol, told.closed_ns, abs(told.qty), told.entry_price)
+            if is_then and (*found, told.exit_price) == wanted:
                 return {"reason": told.reason, "r": told.r_multiple, "mfe": told.mfe, "mae": told.mae}
         return dict.fromkeys(("reason", "r", "mfe", "mae"))
 

@@ -163,6 +163,16 @@ def test_a_round_that_a_late_fill_tells_anew_is_counted_once() -> None:
     assert (row.trades, row.pnl) == (2, D(15))
 
 
+def test_rounds_that_closed_in_the_same_nanosecond_are_several() -> None:
+    def round_(opened: int, ended: int, pnl: str) -> Any:
+        it, at_ns = closed(pnl)
+        return replace(it, opened_ns=opened, closed_ns=ended), at_ns
+
+    log = told(round_(0, 10, "1"), round_(10, 10, "2"), round_(10, 10, "2"), round_(10, 20, "4"))
+    (row,) = figures(log.days, by="bot")
+    assert (row.trades, row.pnl) == (4, D(9))
+
+
 def test_slippage_is_above_zero_where_it_is_worse_than_the_price_the_order_was_weighed_by() -> None:
     (bought,) = figures(told(meant("1"), filled("1", "100.1")).days, by="bot")
     (sold,) = figures(told(meant("1", Side.SELL), filled("1", "100.1", Side.SELL)).days, by="bot")
@@ -284,12 +294,3 @@ def test_days_that_were_written_are_the_same_when_they_are_read() -> None:
         again.read(cell, log.days.written(cell))
     assert (again.facts, again.worth) == (log.days.facts, log.days.worth)
     assert len(log.days.changed) == 4
-
-
-def test_days_that_were_stored_before_it_was_noted_why_they_have_no_shadow_are_read() -> None:
-    log = told(closed("1"), closed("2"))
-    (cell,) = log.days.changed
-    again = Days()
-    again.read(cell, log.days.written(cell).replace('{"no bar decided it":2}', "2"))
-    (row,) = figures(again, by="bot")
-    assert (row.not_compared, row.not_compared_why) == (2, "nobody noted why (2)")
