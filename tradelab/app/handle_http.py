@@ -113,7 +113,8 @@ class Line:
         says = str(error) or type(error).__name__
         return ConnectivityError(
             f"the daemon of {self.folder.node!r} does not answer: {says}.",
-            fix=f"See: tradelab status {self.folder.node}; stop all trading past it: tradelab halt {self.folder.node}",
+            fix=f"See: tradelab status {self.folder.node}; "
+            f"stop all trading past it: tradelab halt --node {self.folder.node}",
         )
 
 

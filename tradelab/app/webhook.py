@@ -25,6 +25,7 @@ from tradelab.model.units import NS_PER_S
 SIGNATURE, TIMESTAMP = "X-Tradelab-Signature", "X-Tradelab-Timestamp"
 LARGEST = 64 * 1024  # bytes of a signal
 _REMEMBERED = 100_000
+_DIGITS = 19  # of a time: more of them are none, and too many to be told as a float
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Above = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
@@ -122,6 +123,8 @@ class Door:
             age_ns = now_ns - int(timestamp) * NS_PER_S
         except ValueError:
             return f"{TIMESTAMP} is no number of seconds since 1970"
+        if len(timestamp) > _DIGITS:
+            return f"{TIMESTAMP} is no time that anybody lives in"
         if abs(age_ns) > self._window_ns:
             return f"it is {age_ns / NS_PER_S:.0f} s old, and {self._window_ns / NS_PER_S:.0f} s are allowed"
         self._forget(now_ns)

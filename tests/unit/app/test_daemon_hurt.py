@@ -19,7 +19,8 @@ from tests.unit.app.venue_beside import make_home
 from tests.unit.spine.world import intended, order
 from tradelab.app import cli
 from tradelab.app.daemon_views import _order
-from tradelab.model.errors import ConfigError, InvariantError, ParameterError, StorageError
+from tradelab.app.run_folder import RunFolder
+from tradelab.model.errors import ConfigError, ConnectivityError, InvariantError, ParameterError, StorageError
 from tradelab.model.orders import OrderStatus
 from tradelab.model.states import TradingState
 from tradelab.spine.order_life import Phase
@@ -95,6 +96,15 @@ def test_a_halt_that_a_stopped_engine_refuses_is_written_into_the_records(
     assert "Written into the records instead" in told.stderr
     with Database() as database:
         assert TradingStates(database, "paper").read()["node"].state is TradingState.HALTED
+
+
+def test_what_is_to_be_done_about_a_silent_engine_is_a_command_that_there_is(beside: Beside) -> None:
+    RunFolder("paper").socket.unlink()  # nobody can reach it any more, and it lives
+    with pytest.raises(ConnectivityError) as silent:
+        beside.handle.snapshot()
+    words = silent.value.fix.split("past it: tradelab ")[1].split()
+    told = CliRunner().invoke(cli.main, words)
+    assert (told.exit_code, "paper: node is halted by" in told.stdout) == (0, True), told.output
 
 
 # ── what somebody else wrote ─────────────────────────────────────────────────────────────────────────────────────────

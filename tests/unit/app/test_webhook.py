@@ -72,6 +72,9 @@ def test_what_is_not_is_refused_with_the_reason(door: Door, change: dict[str, st
 def test_a_time_that_is_none_is_refused_even_if_signed(door: Door) -> None:
     digest = hmac.new(b"s-1234", b"soon.{}", hashlib.sha256).hexdigest()
     assert "no number" in (door.why_not({TIMESTAMP: "soon", SIGNATURE: f"sha256={digest}"}, b"{}") or "")
+    endless = "9" * 400
+    digest = hmac.new(b"s-1234", f"{endless}.{{}}".encode(), hashlib.sha256).hexdigest()
+    assert "no time" in (door.why_not({TIMESTAMP: endless, SIGNATURE: f"sha256={digest}"}, b"{}") or "")
 
 
 def test_a_request_is_never_taken_twice_however_the_clock_runs(door: Door, clock: ManualClock) -> None:
