@@ -38,6 +38,7 @@ from tradelab.store.database import Database
 VENUE, PAPER = "venue", "paper"
 BEGINS_NS = START_NS + 22 * NS_PER_HOUR  # a midnight is among the bars
 _QUIET_S = 1e9
+_CREEPS = 5  # so many times slower than the clock on the wall
 _MOMENTS_S = (0, 9, 18, 26, 35, 43, 52, 56, 60)  # of a bar: its seven prints, shortly before its close, its close
 _MODULES = {
     "data_provider": {},
@@ -49,15 +50,19 @@ _LIMITS = {"max_quote_age_s": 600, "max_balance_age_s": _QUIET_S}
 
 
 class SteppedClock:
-    """A clock that runs by itself and jumps when it is told to; who sleeps is woken by either."""
+    """A clock that jumps when it is told to, and else creeps: a busy machine is not to be late for the next print.
+
+    Who sleeps is woken by a jump, or when he has slept by the clock on the wall.
+    """
 
     def __init__(self, start_ns: int) -> None:
-        self._ahead_ns = start_ns - time.monotonic_ns()
+        self._began_ns = time.monotonic_ns()
+        self._ahead_ns = start_ns
         self._sleepers: dict[asyncio.Future[None], int] = {}
 
     def now_ns(self) -> int:
         """Return nanoseconds since 1970, UTC."""
-        return time.monotonic_ns() + self._ahead_ns
+        return self._ahead_ns + (time.monotonic_ns() - self._began_ns) // _CREEPS
 
     def reach(self, ts_ns: int) -> None:
         """Jump, unless it is that late already."""
