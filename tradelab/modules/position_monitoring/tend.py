@@ -94,8 +94,8 @@ def look(held: Held, scene: Scene) -> Needs:
     if levels is None or qty == 0:
         wishes = [] if held.direction and qty else converge(_nothing(qty), ours, venue, words)
         return Needs(tuple(away + wishes), Protection.NONE if held.needs_arming else None)
-    met = sum((o.at_most for o in over if o.leg is Leg.TARGET), _ZERO)
-    placed = Placed(levels, held, qty, ours, venue, met)
+    met, left = (sum((o.at_most for o in over if o.leg is leg), _ZERO) for leg in (Leg.TARGET, Leg.EXIT))
+    placed = Placed(levels, held, qty, ours, venue, met, left)
     protection = placed.protection(scene)
     if scene.leaves_alone and not venue.reduce_only:
         return Needs(tuple(away + _put_back(placed, scene, words)), protection)
@@ -182,7 +182,8 @@ def _asked_about(order: Known, wish: CancelWanted | ChangeWanted | None) -> Know
 class Placed:
     """A position's levels on the grid of its instrument, and what the venue holds of them.
 
-    ``met`` is what targets have closed and nobody has booked: the ladder does not know of it yet.
+    ``met`` is what targets have closed and nobody has booked: the ladder does not know of it yet; ``left`` what exits
+    have, which is not asked to leave once more.
     """
 
     levels: Levels
@@ -191,6 +192,7 @@ class Placed:
     orders: list[Known]
     venue: Venue
     met: Decimal = _ZERO
+    left: Decimal = _ZERO
 
     @property
     def stop(self) -> Decimal | None:
@@ -258,8 +260,9 @@ class Placed:
         if self.levels.due is None and leaves_session(self.held, scene):
             return Exit(Leg.EXIT, self.qty, "session")
         price = None if scene.quote is None else price_that_leaves(scene.quote, self.held.direction)
-        if self.held.asked_to_leave > 0 and self.levels.due is None:
-            return Exit(Leg.EXIT, min(self.held.asked_to_leave, self.qty), "signal")
+        asked = self.held.asked_to_leave - self.left
+        if asked > 0 and self.levels.due is None:
+            return Exit(Leg.EXIT, min(asked, self.qty), "signal")
         return due_exit(
             self.levels, self.held.direction, self.qty, price, self.resting(scene), self.venue, self.targets
         )  # fmt: skip

@@ -522,6 +522,37 @@ def test_an_exit_that_was_refused_because_the_stop_holds_what_it_sells_is_done_o
     assert world.said(said.PositionClosed)[0].reason == "signal"
 
 
+@pytest.mark.parametrize("offers", [SPOT, {}], ids=["spot", "bound to close only"])
+@pytest.mark.parametrize("code", [RefusalCode.BALANCE, RefusalCode.REDUCE_ONLY])
+def test_of_what_was_asked_to_leave_nothing_leaves_twice_while_its_fill_is_not_booked(
+    offers: dict[str, Any], code: RefusalCode
+) -> None:
+    """Half of 2 was asked for; it was on its way, then over and not booked, and another half left."""
+    world = opened({"stop": "2 %"}, "2", **offers)
+    meant = said.OrderIntended(
+        account=ACCOUNT, bot=BOT, signal_id="s2", leg=Leg.EXIT, approved_by=("risk",), reference_price=D(100),
+        fresh_until_ns=world.clock.now_ns(), fence=1,
+        intent=OrderIntent(client_order_id="out", symbol=SYMBOL, side=Side.SELL, type=OrderType.MARKET, qty=D(1)),
+    )  # fmt: skip
+    world.say(meant)
+    world.say(said.OrderRefused(account=ACCOUNT, client_order_id="out", code=code, says="locked"))
+    world.settle()  # the stop makes room where it has to, and the exit is at the venue
+    (live,) = world.venue.exits(OrderType.MARKET)
+    world.pass_s(1)
+    world.stage.look()
+    world.settle()
+    assert len(world.venue.exits(OrderType.MARKET)) == 1
+    world.venue.fill(live.intent.client_order_id, D(1), D(100), world.clock.now_ns())
+    world._report(live.intent.client_order_id)
+    assert world.ledger.order(live.intent.client_order_id).is_owed  # type: ignore[union-attr]
+    world.settle()
+    assert not world.venue.exits(OrderType.MARKET)
+    assert [qty for _, qty in world.stops()] in (["1"], ["2"])
+    world.book_all()
+    world.settle()
+    assert world.stops() == [("98.0", "1")] and world.venue.position == 1
+
+
 def closing_by_hand(world: World, price: str) -> said.OrderIntended:
     """A limit order that closes what is held, as a person gives it."""
     intent = OrderIntent(
