@@ -99,8 +99,8 @@ def exit_wishes(
 ) -> list[Wish]:
     """Return the orders that close it now, or what of others has to be cancelled before they can be sent.
 
-    What is on its way to the market already counts, also where only a part is to leave. Where orders cannot be bound to close only, only what is certainly
-    free is sold; stop and targets make room as they converge to what is left.
+    What is on its way to the market already counts, also where only a part is to leave. Where orders cannot be bound
+    to close only, only what is certainly free is sold; stop and targets make room as they converge to what is left.
     """
     on_its_way = sum((o.at_most for o in orders if not o.rests), _ZERO)
     needed = min(exit_.qty, held) - on_its_way
