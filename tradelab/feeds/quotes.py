@@ -9,9 +9,9 @@ from tradelab.feeds.asking import Asker
 from tradelab.feeds.rhythm import Rhythm
 from tradelab.feeds.venue_clock import VenueClock
 from tradelab.model.clock import Clock
-from tradelab.model.errors import ConnectivityError
+from tradelab.model.errors import ConnectivityError, RequestError
 from tradelab.model.market import Quote
-from tradelab.model.ports import DataProvider
+from tradelab.model.ports import DataProvider, HasQuote
 from tradelab.model.units import NS_PER_S
 
 _CLOCK_AGE_S = 600.0
@@ -26,6 +26,9 @@ class QuoteDesk:
     than the rhythm allows when it comes is handed out, for its age can be seen, and is not news: a venue that repeats
     old quotes is as stale as a silent one. One that is stamped ahead of the venue's own time is refused: every quote
     until that time would else seem to come late.
+
+    Streams tell of changes only. So whoever opens one asks once what best bid and ask are, where that can be asked:
+    else nothing is known until the market moves, and what changed while a connection was broken is not noticed.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class QuoteDesk:
         self._latest: Quote | None = None
         self._not_before_ns = 0
         self._tries = 0
+        self._asks = False
 
     async def take(self, quote: Quote) -> bool:
         """Hand a quote on unless it came late; return whether it is news."""
@@ -68,16 +72,36 @@ class QuoteDesk:
         return self._is_ahead(older) or (newer.ts_ns >= older.ts_ns and not self._is_ahead(newer))
 
     def reconnected(self) -> None:
-        """Do nothing: quotes that were missed are of no use."""
+        """Have the quote asked for: those that were missed are of no use, and the last of them stands."""
+        self._asks = isinstance(self._provider, HasQuote)
 
     def due_ns(self) -> int | None:
-        """When the venue's time is to be asked for again."""
+        """When the venue's time, or the quote, is to be asked for."""
+        if self._asks:
+            return self._asker.banned_until_ns
         if self._venue_clock.age_s() <= _CLOCK_AGE_S:
             return None
         return max(self._not_before_ns, self._asker.banned_until_ns)
 
     async def settle(self) -> None:
-        """Ask the venue for its time: ages are told by it."""
+        """Ask the venue for its time, by which ages are told, and for the quote where a stream was opened."""
+        if self._venue_clock.age_s() > _CLOCK_AGE_S and self._clock.now_ns() >= self._not_before_ns:
+            await self._measure()
+        if self._asks:
+            self._asks = False
+            await self._ask()
+
+    async def _ask(self) -> None:
+        assert isinstance(self._provider, HasQuote)
+        provider = self._provider
+        try:
+            quote = await self._asker.ask(lambda: provider.quote(self._symbol), attempts=1)
+        except (ConnectivityError, RequestError) as error:
+            _log.warning("%s %s: no quote was told: %s", self._provider.name, self._symbol, error)
+        else:
+            await self.take(quote)
+
+    async def _measure(self) -> None:
         try:
             await self._venue_clock.measure(_CLOCK_AGE_S, attempts=1)
         except ConnectivityError:

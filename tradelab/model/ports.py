@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tradelab.model.account import AccountInfo, Balance, Position
 from tradelab.model.approval import OrderApproved
@@ -105,6 +105,15 @@ class DataProvider(Connected, Protocol):
 
     def watch_quotes(self, symbol: str) -> AsyncIterator[Quote]:
         """Yield best bid and ask as they change."""
+        ...
+
+
+@runtime_checkable
+class HasQuote(Protocol):
+    """What can be asked for best bid and ask, as well as watched for them."""
+
+    async def quote(self, symbol: str) -> Quote:
+        """Return best bid and ask now."""
         ...
 
 

@@ -178,6 +178,25 @@ def test_of_quotes_that_come_together_the_newest_is_told_though_nothing_follows_
 
 
 @ALL
+def test_the_quote_is_known_though_the_market_stands_still(play: Play, tmp_path: Path) -> None:
+    """Streams tell of changes: an order a moment after the start of an engine was refused, for no quote was known."""
+
+    async def act(on: World) -> None:
+        feeds = Feeds(on.catalog, on.venue, clock=on.clock, chance=random.Random(5))
+        async with feeds.quotes(on.venue.name, play.symbol) as quotes:
+            first = asyncio.ensure_future(anext(aiter(quotes)))
+            for _ in range(400):
+                if first.done():
+                    break
+                await asyncio.sleep(0.01)
+            assert first.done()
+            assert first.result().bid == on.at.exchange.best(play.instrument.symbol)[0]
+        await feeds.close()
+
+    scene(play, tmp_path, act)
+
+
+@ALL
 @pytest.mark.parametrize("rounds", [0, 1, 2, 5, 10, 20, 40, 80])
 def test_disconnecting_at_any_moment_ends_every_reader_and_leaves_nothing(
     play: Play, rounds: int, tmp_path: Path

@@ -142,7 +142,7 @@ class ScriptedProvider:
 
     async def fetch_ticks(self, symbol: str, *, limit: int = 100) -> Sequence[Tick]:
         self.asked.append((0, limit))
-        q = self.quote()
+        q = self.top()
         return [Tick(ts_ns=q.ts_ns, bid=q.bid, ask=q.ask)]
 
     def watch_candles(self, symbol: str, timeframe: Timeframe) -> AsyncIterator[Candle]:
@@ -165,7 +165,7 @@ class ScriptedProvider:
             shown[-1] = unfinished(bar, (now_ns - bar.open_ns) / (closes - bar.open_ns))
         return shown
 
-    def quote(self) -> Quote:
+    def top(self) -> Quote:
         now = self.clock.now_ns() + self.skew_ns
         price = Decimal(str(self.visible(now)[-1].close))
         return Quote(symbol=SYMBOL, bid=price, ask=price + 1, ts_ns=now)
@@ -228,7 +228,7 @@ class ScriptedProvider:
                 raise ConnectivityError("the socket was reset.")
             if word == "stall":
                 await asyncio.get_running_loop().create_future()
-            yield self.quote()
+            yield self.top()
 
 
 async def settle(turns: int = 6) -> None:

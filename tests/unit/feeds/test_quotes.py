@@ -6,13 +6,15 @@ import asyncio
 import random
 from decimal import Decimal
 
+import pytest
+
 from tests.unit.feeds.following import QUOTE_RHYTHM
 from tests.unit.feeds.scripted import START_NS, SYMBOL, ScriptedProvider, walk
 from tradelab.feeds.asking import Asker
 from tradelab.feeds.quotes import QuoteDesk
 from tradelab.feeds.venue_clock import VenueClock
 from tradelab.model.clock import ManualClock
-from tradelab.model.errors import ConnectivityError
+from tradelab.model.errors import ConnectivityError, RequestError
 from tradelab.model.market import Quote
 from tradelab.model.units import NS_PER_S
 
@@ -24,9 +26,9 @@ def quote(age_s: float, bid: int = 100) -> Quote:
 class Table:
     """A desk, and what it handed out."""
 
-    def __init__(self) -> None:
+    def __init__(self, provider: type[ScriptedProvider] = ScriptedProvider) -> None:
         clock = ManualClock(START_NS)
-        self.provider = ScriptedProvider(clock, walk(3))
+        self.provider = provider(clock, walk(3))
         asker = Asker(clock, random.Random(0))
         self.handed: list[Quote] = []
         self.desk = QuoteDesk(
@@ -71,6 +73,28 @@ def test_one_that_was_taken_before_the_venues_time_was_known_blocks_no_later_one
     table = Table()
     asyncio.run(table.desk.take(quote(-3600)))
     assert table.take(quote(1), quote(0)) == [True, True]
+
+
+@pytest.mark.parametrize("error", [ConnectivityError("503."), RequestError("no such symbol.")])
+def test_whoever_opens_a_stream_asks_once_what_the_quote_is_and_goes_on_without_an_answer(error: Exception) -> None:
+    answers: list[Quote | Exception] = [error, quote(1)]
+
+    class Asked(ScriptedProvider):
+        async def quote(self, symbol: str) -> Quote:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    table = Table(Asked)
+    table.take()
+    table.desk.reconnected()
+    assert table.desk.due_ns() == 0
+    asyncio.run(table.desk.settle())
+    assert table.handed == [] and table.desk.due_ns() is None
+    table.desk.reconnected()
+    asyncio.run(table.desk.settle())
+    assert table.handed == [quote(1)] and table.desk.due_ns() is None
 
 
 def test_a_poll_that_fails_is_no_news() -> None:
