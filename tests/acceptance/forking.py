@@ -6,9 +6,11 @@ All that an engine needs is imported once, before the first of them. Run it as `
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -20,6 +22,14 @@ from tests.acceptance.lives import LIVES
 from tradelab.adapters.ccxt_venue import CcxtVenue
 from tradelab.store.database import Database
 from tradelab.store.journal import Journal
+
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+def die_with_parent() -> None:
+    """Be killed when the parent is: what is left of a run that somebody ended would take the next one's time."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def in_child(job: Job) -> int:
@@ -35,6 +45,7 @@ def fork(work: Callable[[], int]) -> int:
     child = os.fork()
     if child == 0:
         code = FAILED
+        die_with_parent()
         try:
             code = work()
         except BaseException as error:  # noqa: BLE001 (a child must never go on as the parent)
@@ -60,6 +71,7 @@ def warm() -> None:
 
 def main() -> None:
     """Live as often as asked: a job a line, its end a line."""
+    die_with_parent()
     warm()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
