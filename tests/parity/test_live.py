@@ -2,8 +2,8 @@
 
 Before a venue a stop is filled where the market jumps to, and a bar is met print by print: what is compared is what was
 decided (wishes, orders, levels, why and in which bar it left), not the last digit of a fill. And no bar here holds two
-levels at once: of those a backtest takes the worse, and a market the one that it comes to first. Three kinds of exit run
-here; all of them and all strategies, over more bars, with ``TRADELAB_PARITY=full``.
+levels at once: of those a backtest takes the worse, and a market the one that it comes to first. Three kinds of exit
+run here; all of them and all strategies, over more bars, with ``TRADELAB_PARITY=full``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ SLICE = [f"e{list(EXITS).index(kind)}" for kind in ("stop and target", "ladder",
 
 def backtested(bars: pd.DataFrame, case: Case, plan: Any, fill: str = "tradelab") -> list[tuple[int, str, float]]:
     """Bar, side and quantity of everything that a backtest trades; what one bar does on one side is added up."""
-    terms = {} if plan is None else {"plan": plan}
+    terms = {"fill": fill} | ({} if plan is None else {"plan": plan})
     done = tl.backtest(
-        bars, case.strategy, size=float(QTY), size_type="amount", init_cash=float(CASH), fill=fill, **case.parameters,
-        **terms,
+        bars, case.strategy, size=float(QTY), size_type="amount", init_cash=float(CASH), **case.parameters, **terms
     )
     orders = done.orders
     columns = (orders[each] for each in ("time", "side", "size"))
