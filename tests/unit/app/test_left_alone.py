@@ -91,6 +91,16 @@ def test_a_position_whose_bot_was_renamed_or_whose_account_was_left_out_is_a_fau
     lives(("hand", "pocket", bought), ("renamed", account, again))
 
 
+def test_a_position_whose_bot_was_given_another_account_is_a_fault(lives: Callable[..., None]) -> None:
+    async def again(node: Node) -> None:
+        fault = faults_of(node.health())[0]
+        assert fault.startswith("hand holds 0.1 BTC/USDT on pocket: nobody protects it, for the bot trades purse now;")
+        (shown,) = snapshot_view(node)["positions"]
+        assert shown["protection"] == "nobody"
+
+    lives(("hand", "pocket", bought), ("hand", "purse", again))
+
+
 def test_a_node_that_a_failing_gate_has_halted_is_a_fault_until_a_person_lets_it_go(lives: Callable[..., None]) -> None:
     async def fails(node: Node) -> None:
         def broken(*_: Any) -> None:
