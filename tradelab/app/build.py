@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import Any
 
 from tradelab import __version__
-from tradelab.adapters.paper_config import PaperConfig
 from tradelab.adapters.rehearsal_clock import clock_of
 from tradelab.app.connections import adapter_of, base_url, provider_of, usable
-from tradelab.app.paper_account import PaperAccountVenue
+from tradelab.app.left_alone import left_alone
+from tradelab.app.paper_account import PaperAccountVenue, paper_file, paper_terms
 from tradelab.app.paper_feed import PaperFeed
 from tradelab.model.clock import Clock, SystemClock
 from tradelab.model.errors import ConfigError, ParameterError
@@ -95,6 +95,7 @@ def join(
         identities=identities,
     )
     PaperFeed(node).join()
+    node.complaints.append(lambda: left_alone(node))
     return node
 
 
@@ -155,6 +156,5 @@ def _paper(
             f"paper account {account!r} is traded on the data of {', '.join(sorted(sources))}.", allowed=["one source"]
         )
     symbols = tuple(dict.fromkeys(symbol for bot in bots for symbol in bot.symbols))
-    path = home() / "paper" / f"{config.name}-{account}.json"
-    terms = PaperConfig(balances=told.balances, name=account, **told.settings)
-    return PaperAccountVenue(terms, path, providers[sources.pop()], symbols, clock=clock)
+    path = paper_file(home() / "paper", config.name, account)
+    return PaperAccountVenue(paper_terms(account, told), path, providers[sources.pop()], symbols, clock=clock)

@@ -104,7 +104,9 @@ def arm(account: str, says: str, node: str | None, agree: str | None) -> None:
 
     handle = handle_of(node)
     if agree is None and sys.stdin.isatty():
-        agree = click.prompt(f"REAL MONEY. Type the name of the account to let {handle.node} trade it")
+        told_of = handle.snapshot()["accounts"].get(account, {})
+        money = "No real money: it has no live bot." if told_of.get("kind") not in (None, "live") else "REAL MONEY."
+        agree = click.prompt(f"{money} Type the name of the account to let {handle.node} trade it")
     if agree != account:
         raise ConfigError("nobody agreed; nothing was armed.", fix=f"Where nobody can type: --agree {account}")
     told(handle.arm(account, says))

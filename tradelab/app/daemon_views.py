@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradelab.app.engine_port import Engine
+from tradelab.app.left_alone import monitoring, nobody_keeps
 from tradelab.spine.desk import Market
 from tradelab.spine.positions import Round
 from tradelab.spine.snapshot import AccountState, OrderState, PositionKey, SignalState
@@ -81,6 +82,11 @@ def faults_of(health: Mapping[str, Any]) -> list[str]:
     ['the stream of orders of main is lost, and is tried again']
     >>> faults_of({"clocks": {"main": {"offset_ms": -2400.0, "trouble": None}}})
     ['our clock is 2400 ms ahead of that of main: let a time service set it']
+
+    A rehearsal's market may run faster than the clock on the wall, by which answers are late:
+
+    >>> faults_of({"clocks": {"main": {"offset_ms": 2400.0, "trouble": None, "speed": 60.0}}})
+    []
     """
     found = ["the bus has stopped: start the engine again"] if health.get("broken") else []
     found += [str(fault) for fault in health.get("faults", ())]
@@ -102,7 +108,7 @@ def _in(symbol: str | None) -> str:
 
 def _clock_faults(name: str, told: Mapping[str, Any]) -> list[str]:
     offset_ms = told["offset_ms"]
-    if offset_ms is None or abs(offset_ms) <= WORST_OFFSET_MS:
+    if offset_ms is None or abs(offset_ms) <= WORST_OFFSET_MS * max(1.0, told.get("speed", 1.0)):
         return []
     side = "behind" if offset_ms > 0 else "ahead of"
     return [f"our clock is {abs(offset_ms):.0f} ms {side} that of {name}: let a time service set it"]
@@ -142,14 +148,6 @@ def _bot(engine: Engine, name: str) -> dict[str, Any]:
     }
 
 
-def monitoring(engine: Engine) -> Any | None:
-    """Return the stage that watches positions; ``None`` where the module is not on."""
-    try:
-        return engine.stage("position_monitoring")
-    except KeyError:
-        return None
-
-
 _TODAY = (
     "trades",
     "pnl",
@@ -181,6 +179,7 @@ def _position(engine: Engine, key: PositionKey, held: Round) -> dict[str, Any]:
         "opened_ns": held.opened_ns,
         "adjusted": held.adjusted,
         **({} if stage is None else plain(stage.shown(key, price))),
+        **({} if nobody_keeps(engine, key) is None else {"protection": "nobody", "unprotected_ms": None}),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from tradelab.model.clock import Clock
 from tradelab.model.messages import CommandDone
 from tradelab.spine.bus import Bus
 from tradelab.spine.config import NodeConfig
@@ -22,6 +23,7 @@ class Engine(Protocol):
     ledger: Ledger
     market: Market
     clocks: VenueClocks
+    clock: Clock
 
     async def start(self) -> None:
         """Recover: fold the journal, connect, compare every account with its venue."""

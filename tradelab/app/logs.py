@@ -5,10 +5,12 @@ Every line has ``ts`` (UTC), ``level``, ``logger``, ``says``, and ``failure`` wi
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from logging.handlers import RotatingFileHandler
@@ -65,12 +67,36 @@ class _ForPeople(logging.Formatter):
         return "\n".join(for_people([self._lines.format(record)]))
 
 
-class _PrivateFile(RotatingFileHandler):
+class _Discreet(logging.Handler):
+    """A handler that says once that a line was lost, and where it came from; what the line was about is told nobody.
+
+    Logging's own way would print the message and its arguments as they are, past the stars.
+    """
+
+    _has_said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Say it on the terminal; where that cannot be written either, nothing is left to say it to."""
+        if self._has_said:
+            return
+        self._has_said = True
+        error = sys.exc_info()[1]
+        why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        said_at = f"{record.name}, {record.filename}:{record.lineno}"
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # full too, closed, none
+            sys.stderr.write(f"tradelab: a line of the log was lost ({why}; {said_at}); of others none is told.\n")
+
+
+class _PrivateFile(_Discreet, RotatingFileHandler):
     """A file that its user alone can read, from its first byte on."""
 
     def _open(self) -> Any:
         os.close(os.open(self.baseFilename, os.O_CREAT | os.O_WRONLY, 0o600))
         return super()._open()
+
+
+class _Terminal(_Discreet, logging.StreamHandler):
+    """The terminal."""
 
 
 def begin_log(
@@ -87,7 +113,7 @@ def begin_log(
     root = logging.getLogger()
     root.addHandler(handler)
     if console:
-        terminal = logging.StreamHandler()
+        terminal = _Terminal()
         terminal.setFormatter(_ForPeople(lines))
         root.addHandler(terminal)
     root.setLevel(level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,12 +19,68 @@ from tradelab.adapters.paper_orders import Working
 from tradelab.adapters.paper_venue import PaperVenue
 from tradelab.model.approval import OrderApproved
 from tradelab.model.clock import Clock
-from tradelab.model.errors import ConfigError, CorruptFileError, QualityError, UnknownNameError
+from tradelab.model.errors import (
+    ConfigError,
+    CorruptFileError,
+    ParameterError,
+    QualityError,
+    StorageError,
+    UnknownNameError,
+)
 from tradelab.model.instrument import Instrument, InstrumentKind
 from tradelab.model.market import Candle, Quote
 from tradelab.model.orders import Fill, Order, OrderRef
 from tradelab.model.outcome import Outcome
 from tradelab.model.ports import DataProvider
+from tradelab.spine.config import AccountConfig
+from tradelab.spine.refused import read_table
+
+_SAID_ELSEWHERE = ("balances", "name")  # of the terms, beside the settings
+
+
+def paper_terms(name: str, told: AccountConfig) -> PaperConfig:
+    """Return on what terms ``[accounts.<name>]`` trades.
+
+    Raises
+    ------
+    ConfigError
+        A word or a value of its settings is wrong; the message names it, and what would be right.
+    """
+    where = f"accounts.{name}.settings"
+    fix = f"The terms of a paper account stand in [{where}]; its money in accounts.{name}.balances."
+    known = [word for word in PaperConfig.model_fields if word not in _SAID_ELSEWHERE]
+    for word, value in told.settings.items():
+        if word not in known:
+            raise UnknownNameError.of(f"word of [{where}]", word, known, fix)
+        if isinstance(value, bool):
+            raise ParameterError(f"{where}.{word} = {str(value).lower()} is wrong: it is no yes or no.", fix=fix)
+    return read_table(PaperConfig, {**told.settings, "balances": told.balances, "name": name}, where)
+
+
+def paper_file(folder: Path, node: str, account: str) -> Path:
+    """Return where a paper account is kept: in a folder of its node, for no two nodes may ever mean one file.
+
+    They could, where it was called ``<node>-<account>.json``: one of that name is taken over. Where its name may be
+    another's too, it stays for that one, and what is here goes on with a copy.
+
+    Raises
+    ------
+    StorageError
+        It cannot be taken over.
+    """
+    path, before = folder / node / f"{account}.json", folder / f"{node}-{account}.json"
+    try:
+        if not path.exists() and before.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if before.stem.count("-") > 1:
+                before = Path(shutil.copy2(before, path.with_name(f"{path.name}.old")))
+            before.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"the paper account in {before} cannot be moved to {path}: {error.strerror}.",
+            fix="Make room, and both writable; then start again.",
+        ) from None
+    return path
 
 
 class PaperAccountVenue(PaperVenue):
@@ -190,7 +247,7 @@ class PaperAccountVenue(PaperVenue):
         self._has_changed = False
         now = self.export_state()
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = self._path.with_suffix(".new")
+        beside = self._path.with_name(f"{self._path.name}.new")
         with beside.open("w", encoding="utf-8") as file:
             json.dump(now, file)
             file.flush()

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tradelab.app.left_alone import PAPER
 from tradelab.app.paper_account import PaperAccountVenue
 from tradelab.model.errors import QualityError
 from tradelab.model.market import Quote
@@ -24,7 +25,6 @@ from tradelab.spine.node import Node
 
 AHEAD_S = 5.0  # that clocks of venues may be ahead of ours, times the speed of a rehearsal's
 AGAIN_S = 300.0  # between two alarms that the same market is refused
-_BY = "paper account"
 _log = logging.getLogger(__name__)
 
 
@@ -67,10 +67,13 @@ class PaperFeed:
                 self._tell(account, venue, it.symbol, it.ts_ns, venue.on_quote, it)
 
     def complaints(self) -> Iterator[str]:
-        """Yield, in words, what of paper accounts a person should look at."""
+        """Yield, in words, what of paper accounts a person should look at, beside what their halt says by itself."""
         for account in [name for name in self._failed if not self._is_halted(name)]:
             del self._failed[account]
-        yield from self._failed.values()
+        for account, says in self._failed.items():
+            halt = self._node.ledger.state_said(f"account {account}")
+            if halt is None or halt.says != says[:500]:
+                yield says
         yield from self._refused.values()
 
     def _tell(
@@ -123,7 +126,7 @@ class PaperFeed:
             return
         bus, state = self._node.bus, TradingState.HALTED
         bus.say(AlarmRaised(kind="paper", about=account, severity=Severity.CRITICAL, says=says))
-        bus.say(TradingStateChanged(scope=f"account {account}", state=state, by=_BY, says=says[:500]))
+        bus.say(TradingStateChanged(scope=f"account {account}", state=state, by=PAPER, says=says[:500]))
 
     def _is_halted(self, account: str) -> bool:
         states = self._node.ledger.snapshot().states

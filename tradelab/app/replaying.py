@@ -17,6 +17,7 @@ from tradelab.adapters.paper_venue import PaperVenue
 from tradelab.app.build import part
 from tradelab.app.connections import in_own_loop
 from tradelab.app.daemon_table import read_live
+from tradelab.app.paper_account import paper_terms
 from tradelab.model.account import AccountInfo
 from tradelab.model.clock import ManualClock
 from tradelab.model.errors import ConfigError, ParameterError
@@ -107,7 +108,7 @@ async def _replayed(
     alone = config.model_copy(update={"bots": (bot.model_copy(update={"starts": True}),), "modules": tables})
     account = config.accounts[bot.execution]
     clock = ManualClock(min(frame.index[0].value for frame in frames.values()))
-    terms = PaperConfig(balances=account.balances, name=bot.execution, **account.settings)
+    terms = paper_terms(bot.execution, account)
     venue = _Account(terms, listed, clock=clock)
     keeper = MemoryKeeper()
     parts = [part(manifest) for manifest in MANIFESTS if manifest.name in tables]

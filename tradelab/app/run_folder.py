@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import socket
 import tempfile
 import time
@@ -15,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tradelab.model.errors import ConfigError, ParameterError, StorageError
+from tradelab.model.errors import ConfigError, StorageError
+from tradelab.spine.names import checked_node
 from tradelab.store.home import home
 
-_NAME = re.compile(r"\w[\w.-]{0,39}")
 _LONGEST_SOCKET = 100  # bytes of a unix socket's path; Linux takes 107, macOS 103
 _PATIENCE_S = 2.0  # somebody may be looking whether the lock is held
 HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX")
@@ -46,11 +45,7 @@ class RunFolder:
     """What a running daemon keeps beside the records, in ``run/<node>`` of tradelab's home; the folder is 0700."""
 
     def __init__(self, node: str, root: Path | None = None) -> None:
-        if not _NAME.fullmatch(node):
-            raise ParameterError(
-                f"a node cannot be called {node!r}.", allowed=["letters, digits, '_', '-' and '.', at most 40"]
-            )
-        self.node = node
+        self.node = checked_node(node)
         self.path = (root or home() / "run") / node
 
     def __repr__(self) -> str:

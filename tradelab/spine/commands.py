@@ -25,7 +25,7 @@ from tradelab.model.signal import Action, Origin, Signal
 from tradelab.model.states import BotStatus, Leg, TradingState
 from tradelab.model.units import NS_PER_S
 from tradelab.spine.bus import Bus
-from tradelab.spine.config import NodeConfig
+from tradelab.spine.config import Mode, NodeConfig
 from tradelab.spine.hand_orders import HandOrders
 from tradelab.spine.ledger import Ledger
 from tradelab.spine.persons import is_person, may_change
@@ -134,7 +134,7 @@ class Commands:
             self._require_scope(f"account {account}")
             if it.name == "arm":
                 self._require_person(it)
-            return f"account {account} is {_ARMS[it.name]}"
+            return f"account {account} is {self._armed_words(it.name, account)}"
         if it.name == "acknowledge":
             return self._acknowledge(it, given)
         if it.name == "signal":
@@ -165,6 +165,11 @@ class Commands:
         return (
             f"what has tripped on {of} is seen, and measured anew from the equity now{self._still_shut(scope, scope)}"
         )
+
+    def _armed_words(self, name: str, account: str) -> str:
+        if any(bot.execution == account and bot.mode is Mode.LIVE for bot in self._config.bots):
+            return _ARMS[name]
+        return f"{name}ed, and nothing comes of it: it has no live bot, and no order of it is of real money"
 
     def _require_person(self, it: CommandReceived) -> None:
         if not is_person(it.by, self._modules):

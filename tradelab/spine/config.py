@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tradelab.model.errors import ConfigError, ParameterError, UnknownNameError
 from tradelab.model.units import Timeframe
+from tradelab.spine.names import check_names, checked_node, require_apart
 from tradelab.spine.presets import Preset
 from tradelab.spine.refused import refused
 from tradelab.spine.tables import Above, Seconds, Table
@@ -97,6 +98,8 @@ class AccountConfig(Table):
     def _complete(self) -> AccountConfig:
         if (self.kind == "paper") != bool(self.balances):
             raise ValueError('balances belong to an account of kind = "paper", and only to it')
+        if self.settings and self.kind != "paper":
+            raise ValueError('settings belong to an account of kind = "paper"; a connection has its own, saved with it')
         return self
 
 
@@ -114,6 +117,7 @@ class NodeConfig(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> NodeConfig:
+        _require_names(self)
         names = [bot.name for bot in self.bots]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"bots need names of their own: {', '.join(sorted(twice))} is there twice")
@@ -151,6 +155,24 @@ class NodeConfig(Table):
     def is_live(self) -> bool:
         """Whether any bot trades with real money."""
         return any(bot.mode is Mode.LIVE for bot in self.bots)
+
+
+def _require_names(node: NodeConfig) -> None:
+    """Require names that can be file names and parts of names; that of a saved connection was looked at then."""
+    try:
+        checked_node(node.name)
+        for what, names in (
+            ("bot", [bot.name for bot in node.bots]),
+            ("account", node.accounts),
+            ("preset", node.presets),
+            ("filter", node.filters),
+            ("ai", node.ai),
+            ("group", node.groups),
+        ):
+            check_names(what, names)
+        require_apart("accounts", node.accounts)
+    except ParameterError as error:
+        raise ValueError(str(error)) from None
 
 
 def read_node(path: str | Path) -> NodeConfig:

@@ -47,6 +47,7 @@ class Ledger:
         self._accounts: Kept[str, AccountState] = Kept()
         self._instruments: Kept[tuple[str, str], Instrument] = Kept()
         self._states: Kept[str, TradingState] = Kept()
+        self._state_said: dict[str, said.TradingStateChanged] = {}
         self._bots: Kept[str, BotStatus] = Kept()
         self._commands: Kept[str, tuple[bool, str] | None] = Kept(lambda answer: answer is not None)
         self._shown: Snapshot | None = None
@@ -149,6 +150,10 @@ class Ledger:
     def has_fill(self, account: str, symbol: str, trade_id: str) -> bool:
         """Whether a fill is booked."""
         return (account, symbol, trade_id) in self._fills
+
+    def state_said(self, scope: str) -> said.TradingStateChanged | None:
+        """Return what was said last of what may be sent in a scope: by whom, and why; ``None``: nothing ever was."""
+        return self._state_said.get(scope)
 
     def position(self, key: PositionKey) -> Round:
         """Return what is held."""
@@ -312,6 +317,7 @@ class Ledger:
 
     def _state_changed(self, it: said.TradingStateChanged, _: Recorded[Any]) -> None:
         self._states[it.scope] = it.state
+        self._state_said[it.scope] = it
 
     def _bot_changed(self, it: said.BotStatusChanged, _: Recorded[Any]) -> None:
         self._bots[it.bot] = it.status

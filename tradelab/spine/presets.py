@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tradelab.model.errors import ConfigError, UnknownNameError
 from tradelab.model.exits import BreakEven, ExitPlan, Trail
-from tradelab.spine.tables import Above, Fraction, Seconds, Table
+from tradelab.spine.tables import Above, Fraction, Seconds, Table, holds_truth
 
 Count = Annotated[int, Field(gt=0)]
 Bps = Annotated[Decimal, Field(ge=0)]
@@ -128,6 +128,8 @@ class Preset(Table):
         known = [field.name for field in fields(ExitPlan)]
         if unknown := next((name for name in told if name not in known), None):
             raise ValueError(str(UnknownNameError.of("exit", unknown, known)))
+        if truth := next((name for name in ("targets", "roi") if holds_truth(told.get(name))), None):
+            raise ValueError(f"{truth}: true and false are no numbers, and a number belongs here")
         for name, kind in (("trail", Trail), ("break_even", BreakEven)):
             if isinstance(told.get(name), dict):
                 told[name] = _part(name, kind, told[name])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,6 +22,7 @@ from tradelab.store.database import Database
 
 _TABLE, _ROW = schema.trading_states, schema.trading_states.c
 _STRICTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
+UNREADABLE = "the records"  # who has halted what cannot be read
 _SCOPE = re.compile(r"node|(account|bot) \S.*")
 
 
@@ -54,13 +56,16 @@ class TradingStates:
         self._clock = clock or SystemClock()
 
     def read(self, transaction: Connection | None = None) -> Mapping[str, Standing]:
-        """Return what is said, by scope; in a transaction where one is given."""
+        """Return what is said, by scope; in a transaction where one is given.
+
+        A word that is no trading state (of another version, or typed into the table) counts as halted, and says so.
+        """
         if transaction is None:
             with self._database.reading() as connection:
                 return self.read(connection)
         query = select(_ROW.scope, _ROW.state, _ROW.by, _ROW.says, _ROW.at_ns).where(_ROW.node == self._node)
         rows = transaction.execute(query.order_by(_ROW.scope))
-        return {row.scope: Standing(row.scope, TradingState(row.state), row.by, row.says, row.at_ns) for row in rows}
+        return {row.scope: _standing(row) for row in rows}
 
     def write(self, transaction: Connection, scope: str, state: TradingState, *, by: str, says: str) -> Standing:
         """Say what may be sent in a scope, in the transaction of whoever decides it.
@@ -91,6 +96,14 @@ class TradingStates:
             if now is not None and is_stricter(now.state, state):
                 return now
             return self.write(transaction, scope, state, by=by, says=says)
+
+
+def _standing(row: Any) -> Standing:
+    try:
+        return Standing(row.scope, TradingState(row.state), row.by, row.says, row.at_ns)
+    except ValueError:
+        says = f"{row.by} left {row.state!r} in the records, which is no trading state: it counts as halted"
+        return Standing(row.scope, TradingState.HALTED, UNREADABLE, says, row.at_ns)
 
 
 def is_stricter(one: TradingState, than: TradingState) -> bool:

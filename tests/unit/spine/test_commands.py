@@ -311,6 +311,16 @@ def test_a_program_may_tighten_and_only_a_person_lets_go(name: str) -> None:
     play(act)
 
 
+def test_who_arms_an_account_without_a_live_bot_is_told_that_it_is_none_of_real_money() -> None:
+    async def act(world: Desk) -> None:
+        told = (await world.ask("arm", "1", account=ACCOUNT)).says
+        says = "armed, and nothing comes of it: it has no live bot, and no order of it is of real money"
+        assert told == f"account {ACCOUNT} is {says}"
+        assert "disarmed, and nothing comes of it" in (await world.ask("disarm", "2", account=ACCOUNT)).says
+
+    play(act)
+
+
 def test_a_program_arms_no_account_and_its_answer_says_so() -> None:
     async def act(world: Desk) -> None:
         refused = await world.ask("arm", "1", by="program nightly", account=ACCOUNT)

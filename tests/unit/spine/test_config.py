@@ -24,6 +24,7 @@ PAPER = ROOT / "configs" / "paper.toml"
 BOT = {
     "symbols": ["BTC/USDT"], "timeframe": "1h", "source": "binance", "execution": "paper", "preset": "small",
 }  # fmt: skip
+POCKET = {"kind": "paper", "balances": {"USDT": 1000}}
 GOOD: dict[str, Any] = {
     "accounts": {"paper": {"kind": "paper", "balances": {"USDT": 1000}}},
     "presets": {"small": {"sizing": {"by": "qty", "value": 1}}},
@@ -136,6 +137,21 @@ def test_a_number_of_the_file_is_as_exact_as_it_was_written(tmp_path: Path) -> N
         (["presets", "small", "schedule"], {"start": "07:00"}, "start and end belong together"),
         (["presets", "small", "schedule"], {"timezone": "Mars/North"}, "'Mars/North' is no time zone"),
         (["presets", "small", "schedule"], {"days": [8]}, "presets.small.schedule.days.0=8 is wrong"),
+        (["presets", "small", "limits"], {"max_positions": True}, "max_positions: true and false are no numbers"),
+        (["presets", "small", "limits"], {"max_quote_age_s": True}, "max_quote_age_s: true and false are no numbers"),
+        (["presets", "small", "limits"], {"max_daily_loss": True}, "limits.max_daily_loss=True is wrong"),
+        (["presets", "small", "schedule"], {"days": [True]}, "schedule.days: true and false are no numbers"),
+        (["presets", "small", "exits"], {"roi": {"0": True}}, "exits: roi: true and false are no numbers"),
+        (["bots", "one", "max_bars"], True, "bots.0.max_bars: true and false are no numbers"),
+        (["accounts", "paper", "balances"], {"USDT": True}, "accounts.paper.balances.USDT=True is wrong"),
+        (["accounts", "main"], {"settings": {"mode": "spot"}}, 'settings belong to an account of kind = "paper"'),
+        (["name"], "../zz", "a node cannot be called '../zz'. Allowed: letters, digits, '_', '-' and '.', at most 40."),
+        (["accounts", "../../zz"], POCKET, "account: name '../../zz' is not one: at most 64 letters, digits, spaces"),
+        (["accounts", "a/b"], POCKET, "account: name 'a/b' is not one"),
+        (["accounts", "Paper"], POCKET, "accounts 'paper' and 'Paper' differ in large and small letters alone"),
+        (["bots", "a\nb"], BOT, "bot: name 'a\\nb' is not one"),
+        (["presets", ".."], {"sizing": {"by": "qty", "value": 1}}, "preset: name '..' is not one"),
+        (["filters", ""], {}, "filter: name '' is not one"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_by_field_value_and_what_is_allowed(path: list[str], to: Any, says: str) -> None:

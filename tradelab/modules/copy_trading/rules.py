@@ -42,13 +42,20 @@ def entry(link: Link, trade: TradeExecuted, order: OrderState, now_ns: int) -> S
     )
 
 
-def close(link: Link, closed: PositionClosed, held: Decimal, now_ns: int) -> Signal | None:
-    """Return the follower's exit, all of what it holds; ``None`` where it holds nothing."""
+def close(link: Link, closed: PositionClosed, held: Decimal, now_ns: int, seq: int) -> Signal | None:
+    """Return the follower's exit, all of what it holds; ``None`` where it holds nothing.
+
+    Parameters
+    ----------
+    seq
+        Of the message that told the close. It is part of the signal's name: several rounds of a leader may be over in
+        the same nanosecond, alike to the last digit, and each is a reason of its own to leave.
+    """
     if not held:
         return None
     decided_ns = min(closed.closed_ns, now_ns)
     return Signal(
-        id=f"{link.follower} copies {link.leader} close {closed.symbol} {closed.closed_ns}",
+        id=f"{link.follower} copies {link.leader} close {closed.symbol} {closed.closed_ns} {seq}",
         bot=link.follower,
         symbol=closed.symbol,
         action=Action.EXIT_LONG if held > 0 else Action.EXIT_SHORT,

@@ -58,7 +58,7 @@ class Stage:
         for link in self._of(it.bot, it.symbol):
             account = self._desk.config.bot(link.follower).execution
             held = self._desk.ledger.position(PositionKey(account, link.follower, it.symbol)).qty
-            signal = close(link, it, held, recorded.ts_init_ns)
+            signal = close(link, it, held, recorded.ts_init_ns, recorded.seq)
             if signal is not None:
                 self._raise(SignalRaised(signal))
 

@@ -89,6 +89,24 @@ def test_a_leaders_close_closes_all_that_the_follower_holds() -> None:
     assert (copy.bot, copy.action, copy.share, copy.says) == ("follower", Action.EXIT_LONG, D(1), "bot is flat: target")
 
 
+def test_two_rounds_of_a_leader_that_close_in_the_same_nanosecond_are_two_reasons_to_leave() -> None:
+    world = standing()
+    held = dataclasses.replace(trade("9", "1"), account="second", bot="follower", signal_id=None)
+    world.say(*entered(), trade("1", "2"), held, closed(), closed())
+    first, second = (copy for copy in copies(world) if copy.action is Action.EXIT_LONG)
+    assert first.id != second.id
+    assert dataclasses.replace(first, id=second.id) == second, "alike to the last digit"
+
+
+def test_a_close_that_was_copied_before_it_had_a_number_keeps_its_name() -> None:
+    old = spine.signal(id="follower copies bot close BTC/USDT 950", origin=Origin.COPY)
+    before = standing()
+    before.say(SignalRaised(old))
+    again = standing(keeper=before.keeper)
+    assert [copy.id for copy in copies(again)] == ["follower copies bot close BTC/USDT 950"]
+    assert again.ledger.signal(old.id) is not None
+
+
 def test_a_follower_that_holds_nothing_is_told_nothing() -> None:
     world = standing()
     world.say(closed())
