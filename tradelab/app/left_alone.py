@@ -31,8 +31,8 @@ def monitoring(engine: Engine) -> Any | None:
 def left_alone(engine: Engine) -> Iterator[str]:
     """Yield, in words, each position that should be kept and is not, and each scope that something failed has halted.
 
-    A position should be kept where a bot of ours has it. Its bot may have been renamed or left out of the file, or
-    given another account; a stop that its plan has may not stand, for longer than the alarm of it waits.
+    A position should be kept where a bot of ours has it. Its bot may have been renamed or left out of the file; a
+    stop that its plan has may not stand, for longer than the alarm of it waits.
     """
     for key, held in engine.ledger.snapshot().positions.items():
         if held.qty and key.bot is not None:
@@ -52,11 +52,6 @@ def nobody_keeps(engine: Engine, key: PositionKey) -> str | None:
     bot = next((bot for bot in engine.config.bots if bot.name == key.bot), None)
     if bot is None:
         return "nobody protects it, for no bot of this name is in this node; put it back into the file, or close it"
-    if bot.execution != key.account:
-        return (
-            f"nobody protects it, for the bot trades {bot.execution} now; give it back {key.account} until that is "
-            "closed, or close it at the venue"
-        )
     return None
 
 

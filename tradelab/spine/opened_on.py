@@ -1,7 +1,8 @@
-"""Refuse to start on other bars than those that open positions and resting entries were decided on.
+"""Refuse to start on other bars, or another account, than those that open positions and resting entries are on.
 
 A time exit counts the bars of its bot, a trail and an ATR follow them: bars of another length or source, edited in
-while a position is open, would move its exits without anybody having meant that.
+while a position is open, would move its exits without anybody having meant that. And nobody looks after what a bot
+holds on an account that it has no more.
 """
 
 from __future__ import annotations
@@ -32,23 +33,30 @@ class OpenedOn:
             self._entered[PositionKey(it.account, it.bot, it.fill.symbol)] = it.signal_id
 
     def require_same(self) -> None:
-        """Refuse a bot whose bars are others than what it holds, or waits to enter, was decided on.
+        """Refuse a bot whose bars or account are others than those of what it holds, or waits to enter.
 
         Raises
         ------
         ConfigError
-            Its timeframe or source was edited; says what it was, what it is, and what to do.
+            Its timeframe, source or execution was edited; says what it was, what it is, and what to do.
         """
         for key, what, signal_id in self._open():
-            bot, state = self._bots.get(key.bot or ""), self._ledger.signal(signal_id)
-            if bot is None or state is None:
+            bot = self._bots.get(key.bot or "")
+            if bot is None:
                 continue
-            timeframe = state.timeframe or state.signal.timeframe
-            was = {"source": state.source, "timeframe": None if timeframe is None else timeframe.alias}
-            for name, before in was.items():
-                now = bot.source if name == "source" else bot.timeframe.alias
+            for name, before, now in self._before_and_now(bot, key, signal_id):
                 if before not in (None, now):
                     raise ConfigError(_says(bot, what, key, name, str(before), now), fix=_fix(bot, name, str(before)))
+
+    def _before_and_now(
+        self, bot: BotConfig, key: PositionKey, signal_id: str
+    ) -> Iterator[tuple[str, str | None, str]]:
+        yield "execution", key.account, bot.execution
+        state = self._ledger.signal(signal_id)
+        if state is not None:
+            timeframe = state.timeframe or state.signal.timeframe
+            yield "source", state.source, bot.source
+            yield "timeframe", None if timeframe is None else timeframe.alias, bot.timeframe.alias
 
     def _open(self) -> Iterator[tuple[PositionKey, str, str]]:
         now = self._ledger.snapshot()

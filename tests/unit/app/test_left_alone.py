@@ -19,6 +19,7 @@ from tradelab.app.daemon_views import faults_of, snapshot_view
 from tradelab.app.left_alone import left_alone
 from tradelab.app.paper_account import PaperAccountVenue, paper_terms
 from tradelab.model.clock import ManualClock
+from tradelab.model.errors import ConfigError
 from tradelab.model.ports import DataProvider
 from tradelab.model.states import TradingState
 from tradelab.model.units import NS_PER_MIN
@@ -91,14 +92,11 @@ def test_a_position_whose_bot_was_renamed_or_whose_account_was_left_out_is_a_fau
     lives(("hand", "pocket", bought), ("renamed", account, again))
 
 
-def test_a_position_whose_bot_was_given_another_account_is_a_fault(lives: Callable[..., None]) -> None:
-    async def again(node: Node) -> None:
-        fault = faults_of(node.health())[0]
-        assert fault.startswith("hand holds 0.1 BTC/USDT on pocket: nobody protects it, for the bot trades purse now;")
-        (shown,) = snapshot_view(node)["positions"]
-        assert shown["protection"] == "nobody"
-
-    lives(("hand", "pocket", bought), ("hand", "purse", again))
+def test_a_bot_that_was_given_another_account_while_it_holds_something_does_not_start(
+    lives: Callable[..., None],
+) -> None:
+    with pytest.raises(ConfigError, match=r"execution = 'pocket', and its table says execution = 'purse'"):
+        lives(("hand", "pocket", bought), ("hand", "purse", bought))
 
 
 def test_a_node_that_a_failing_gate_has_halted_is_a_fault_until_a_person_lets_it_go(lives: Callable[..., None]) -> None:

@@ -30,13 +30,13 @@ BOUGHT = world.traded("1", "1", "100")
 SOLD = world.traded("2", "1", "100", Side.SELL)
 
 
-def starts(*before: Message, timeframe: str = "1m", source: str = "src") -> Node:
+def starts(*before: Message, timeframe: str = "1m", source: str = "src", execution: str = "paper") -> Node:
     """Start an engine on what was said before."""
     keeper = MemoryKeeper()
     bus = Bus(keeper, lambda _: None, ManualClock(1))
     for message in before:
         bus.say(message)
-    bot = {"symbols": ["BTC/USDT"], "timeframe": timeframe, "source": source, "execution": "paper", "preset": "p"}
+    bot = {"symbols": ["BTC/USDT"], "timeframe": timeframe, "source": source, "execution": execution, "preset": "p"}
     told = {"presets": {"p": {"sizing": {"by": "qty", "value": "1"}}}, "bots": {"bot": bot}}
     node = Node(
         parse_node(told), [], keeper, clock=ManualClock(1), permit=lambda _: FreePermit(), venues={}, providers={}
@@ -61,6 +61,7 @@ def test_it_starts_on_the_bars_that_its_position_was_decided_on() -> None:
     [
         ({"timeframe": "1h"}, "position in BTC/USDT on 'paper' that was decided with timeframe = '1m'"),
         ({"source": "other"}, "position in BTC/USDT on 'paper' that was decided with source = 'src'"),
+        ({"execution": "other"}, "position in BTC/USDT on 'paper' that was decided with execution = 'paper'"),
     ],
 )
 def test_other_bars_while_its_position_is_open_are_refused_with_what_to_do(edited: dict[str, str], says: str) -> None:
