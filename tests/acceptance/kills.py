@@ -188,14 +188,14 @@ async def play(scenario: Scenario, zygote: Zygote, database: str) -> Result:
 
 
 def at_random(count: int, seed: int) -> list[Scenario]:
-    """Draw experiments that kill an engine several times, each time at any moment of its life."""
-    chance = random.Random(seed)
-    return [
-        Scenario(
+    """Draw experiments that kill an engine several times, each time at any moment of its life; no two are the same."""
+    chance, drawn = random.Random(seed), dict[Scenario, None]()
+    while len(drawn) < count:
+        one = Scenario(
             chance.choice(list(MARKETS)),
             chance.choice(ORDERS),
             chance.choice(list(FAULTS)),
             kills_s=tuple(round(chance.uniform(0.01, 1.5), 3) for _ in range(chance.randint(1, 3))),
         )
-        for _ in range(count)
-    ]
+        drawn[one] = None
+    return list(drawn)
