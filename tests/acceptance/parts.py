@@ -212,12 +212,15 @@ def _crowd(
     asyncio.run(_at_once(work, asked.at_once))
 
 
+TRIPS = 240  # so that more than a hundred are killed after the breach was kept
+
+
 def _guards(asked: Asked, log: Log) -> None:
     def keep(told: guarding.Told) -> dict[str, Any]:
         return {"killed": told.killed, "kept": told.was_kept, "state": told.state, "entries": told.entries,
                 "refused": told.refused}  # fmt: skip
 
-    _crowd(guarding.trips(asked.of(100), asked.seed), asked, log, "guards", guarding.play, keep)
+    _crowd(guarding.trips(asked.of(TRIPS), asked.seed), asked, log, "guards", guarding.play, keep)
 
 
 def _guarded(lines: Lines) -> str:
@@ -411,7 +414,7 @@ PARTS: tuple[Part, ...] = (
     Part("protection-steps", "protection, scripted venue", STEPS,
          _tests(_STEPS, counts={_STEPS.rpartition("::")[2]: STEPS // len(VENUES) + 1}),
          lambda lines: f"steps on {len(lines)} kinds of venue: never more to sell than had filled"),
-    Part("guards", "guards", 100, _guards, _guarded),
+    Part("guards", "guards", TRIPS, _guards, _guarded),
     Part("leases-sqlite", "leases, SQLite", ROUNDS, _leases(False), _leased),
     Part("leases-postgresql", "leases, PostgreSQL", ROUNDS, _leases(True), _leased),
     Part("flatten", "flatten 50 under faults", 1,
