@@ -47,7 +47,7 @@ def _added(fills: list[Traded]) -> list[tuple[int, str, float]]:
 
 
 def _is_end(wanted: list[tuple[Any, ...]], more: list[tuple[Any, ...]]) -> bool:
-    """Whether what is there besides is the fill of what was sent as the last bar closed: a replay has no more market."""
+    """Whether what is there besides is what was sent as the last bar closed and filled: a replay has no market then."""
     return not more or (wanted[-1][0] == "sends" and all(each[0] in ("left", "holds") for each in more))
 
 
