@@ -212,13 +212,13 @@ async def _provider(source: str) -> _Source:
     """Make the provider that ``source`` names: a connection of the user's, else an adapter, else an exchange."""
     from tradelab.adapters import registry
     from tradelab.app import cli_secrets, connections
-    from tradelab.model.clock import SystemClock
+    from tradelab.model.clock import SystemClock, speed_of
 
     if connections.are_kept():
         with connections.records(ask=cli_secrets.ask_passphrase) as kept:
             if source in {known.name for known in kept.list()}:
                 opened = await connections.open_connection(kept, source, purpose="data")
-                return _Source(opened.adapter, opened.clock, getattr(opened.clock, "speed", 1.0))
+                return _Source(opened.adapter, opened.clock, speed_of(opened.clock))
     name, settings = (source, {}) if source in registry.providers() else ("ccxt", {"exchange": source})
     return _Source(registry.data_provider(name, settings), SystemClock())
 

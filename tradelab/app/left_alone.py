@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tradelab.app.engine_port import Engine
+from tradelab.model.clock import speed_of
 from tradelab.model.messages import TradingStateChanged
 from tradelab.model.signal import DropCode
 from tradelab.model.states import Protection, TradingState
@@ -67,7 +68,7 @@ def _of_position(engine: Engine, key: PositionKey) -> str | None:
     if not shown:
         return "position_monitoring knows nothing of it; look at it at the venue"
     bare_ms = shown["unprotected_ms"]
-    most_ms = stage.config.max_unprotected_ms * max(1.0, getattr(engine.clock, "speed", 1.0))
+    most_ms = stage.config.max_unprotected_ms * max(1.0, speed_of(engine.clock))
     if shown["protection"] != Protection.NONE.value or bare_ms is None or bare_ms <= most_ms:
         return None
     return f"nothing has stopped it for {bare_ms / 1000:.1f} s: no stop stands, and no quote is fresh"

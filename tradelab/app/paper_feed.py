@@ -16,6 +16,7 @@ from typing import Any
 
 from tradelab.app.left_alone import PAPER
 from tradelab.app.paper_account import PaperAccountVenue
+from tradelab.model.clock import speed_of
 from tradelab.model.errors import QualityError
 from tradelab.model.market import Quote
 from tradelab.model.messages import AlarmRaised, DataReceived, Recorded, TradingStateChanged
@@ -94,7 +95,7 @@ class PaperFeed:
 
     def _require_not_ahead(self, symbol: str, ts_ns: int) -> None:
         ahead_s = (ts_ns - self._node.clock.now_ns()) / NS_PER_S
-        if ahead_s > AHEAD_S * max(1.0, getattr(self._node.clock, "speed", 1.0)):
+        if ahead_s > AHEAD_S * max(1.0, speed_of(self._node.clock)):
             at = dt.datetime.fromtimestamp(ts_ns / NS_PER_S, dt.UTC)
             raise QualityError(
                 f"{symbol}: what is stamped {at:%Y-%m-%d %H:%M:%S} UTC lies {ahead_s:.0f} s ahead of our clock; "

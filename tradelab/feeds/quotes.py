@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tradelab.feeds.asking import Asker
 from tradelab.feeds.rhythm import Rhythm
 from tradelab.feeds.venue_clock import VenueClock
-from tradelab.model.clock import Clock
+from tradelab.model.clock import Clock, speed_of
 from tradelab.model.errors import ConnectivityError, RequestError
 from tradelab.model.market import Quote
 from tradelab.model.ports import DataProvider, HasQuote
@@ -128,7 +128,7 @@ class QuoteDesk:
         if not self._venue_clock.is_known:
             return False
         ahead_s = (quote.ts_ns - self._venue_clock.at_most_ns()) / NS_PER_S
-        return ahead_s > _AHEAD_S * max(1.0, getattr(self._clock, "speed", 1.0))
+        return ahead_s > _AHEAD_S * max(1.0, speed_of(self._clock))
 
     def _is_fresh(self, quote: Quote) -> bool:
         if not self._venue_clock.is_known:

@@ -35,6 +35,18 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+def speed_of(clock: Clock) -> float:
+    """Return how many of its seconds a clock lets pass in one on the wall; 1 of one that says nothing of it.
+
+    A rehearsal may run at sixty times the speed: what a bound in seconds allows for, the way of an answer and the
+    coarseness of a machine, lasts sixty times as long by its clock.
+
+    >>> speed_of(SystemClock())
+    1.0
+    """
+    return float(getattr(clock, "speed", 1.0))
+
+
 def elapsed_ns(clock: Clock) -> int:
     """Return a reading of a clock from which what has passed can be told: it is never set.
 

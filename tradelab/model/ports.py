@@ -117,7 +117,7 @@ class HasQuote(Protocol):
         ...
 
 
-class ExecutionVenue(Connected, Protocol):
+class ExecutionVenue(Connected, HasQuote, Protocol):
     """Where orders go.
 
     A request that changes something answers with an :data:`~tradelab.model.outcome.Outcome` and does not raise:
@@ -190,10 +190,6 @@ class ExecutionVenue(Connected, Protocol):
 
     async def account_info(self) -> AccountInfo:
         """Return the account at this moment."""
-        ...
-
-    async def quote(self, symbol: str) -> Quote:
-        """Return best bid and ask now."""
         ...
 
     def watch_orders(self) -> AsyncIterator[Order]:

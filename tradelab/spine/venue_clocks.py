@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tradelab.model.clock import Clock
+from tradelab.model.clock import Clock, speed_of
 from tradelab.model.errors import VenueError
 from tradelab.model.ports import Connected
 from tradelab.model.units import NS_PER_S
@@ -77,7 +77,7 @@ class VenueClocks:
 
     def _shown(self, name: str, now_ns: int) -> dict[str, Any]:
         it, trouble = self._offsets.get(name), self._troubles.get(name)
-        speed = getattr(self._clock, "speed", 1.0)
+        speed = speed_of(self._clock)
         if it is None:
             return {"offset_ms": None, "trip_ms": None, "age_s": None, "trouble": trouble, "speed": speed}
         return {

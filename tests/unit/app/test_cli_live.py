@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,18 +33,6 @@ _OURS = (
     "acknowledge", "analytics", "arm", "audit", "bots", "cancel", "disarm", "doctor", "down", "flatten", "halt",
     "lease", "logs", "modules", "notify", "order", "reduce", "resume", "signal", "status", "up", "webhook",
 )  # fmt: skip
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make_home(tmp_path / "home", monkeypatch)
-    return write_file(tmp_path)
-
-
-@pytest.fixture
-def beside(file: Path) -> Iterator[Beside]:
-    with daemon_beside(file) as running:
-        yield running
 
 
 def run(*words: str, typed: str | None = None) -> Result:

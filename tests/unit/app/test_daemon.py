@@ -11,7 +11,6 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,18 +37,6 @@ from tradelab.store.leases import Leases
 from tradelab.store.states import TradingStates
 
 WAIT_S = 60.0
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make_home(tmp_path / "home", monkeypatch)
-    return write_file(tmp_path)
-
-
-@pytest.fixture
-def beside(file: Path) -> Iterator[Beside]:
-    with daemon_beside(file) as running:
-        yield running
 
 
 def kinds() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +13,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import insert
 
-from tests.unit.app.engine_beside import Beside, alarm, daemon_beside, write_file
-from tests.unit.app.venue_beside import make_home
+from tests.unit.app.engine_beside import Beside, alarm, daemon_beside
 from tests.unit.spine.world import intended, order
 from tradelab.app import cli
 from tradelab.app.daemon_views import _order
@@ -32,18 +30,6 @@ from tradelab.store.states import TradingStates
 
 WAIT_S = 60.0
 HALF = "\ud800"  # of a pair of surrogates: JSON can hold it, no file can
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make_home(tmp_path / "home", monkeypatch)
-    return write_file(tmp_path)
-
-
-@pytest.fixture
-def beside(file: Path) -> Iterator[Beside]:
-    with daemon_beside(file) as running:
-        yield running
 
 
 def until(what: str, holds: Any) -> None:

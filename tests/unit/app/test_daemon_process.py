@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import ROOT
-from tests.unit.app.engine_beside import COMMAND, write_file
+from tests.unit.app.engine_beside import COMMAND
 from tests.unit.app.test_daemon import WAIT_S, until
-from tests.unit.app.venue_beside import make_home
 from tradelab.app.daemon import LAST_S
 from tradelab.app.handle import Handle
 from tradelab.app.run_folder import RunFolder
@@ -24,12 +23,6 @@ from tradelab.store.database import Database
 from tradelab.store.journal import Journal
 
 Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make_home(tmp_path / "home", monkeypatch)
-    return write_file(tmp_path)
 
 
 @pytest.fixture

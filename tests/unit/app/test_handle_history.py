@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,13 +19,6 @@ from tradelab.app.handle_views import Event
 from tradelab.model.errors import ConnectivityError, UnknownNameError
 from tradelab.model.messages import PositionClosed, RiskCalculated
 from tradelab.model.signal import Drop, DropCode, Resize
-
-
-@pytest.fixture
-def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
-    make_home(tmp_path / "home", monkeypatch)
-    with daemon_beside(write_file(tmp_path)) as running:
-        yield running
 
 
 def test_the_history_is_all_that_was_said_each_once_and_in_order(beside: Beside) -> None:
